@@ -1,0 +1,81 @@
+//! Addresses and ports.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    str::FromStr,
+};
+
+/// The family of an address, for the places where no address carries it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// `AF_INET`.
+    V4,
+    /// `AF_INET6`.
+    V6,
+}
+
+impl Family {
+    /// The family that `address` belongs to. `::ffff:192.0.2.1` is IPv6.
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+
+    /// The address of all zeros: 0.0.0.0 or `::`.
+    pub fn unspecified(self) -> IpAddr {
+        match self {
+            Self::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            Self::V6 => Ipv6Addr::UNSPECIFIED.into(),
+        }
+    }
+}
+
+/// An address and a port; port 0 is legal, and what it means is said where it is used.
+///
+/// Not [`SocketAddr`], whose IPv6 form has a scope and a flow label that IPVS has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// The address.
+    pub address: IpAddr,
+    /// 0..=65535.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// The endpoint at `address` and `port`.
+    pub fn new(address: impl Into<IpAddr>, port: u16) -> Self {
+        Self { address: address.into(), port }
+    }
+
+    /// The family of its address.
+    pub fn family(&self) -> Family {
+        Family::of(self.address)
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(addr: SocketAddr) -> Self {
+        Self { address: addr.ip(), port: addr.port() }
+    }
+}
+
+impl From<Endpoint> for SocketAddr {
+    fn from(endpoint: Endpoint) -> Self {
+        Self::new(endpoint.address, endpoint.port)
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = std::net::AddrParseError;
+
+    /// `192.0.2.1:80` or `[2001:db8::1]:80`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse::<SocketAddr>().map(Self::from)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::from(*self).fmt(f)
+    }
+}

@@ -1,0 +1,195 @@
+//! Services: what clients connect to.
+
+use std::{fmt, net::IpAddr};
+
+use crate::{Endpoint, Family, Stats};
+
+/// IP protocol of a service. The kernel takes any 16-bit number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// 6.
+    Tcp,
+    /// 17.
+    Udp,
+    /// 132.
+    Sctp,
+    /// Any other number; [`Protocol::from_number`] never puts 6, 17 or 132 here.
+    Other(u16),
+}
+
+impl Protocol {
+    /// The protocol with this IANA number.
+    pub fn from_number(number: u16) -> Self {
+        match number {
+            6 => Self::Tcp,
+            17 => Self::Udp,
+            132 => Self::Sctp,
+            other => Self::Other(other),
+        }
+    }
+
+    /// Its IANA number.
+    pub fn number(self) -> u16 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+            Self::Sctp => 132,
+            Self::Other(number) => number,
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp => f.write_str("tcp"),
+            Self::Udp => f.write_str("udp"),
+            Self::Sctp => f.write_str("sctp"),
+            Self::Other(number) => write!(f, "protocol {number}"),
+        }
+    }
+}
+
+/// What identifies a service. The kernel's two ways exclude each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceKey {
+    /// By protocol, address and port. Port 0 is every port, for persistent services only.
+    Address {
+        /// Transport.
+        protocol: Protocol,
+        /// Where clients connect to.
+        endpoint: Endpoint,
+    },
+    /// By firewall mark. Mark 1 for IPv4 and mark 1 for IPv6 are two services.
+    Fwmark {
+        /// 1..=4294967295; the kernel takes 0 for the TCP service 0.0.0.0:0.
+        mark: u32,
+        /// Family of the packets that carry the mark.
+        family: Family,
+    },
+}
+
+impl ServiceKey {
+    /// The family of the service, which its real servers have too unless tunnelled.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::Address { endpoint, .. } => endpoint.family(),
+            Self::Fwmark { family, .. } => *family,
+        }
+    }
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address { protocol, endpoint } => write!(f, "{protocol} {endpoint}"),
+            Self::Fwmark { mark, family: Family::V4 } => write!(f, "fwmark {mark}"),
+            Self::Fwmark { mark, family: Family::V6 } => write!(f, "fwmark {mark} IPv6"),
+        }
+    }
+}
+
+/// Flags of a service, by the kernel's bits (`include/uapi/linux/ip_vs.h`), but for
+/// `PERSISTENT` (0x1), which [`Service::persistence`] says, and `HASHED` (0x2), which is
+/// the kernel's own. Bits without a name here are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceFlags(u32);
+
+impl ServiceFlags {
+    /// One-packet scheduling; the kernel ignores it unless UDP.
+    pub const ONE_PACKET: Self = Self(0x04);
+    /// `sh-fallback`, `mh-fallback`.
+    pub const SCHEDULER_1: Self = Self(0x08);
+    /// `sh-port`, `mh-port`.
+    pub const SCHEDULER_2: Self = Self(0x10);
+    /// Used by no scheduler.
+    pub const SCHEDULER_3: Self = Self(0x20);
+
+    const ELSEWHERE: u32 = 0x03;
+
+    /// These bits, without the two that are said elsewhere.
+    pub fn from_bits(bits: u32) -> Self {
+        Self(bits & !Self::ELSEWHERE)
+    }
+
+    /// As the kernel numbers them.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether all of `other` are set.
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl std::ops::BitOr for ServiceFlags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// A service as it is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its identity.
+    pub key: ServiceKey,
+    /// Kernel name: `wrr`, `mh`, `none`; 1 to 15 bytes.
+    pub scheduler: String,
+    /// One-packet scheduling and the scheduler's own flags.
+    pub flags: ServiceFlags,
+    /// Persistence time-out in seconds; none = not persistent. The kernel keeps seconds
+    /// times its tick rate in 32 bits: above 4294967 s it may wrap.
+    pub persistence: Option<u32>,
+    /// Client grouping for persistence, kept even where the service is not persistent.
+    /// IPv4: the mask as a number, 0xffffff00 = /24, any bit pattern. IPv6: prefix length
+    /// 1..=128.
+    pub netmask: u32,
+    /// Persistence engine, 1 to 16 bytes, such as `sip`.
+    pub engine: Option<String>,
+}
+
+impl Service {
+    /// A service with the kernel tools' defaults: not persistent, every client by itself.
+    pub fn new(key: ServiceKey, scheduler: impl Into<String>) -> Self {
+        Self {
+            key,
+            scheduler: scheduler.into(),
+            flags: ServiceFlags::default(),
+            persistence: None,
+            netmask: Self::whole_netmask(key.family()),
+            engine: None,
+        }
+    }
+
+    /// The netmask that groups no clients: 255.255.255.255, or a prefix of 128.
+    pub fn whole_netmask(family: Family) -> u32 {
+        match family {
+            Family::V4 => u32::MAX,
+            Family::V6 => 128,
+        }
+    }
+}
+
+/// A service as it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceStatus {
+    /// As configured, whoever did it.
+    pub config: Service,
+    /// Its traffic since it was zeroed.
+    pub stats: Stats,
+}
+
+impl From<(Protocol, Endpoint)> for ServiceKey {
+    fn from((protocol, endpoint): (Protocol, Endpoint)) -> Self {
+        Self::Address { protocol, endpoint }
+    }
+}
+
+impl From<(Protocol, IpAddr, u16)> for ServiceKey {
+    fn from((protocol, address, port): (Protocol, IpAddr, u16)) -> Self {
+        Self::Address { protocol, endpoint: Endpoint { address, port } }
+    }
+}
