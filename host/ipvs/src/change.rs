@@ -1,6 +1,8 @@
 //! One vocabulary for changes: commands make them, policies cause them, logs show them.
 
-use crate::{Error, RealServer, RealServerKey, Service, ServiceKey, SyncDaemon, SyncRole, Timeouts};
+use crate::{
+    Error, RealServer, RealServerKey, Service, ServiceKey, SyncDaemon, SyncRole, Timeouts,
+};
 
 /// One step. In parentheses, the errors that have a word of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -115,11 +115,7 @@ mod tests {
 
     #[test]
     fn a_failed_probe_becomes_a_weight_of_zero() {
-        check(
-            &plan(&[("10.0.0.1:80", 1)]),
-            &plan(&[("10.0.0.1:80", 0)]),
-            &["edit 10.0.0.1:80 0"],
-        );
+        check(&plan(&[("10.0.0.1:80", 1)]), &plan(&[("10.0.0.1:80", 0)]), &["edit 10.0.0.1:80 0"]);
     }
 
     #[test]

@@ -85,14 +85,12 @@ impl WeightMeaning {
 /// commands.
 pub fn named_flags(scheduler: &str) -> Vec<(ServiceFlags, &'static str)> {
     match scheduler {
-        "sh" => vec![
-            (ServiceFlags::SCHEDULER_1, "sh-fallback"),
-            (ServiceFlags::SCHEDULER_2, "sh-port"),
-        ],
-        "mh" => vec![
-            (ServiceFlags::SCHEDULER_1, "mh-fallback"),
-            (ServiceFlags::SCHEDULER_2, "mh-port"),
-        ],
+        "sh" => {
+            vec![(ServiceFlags::SCHEDULER_1, "sh-fallback"), (ServiceFlags::SCHEDULER_2, "sh-port")]
+        }
+        "mh" => {
+            vec![(ServiceFlags::SCHEDULER_1, "mh-fallback"), (ServiceFlags::SCHEDULER_2, "mh-port")]
+        }
         _ => Vec::new(),
     }
 }

@@ -1,1 +1,46 @@
-//! To come.
+//! Guests: engine, bindings, limits and grants.
+//!
+//! The only crate that knows wasmtime. It runs plugins of the two worlds of `wit/`:
+//! policies, which live long and stage effects, and commands, which run once and act at
+//! once. [`Runtime`] loads and starts both; everything around that is plain data.
+//!
+//! Invariants: one translating file, `convert.rs`; one place per host interface, in
+//! `host/`, that checks the grant; a guest's bad argument is a value or a trap of that
+//! guest, never a panic of the host; after a trap the store is dropped.
+//!
+//! Nothing here is asynchronous, starts a thread or keeps a timer of its own: limits of
+//! time are enforced when whoever owns a timer calls [`Ticker::tick`].
+
+mod bindings;
+mod cache;
+mod call;
+mod clock;
+mod command;
+mod convert;
+mod engine;
+mod error;
+mod host;
+mod limits;
+mod log;
+mod plugin;
+mod policy;
+mod runtime;
+mod state;
+mod stdio;
+mod table;
+mod wasi;
+
+pub use cache::Cache;
+pub use command::{Command, CommandGrant, IpvsOpener, Names, NoNames, Terminals};
+pub use engine::precompile;
+pub use error::{Error, Failure, Report};
+pub use limits::{COMPONENT_BYTES, Limits, OPERATIONS_PER_APPLY, READ_BYTES, STACK_BYTES};
+pub use log::{Level, LogLine, LogSink};
+pub use plugin::{Builtin, Plugin, World};
+pub use policy::{
+    Birth, Effect, Envelope, Event, HealthChange, HealthReport, HealthStatus, Intent, Policy,
+    PolicyGrant, PolicySettings, Services, Statement, Subscription, View,
+};
+pub use runtime::{Runtime, Ticker};
+pub use stdio::Stdio;
+pub use table::Table;

@@ -1,9 +1,30 @@
-//! To come.
+//! Write weir plugins in Rust.
+//!
+//! A plugin lives in one world, which is a feature of this crate: [`policy`] reacts to
+//! events and says what weights should be, [`command`] is a command-line tool. Build it
+//! for `wasm32-unknown-unknown` and wrap it as a component (`weir-build` does both).
+//!
+//! ```ignore
+//! use weir_sdk::policy::prelude::*;
+//!
+//! struct Drain;
+//!
+//! impl Policy for Drain {
+//!     fn health(&mut self, change: &HealthChange) -> Result<(), Failure> {
+//!         match change.after {
+//!             HealthStatus::Down => drain(&change.server, &change.detail),
+//!             _ => withdraw(&change.server),
+//!         }
+//!     }
+//! }
+//!
+//! weir_sdk::policy!(Drain);
+//! ```
+//!
+//! Off Wasm the crate compiles, so that a plugin's own logic can be unit-tested, but calls
+//! to the host panic there.
+
 #[cfg(feature = "command")]
-pub mod command {
-    wit_bindgen::generate!({ path: "../../wit", world: "command", pub_export_macro: true, generate_all });
-}
+pub mod command;
 #[cfg(feature = "policy")]
-pub mod policy {
-    wit_bindgen::generate!({ path: "../../wit", world: "policy", pub_export_macro: true, generate_all });
-}
+pub mod policy;

@@ -78,7 +78,10 @@ fn root() -> Result<PathBuf> {
     // A guest kernel gets these paths on its command line, where a space ends an argument.
     if root.as_os_str().to_string_lossy().contains(char::is_whitespace) {
         return Err(io::Error::from(io::ErrorKind::InvalidInput)).with_context(|| {
-            format!("the cache directory {} has a space in its name; set XDG_CACHE_HOME", root.display())
+            format!(
+                "the cache directory {} has a space in its name; set XDG_CACHE_HOME",
+                root.display()
+            )
         });
     }
     Ok(root)

@@ -39,6 +39,7 @@ pub(crate) const PEERS: Peers = Peers {
         "libnl-3-200",
         "libnl-genl-3-200",
         "libpopt0",
+        "libssl3",
         "libtirpc3",
         "libxtables12",
     ],
@@ -51,11 +52,12 @@ pub(crate) const KEEPALIVED: Peers = Peers {
         "keepalived",
         "libglib2.0-0",
         "libnftnl11",
+        "libpci3",
         "libpcre2-8-0",
         "libsensors5",
         "libsnmp40",
-        "libssl3",
         "libsystemd0",
+        "libwrap0",
     ],
 };
 

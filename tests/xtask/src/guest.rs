@@ -50,7 +50,7 @@ pub(crate) struct Args {
     /// Seconds after which the guest is stopped
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout: u64,
-    /// Let no module be loaded: a kernel without ip_vs
+    /// Let no module be loaded, and remove modprobe: a kernel without ip_vs
     #[arg(long)]
     no_ip_vs: bool,
     /// Lay keepalived over the guest's files too

@@ -65,7 +65,8 @@ pub(crate) struct Kernel {
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let cache = Cache::open()?;
-    for version in Version::ALL.into_iter().filter(|it| args.kernel.is_none_or(|only| only == *it)) {
+    for version in Version::ALL.into_iter().filter(|it| args.kernel.is_none_or(|only| only == *it))
+    {
         let kernel = obtain(&cache, version, &mut crate::note)?;
         writeln!(out, "{} {} ({})", version.name(), kernel.binary.display(), kernel.packages)?;
     }
@@ -73,11 +74,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
 }
 
 /// Returns a kernel, fetched unless it is in the cache.
-pub(crate) fn obtain(
-    cache: &Cache,
-    version: Version,
-    say: &mut dyn FnMut(&str),
-) -> Result<Kernel> {
+pub(crate) fn obtain(cache: &Cache, version: Version, say: &mut dyn FnMut(&str)) -> Result<Kernel> {
     let root = fetch(cache, version, say).with_context(|| {
         format!(
             "no guest kernel {}: it comes from the package user-mode-linux of Debian {} \

@@ -7,6 +7,9 @@ mod cache;
 mod debian;
 mod guest;
 mod kernel;
+mod target;
+mod test;
+mod tool;
 
 use std::{
     io::{self, Write as _},
@@ -30,12 +33,14 @@ struct Cli {
 enum Command {
     Guest(guest::Args),
     Kernel(kernel::Args),
+    Test(test::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Guest(args) => guest::run(&args),
         Command::Kernel(args) => kernel::run(&args, &mut io::stdout()),
+        Command::Test(args) => test::run(&args, &mut io::stdout()),
     };
     match result {
         Ok(code) => code,

@@ -43,7 +43,9 @@ if [ "$LOADABLE" = yes ]; then
     $B mount -t hostfs -o "$MODULES/$V" none $R/lib/modules/"$V" || die "cannot mount $MODULES/$V"
     echo /sbin/modprobe >/proc/sys/kernel/modprobe
 else
+    # Neither the kernel nor a program finds anything to load with.
     echo /bin/false >/proc/sys/kernel/modprobe
+    $B rm -f $R/sbin/modprobe
 fi
 $B mount -t proc proc $R/proc
 $B mount -t sysfs sys $R/sys
@@ -75,7 +77,8 @@ $B cat /run/.out >/dev/tty1 &
 OUT=$!
 $B cat /run/.err >/dev/tty2 &
 ERR=$!
-$B sh $W/cmd >/run/.out 2>/run/.err </dev/null
+# Not with busybox, which would prefer its own programs to those of the system.
+/bin/sh $W/cmd >/run/.out 2>/run/.err </dev/null
 RC=$?
 # A process that the command left behind may hold the pipes open for ever.
 ($B sleep 2; $B kill $OUT $ERR 2>/dev/null) &

@@ -44,13 +44,6 @@ pub(crate) struct Guest {
     timeout: Duration,
 }
 
-/// What a command in the guest left behind.
-pub(crate) struct Output {
-    pub(crate) status: u8,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: Vec<u8>,
-}
-
 impl Guest {
     /// Prepares a guest with `kernel`, the original ipvsadm, and every module loadable.
     pub(crate) fn new(cache: &Cache, kernel: &Kernel, say: &mut dyn FnMut(&str)) -> Result<Self> {
@@ -114,14 +107,8 @@ impl Guest {
         self
     }
 
-    /// Runs `command` and returns what it printed. An error is the guest's, not the command's.
-    pub(crate) fn run<S: AsRef<OsStr>>(&self, command: &[S]) -> Result<Output> {
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let status = self.stream(command, &mut stdout, &mut stderr)?;
-        Ok(Output { status, stdout, stderr })
-    }
-
     /// Runs `command`, passes on what it prints as it comes, and returns its exit status.
+    /// An error is the guest's own, never the command's.
     pub(crate) fn stream<S: AsRef<OsStr>>(
         &self,
         command: &[S],
@@ -186,8 +173,10 @@ impl Guest {
         let mut script = Vec::new();
         let given = self.env.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
         let fixed = [("PATH", PATH), ("HOME", "/root")];
-        for (name, value) in
-            fixed.map(|(name, value)| (OsStr::new(name), OsStr::new(value))).into_iter().chain(given)
+        for (name, value) in fixed
+            .map(|(name, value)| (OsStr::new(name), OsStr::new(value)))
+            .into_iter()
+            .chain(given)
         {
             script.extend(b"export ");
             assignment(&mut script, name, value);

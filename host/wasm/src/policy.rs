@@ -1,0 +1,198 @@
+//! Policies: what they are told, what they are given to look at, and what they stage.
+//!
+//! Plain data, and the handle of a running instance. Merging what policies want, and what
+//! becomes of one that failed, is the manager's.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+    sync::Arc,
+    time::Duration,
+};
+
+use weir_ipvs::{RealServerKey, ServiceKey};
+
+use crate::{Limits, Table};
+
+/// After rise and fall counting.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HealthStatus {
+    /// Not checked, or not yet.
+    #[default]
+    Unknown,
+    /// Passes its checks.
+    Up,
+    /// Fails its checks.
+    Down,
+}
+
+/// A real server changed health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthChange {
+    /// Which.
+    pub server: RealServerKey,
+    /// What the check saw, for people.
+    pub detail: String,
+    /// What it was.
+    pub before: HealthStatus,
+    /// What it is.
+    pub after: HealthStatus,
+    /// How long it had been in `before`.
+    pub lasted: Duration,
+}
+
+/// One real server's health now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HealthReport {
+    /// All checks together.
+    pub status: HealthStatus,
+    /// How long it has had it.
+    pub since: Duration,
+}
+
+/// What happened, as told to policies. A hint: the truth is in the [`View`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// First event of an instance.
+    Started,
+    /// The queue ran over: this many events are lost.
+    Overflow(u64),
+    /// A real server changed health.
+    Health(HealthChange),
+    /// The instance will be stopped in this time.
+    Stopping(Duration),
+}
+
+/// An event with its number and time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// Without gaps within one instance.
+    pub sequence: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub at_ns: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// How a statement enters the merge; evaluated in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Intent {
+    /// Multiply the base weight, in thousandths; 1 or more.
+    Scale(u32),
+    /// At least this.
+    Floor(u32),
+    /// At most this; 1 or more.
+    Cap(u32),
+    /// 0, whatever others say.
+    Drain,
+}
+
+/// One plugin's word on one real server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The real server.
+    pub key: RealServerKey,
+    /// What is wanted, within the grant.
+    pub intent: Intent,
+    /// How long it outlives the plugin, should that stop running.
+    pub lease: Duration,
+    /// For people and the log; at most [`crate::limits::REASON_BYTES`].
+    pub reason: String,
+}
+
+/// What a handler that returned ok wants done. At most one for each real server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Put this in the place of what the plugin held on that real server.
+    Publish(Statement),
+    /// Take back what it held.
+    Withdraw(RealServerKey),
+}
+
+/// What an instance wants to hear beside what always comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Subscription {
+    /// [`Event::Health`].
+    pub health: bool,
+    /// Kinds newer than the guest's interface. weir sends none yet.
+    pub other: bool,
+}
+
+/// Which services a policy sees, and may say something about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Services {
+    /// None.
+    #[default]
+    None,
+    /// These.
+    Named(BTreeSet<ServiceKey>),
+    /// Every service.
+    All,
+}
+
+impl Services {
+    /// Whether `service` is among them.
+    pub fn contains(&self, service: &ServiceKey) -> bool {
+        match self {
+            Self::None => false,
+            Self::Named(keys) => keys.contains(service),
+            Self::All => true,
+        }
+    }
+}
+
+/// What the operator lets a policy do; nothing, by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyGrant {
+    /// `grant.services`: which it sees.
+    pub services: Services,
+    /// `grant.weights.scale`: whether it may scale, and how far, in thousandths. What is
+    /// outside is clamped.
+    pub scale: Option<RangeInclusive<u32>>,
+    /// `grant.weights.floor`: whether it may set floors, and the highest. What is above is
+    /// clamped.
+    pub floor: Option<u32>,
+    /// `grant.weights.cap`: whether it may set caps.
+    pub cap: bool,
+    /// `grant.weights.drain`: whether it may drain.
+    pub drain: bool,
+    /// `grant.lease`: of statements that name none, and the longest that may be named.
+    pub lease: Duration,
+}
+
+/// What an instance is made with.
+#[derive(Debug, Clone)]
+pub struct PolicySettings {
+    /// Its name in the configuration.
+    pub instance: String,
+    /// JSON text of an object; `{}` if there is none.
+    pub config_json: String,
+    /// What it may do.
+    pub grant: PolicyGrant,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// Why an instance is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Birth {
+    /// First time.
+    Fresh,
+    /// The instance before was thrown away: why.
+    Recovery(String),
+}
+
+/// What a policy can look at during one call: one moment, whatever happens meanwhile.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The host's copy of the table.
+    pub table: Arc<Table>,
+    /// Health of the real servers that are checked.
+    pub health: Arc<BTreeMap<RealServerKey, HealthReport>>,
+    /// What this instance holds.
+    pub held: Vec<Statement>,
+    /// Nanoseconds since the Unix epoch.
+    pub wall_ns: u64,
+    /// Nanoseconds since an arbitrary moment.
+    pub monotonic_ns: u64,
+}

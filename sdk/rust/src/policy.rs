@@ -1,0 +1,175 @@
+//! Event-driven automation over weights: the world `policy`.
+//!
+//! Implement [`Policy`] and hand the type to [`policy!`](crate::policy!). What a handler
+//! says through [`drain`], [`scale`], [`cap`], [`floor`] and [`withdraw`] takes place if it
+//! returns `Ok`, and not at all if it fails or traps.
+
+wit_bindgen::generate!({
+    path: "../../wit",
+    world: "policy",
+    pub_export_macro: true,
+    generate_all,
+});
+
+pub use self::{
+    exports::weir::plugin::reactor::{Birth, Context},
+    weir::{
+        host::{clock, config, log},
+        ipvs::{errors::Error, real_servers::RealServerKey, table},
+        plugin::{
+            events::{Envelope, Event, HealthChange, Kind, Subscription},
+            failures::Failure,
+            health,
+            health_words::HealthStatus,
+            intents::{self, Intent, Statement, Verdict},
+        },
+    },
+};
+
+/// What a policy's file begins with.
+pub mod prelude {
+    pub use super::{
+        Context, Failure, HealthChange, HealthStatus, Policy, RealServerKey, cap, drain, floor,
+        real_servers, scale, withdraw,
+    };
+}
+
+/// A policy: what it does when something happens. All of it has a default, which is to do
+/// nothing.
+pub trait Policy: Sized + 'static {
+    /// Makes the instance: read `config::get()` here. An error means that it is not used.
+    fn new(context: &Context) -> Result<Self, Failure>;
+
+    /// The instance has begun, or lost events: look at `table` and `health`.
+    fn started(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// A real server changed health, after the host's counting of rise and fall.
+    fn health(&mut self, change: &HealthChange) -> Result<(), Failure> {
+        let _ = change;
+        Ok(())
+    }
+
+    /// The instance will be stopped.
+    fn stopping(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Hands one event to the function of `policy` that is meant for it.
+#[doc(hidden)]
+pub fn dispatch(policy: &mut impl Policy, event: &Event) -> Result<(), Failure> {
+    match event {
+        Event::Started | Event::Overflow(_) => policy.started(),
+        Event::Health(change) => policy.health(change),
+        Event::Stopping(_) => policy.stopping(),
+        Event::Other(_) => Ok(()),
+    }
+}
+
+/// No new connections for this real server until [`withdraw`], whatever others say.
+///
+/// Fails if the grant does not allow it, naming the key that would.
+pub fn drain(server: &RealServerKey, reason: &str) -> Result<(), Failure> {
+    publish(server, Intent::Drain, reason)
+}
+
+/// Multiplies the base weight, in thousandths, 1 or more; 1000 = no effect.
+///
+/// Fails as [`drain`] does; a number outside the grant's range is bounded by it.
+pub fn scale(server: &RealServerKey, thousandths: u32, reason: &str) -> Result<(), Failure> {
+    publish(server, Intent::Scale(thousandths), reason)
+}
+
+/// At least this weight; never lifts a drain. Fails as [`drain`] does.
+pub fn floor(server: &RealServerKey, weight: u32, reason: &str) -> Result<(), Failure> {
+    publish(server, Intent::Floor(weight), reason)
+}
+
+/// At most this weight, 1 or more. Fails as [`drain`] does.
+pub fn cap(server: &RealServerKey, weight: u32, reason: &str) -> Result<(), Failure> {
+    publish(server, Intent::Cap(weight), reason)
+}
+
+/// Takes back what this policy says of the real server. Never fails.
+pub fn withdraw(server: &RealServerKey) {
+    intents::withdraw(&[*server]);
+}
+
+/// Every real server that the grant lets this policy see.
+pub fn real_servers() -> Vec<RealServerKey> {
+    let snapshot = table::current();
+    let services = snapshot.services(0, u32::MAX);
+    let numbered = (0..).zip(&services);
+    let keys = numbered.flat_map(|(number, service)| {
+        let servers = snapshot.real_servers(number);
+        let service = service.config.key;
+        servers.into_iter().map(move |it| RealServerKey { service, server: it.config.server })
+    });
+    keys.collect()
+}
+
+fn publish(server: &RealServerKey, intent: Intent, reason: &str) -> Result<(), Failure> {
+    let statement = Statement { key: *server, intent, lease: None, reason: reason.to_owned() };
+    match intents::publish(&[statement]).pop() {
+        Some(Verdict::Refused(error)) => Err(refused(&error)),
+        _ => Ok(()),
+    }
+}
+
+fn refused(error: &Error) -> Failure {
+    let message = match error {
+        Error::Denied(denial) => denial.message.clone(),
+        Error::NoSuchServer => "the host does not know this real server".to_owned(),
+        other => format!("{other:?}"),
+    };
+    Failure { message, retryable: false }
+}
+
+/// Logs the message of a panic, which a component without WASI has no other way to say.
+#[doc(hidden)]
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        log::write(log::Level::Error, &info.to_string(), &[]);
+    }));
+}
+
+/// Makes the component's exports from a type that implements [`Policy`](policy::Policy).
+#[macro_export]
+macro_rules! policy {
+    ($policy:ty) => {
+        const _: () = {
+            use $crate::policy as sdk;
+
+            // A component has one thread, and the host never calls into one that runs.
+            thread_local! {
+                static POLICY: core::cell::RefCell<Option<$policy>> =
+                    const { core::cell::RefCell::new(None) };
+            }
+
+            struct Export;
+
+            impl sdk::exports::weir::plugin::reactor::Guest for Export {
+                fn init(context: sdk::Context) -> Result<sdk::Subscription, sdk::Failure> {
+                    sdk::log_panics();
+                    let policy = <$policy as sdk::Policy>::new(&context)?;
+                    POLICY.set(Some(policy));
+                    Ok(sdk::Subscription { kinds: vec![sdk::Kind::Health] })
+                }
+
+                fn handle(batch: Vec<sdk::Envelope>) -> Result<(), sdk::Failure> {
+                    POLICY.with_borrow_mut(|policy| {
+                        let policy = policy.as_mut().ok_or_else(|| sdk::Failure {
+                            message: "handle was called before init".to_owned(),
+                            retryable: false,
+                        })?;
+                        batch.iter().try_for_each(|it| sdk::dispatch(policy, &it.event))
+                    })
+                }
+            }
+
+    sdk::export!(Export with_types_in sdk);
+        };
+    };
+}

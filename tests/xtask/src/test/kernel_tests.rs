@@ -1,0 +1,159 @@
+//! The tests that need ip_vs, in a guest kernel.
+//!
+//! They are ordinary tests of `weir-tests`, told apart by the module that they are in:
+//! one boot runs them all. Outside a guest they are filtered out by name.
+
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::{Outcome, Session, tally::Counting, units};
+use crate::{
+    guest::{self, Guest},
+    kernel::{self, Kernel, Version},
+};
+
+/// Part of the path of a test that needs ip_vs.
+pub(super) const IN_GUEST: &str = "kernel::";
+
+/// Part of the path of a test that needs a kernel that has no ip_vs.
+pub(super) const WITHOUT_MODULE: &str = "no_ip_vs::";
+
+/// Tests mostly wait, and the guest has one processor: without this they run one by one.
+const THREADS: &str = "4";
+
+const MEMORY: &str = "1G";
+
+/// The whole run on CI has 45 minutes.
+const TIMEOUT: Duration = Duration::from_secs(25 * 60);
+
+const TIMEOUT_LONG: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// Invocations of the differential test in its long form.
+const COUNT_LONG: u32 = 20_000;
+
+pub(super) fn run(session: &Session<'_>, version: Version) -> Result<Outcome> {
+    if env::var_os(kernel::SKIP_VARIABLE).is_some_and(|it| it == "1") {
+        let untested =
+            format!("anything on Linux {} ({} is set)", version.name(), kernel::SKIP_VARIABLE);
+        return Ok(Outcome { untested: Some(untested), ..Outcome::default() });
+    }
+    let kernel = kernel::obtain(&session.cache, version, &mut crate::note)?;
+    let tests = build(&session.root)?;
+    let guest = guest(session, version, &kernel, &tests)?;
+
+    let mut outcome = Outcome::default();
+    if !session.args.runner.is_empty() {
+        outcome.tally += boot(&guest, &tests.runner, &session.args.runner)?.tally;
+        return Ok(outcome);
+    }
+    let with_module = [IN_GUEST, "--skip", WITHOUT_MODULE].map(str::to_owned);
+    outcome.tally += boot(&guest, &tests.runner, &with_module)?.tally;
+    let guest = guest.modules(false);
+    outcome.tally += boot(&guest, &tests.runner, &[WITHOUT_MODULE.to_owned()])?.tally;
+    Ok(outcome)
+}
+
+/// Runs the tests once, and fails unless one ran or failed.
+fn boot(guest: &Guest, runner: &Path, args: &[String]) -> Result<Outcome> {
+    let mut stdout = Counting::new(io::stdout());
+    let mut command = vec![runner.as_os_str().to_owned()];
+    command.extend(args.iter().map(Into::into));
+    let status = guest.stream(&command, &mut stdout, &mut io::stderr())?;
+    let tally = stdout.tally;
+    match status {
+        0 if tally.passed == 0 => bail!("no test ran in the guest with {}", args.join(" ")),
+        0 => Ok(Outcome { tally, untested: None }),
+        _ if tally.failed > 0 => Ok(Outcome { tally, untested: None }),
+        _ => bail!("the tests in the guest ended with status {status}"),
+    }
+}
+
+fn guest(session: &Session<'_>, version: Version, kernel: &Kernel, tests: &Tests) -> Result<Guest> {
+    let args = session.args;
+    let mut guest = Guest::new(&session.cache, kernel, &mut crate::note)?
+        .memory(MEMORY)
+        .timeout(if args.long { TIMEOUT_LONG } else { TIMEOUT })
+        .readable(&session.root)?
+        .env("RUST_TEST_THREADS", THREADS);
+    for file in [&tests.runner, &tests.program] {
+        guest = guest.readable(file.parent().context("a program lies in no directory")?)?;
+    }
+    for (name, value) in env::vars_os() {
+        if guest::inherited(&name.to_string_lossy()) {
+            guest = guest.env(name, value);
+        }
+    }
+    guest = guest
+        .env("WEIR_KERNEL_TESTS", "1")
+        .env("WEIR_KERNEL", version.name())
+        .env("WEIR_BIN", &tests.program);
+    if let Some(count) = args.count.or(args.long.then_some(COUNT_LONG)) {
+        guest = guest.env("WEIR_DIFFERENTIAL_COUNT", count.to_string());
+    }
+    if let Some(seed) = args.seed {
+        guest = guest.env("WEIR_DIFFERENTIAL_SEED", seed.to_string());
+    }
+    Ok(guest)
+}
+
+struct Tests {
+    /// The test binary of `weir-tests`.
+    runner: PathBuf,
+    /// The program under test.
+    program: PathBuf,
+}
+
+fn build(root: &Path) -> Result<Tests> {
+    let program = executable(units::program().arg("--message-format=json-render-diagnostics"))?;
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["test", "--locked", "--workspace", "--no-run", "--test", "main"])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(root);
+    Ok(Tests { runner: executable(&mut cargo)?, program })
+}
+
+/// Returns what cargo says it has built.
+fn executable(cargo: &mut Command) -> Result<PathBuf> {
+    let output =
+        cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("cannot build the tests: {}", output.status);
+    }
+    built(&String::from_utf8_lossy(&output.stdout)).context("cargo built no program to run")
+}
+
+#[derive(Deserialize)]
+struct Message {
+    executable: Option<PathBuf>,
+}
+
+fn built(messages: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|it| serde_json::from_str::<Message>(it).ok())
+        .filter_map(|it| it.executable)
+        .next_back()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_executable_is_the_one_asked_for() {
+        let messages = r#"{"reason":"compiler-artifact","executable":"/t/build-script"}
+{"reason":"compiler-artifact","executable":null}
+not a message
+{"reason":"compiler-artifact","executable":"/t/main-1"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(built(messages), Some(PathBuf::from("/t/main-1")));
+    }
+}
