@@ -1,1 +1,14 @@
-//! To come.
+//! What the tests share: namespaces, programs to run and compare, and the kernel's
+//! table read without any code of the project, so that no mistake can hide itself.
+//!
+//! Everything panics when something fails that is not the thing under test.
+
+pub mod cases;
+pub mod guest;
+pub mod lab;
+pub mod links;
+pub mod namespace;
+pub mod netlink;
+pub mod program;
+pub mod table;
+pub mod text;

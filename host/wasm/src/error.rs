@@ -1,6 +1,6 @@
 //! Why a plugin could not be used, and what became of one that failed.
 
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
 /// Why a component cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -134,5 +134,31 @@ impl fmt::Display for Report {
             write!(f, "\n  at {frame}")?;
         }
         Ok(())
+    }
+}
+
+/// A limit of [`crate::Limits`] that a guest ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Exceeded {
+    #[error("used more than {} of memory (limit memory_bytes)", Size(*.0))]
+    Memory(usize),
+    #[error("used more than {0} table elements (limit table_elements)")]
+    Tables(usize),
+    #[error("used more than {0:?} of processor time (limit cpu)")]
+    Cpu(Duration),
+    #[error("took longer than {0:?} (limit wall)")]
+    Wall(Duration),
+}
+
+/// A number of bytes, in the largest unit that leaves it whole.
+pub(crate) struct Size(pub(crate) usize);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes != 0 && bytes % (1 << 20) == 0 => write!(f, "{} MiB", bytes >> 20),
+            bytes if bytes != 0 && bytes % (1 << 10) == 0 => write!(f, "{} KiB", bytes >> 10),
+            bytes => write!(f, "{bytes} bytes"),
+        }
     }
 }

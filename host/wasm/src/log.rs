@@ -1,6 +1,10 @@
 //! What plugins say: bounded, cleaned, and handed to whoever keeps logs.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use crate::Limits;
 
@@ -34,3 +38,201 @@ pub struct LogLine {
 
 /// Where lines go. Called in the middle of a guest's call: it must not wait.
 pub type LogSink = Arc<dyn Fn(LogLine) + Send + Sync>;
+
+/// Lines kept for the report of a trap.
+const LAST_WORDS: usize = 5;
+
+/// The log of one guest: limits, cleans and passes on.
+///
+/// Behind a lock, because the streams of WASI write to it too; they do so within calls of
+/// the same guest, so that nobody ever waits for it.
+pub(crate) struct Log {
+    sink: LogSink,
+    plugin: String,
+    lines_per_second: u32,
+    line_bytes: usize,
+    state: Mutex<Flow>,
+}
+
+struct Flow {
+    /// Lines that may pass now, in thousandths.
+    credit: u64,
+    credited_at: Duration,
+    dropped: u64,
+    last_words: VecDeque<String>,
+}
+
+impl Log {
+    pub(crate) fn new(plugin: &str, limits: &Limits, sink: LogSink) -> Self {
+        Self {
+            sink,
+            plugin: plugin.to_owned(),
+            lines_per_second: limits.log_lines_per_second,
+            line_bytes: limits.log_line_bytes,
+            state: Mutex::new(Flow {
+                credit: u64::from(limits.log_lines_per_second) * 1000,
+                credited_at: Duration::ZERO,
+                dropped: 0,
+                last_words: VecDeque::new(),
+            }),
+        }
+    }
+
+    /// Writes one line, or drops and counts it. `now` is a monotonic time.
+    pub(crate) fn write(
+        &self,
+        now: Duration,
+        level: Level,
+        message: &str,
+        fields: &[(String, String)],
+    ) {
+        let mut room = self.line_bytes;
+        let message = clean(message, &mut room);
+        let fields = fields
+            .iter()
+            .map_while(|(key, value)| {
+                (room > 0).then(|| (clean(key, &mut room), clean(value, &mut room)))
+            })
+            .collect();
+        let dropped = {
+            let mut flow = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            flow.remember(level, &message);
+            match flow.admit(now, self.lines_per_second) {
+                Some(dropped) => dropped,
+                None => return,
+            }
+        };
+        if dropped > 0 {
+            let message = format!("{dropped} lines dropped: more than {} a second", self.lines_per_second);
+            self.pass(Level::Warn, message, Vec::new());
+        }
+        self.pass(level, message, fields);
+    }
+
+    /// What was said last, oldest first, whether it passed or not.
+    pub(crate) fn last_words(&self) -> Vec<String> {
+        let flow = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        flow.last_words.iter().cloned().collect()
+    }
+
+    fn pass(&self, level: Level, message: String, fields: Vec<(String, String)>) {
+        (self.sink)(LogLine { plugin: self.plugin.clone(), level, message, fields });
+    }
+}
+
+impl Flow {
+    /// The number of lines dropped before this one; none = this one is, too.
+    fn admit(&mut self, now: Duration, lines_per_second: u32) -> Option<u64> {
+        let rate = u64::from(lines_per_second);
+        let since = now.saturating_sub(self.credited_at);
+        let earned = u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_mul(rate);
+        if earned > 0 {
+            self.credit = self.credit.saturating_add(earned).min(rate * 1000);
+            self.credited_at = now;
+        }
+        if self.credit < 1000 {
+            self.dropped += 1;
+            return None;
+        }
+        self.credit -= 1000;
+        Some(std::mem::take(&mut self.dropped))
+    }
+
+    fn remember(&mut self, level: Level, message: &str) {
+        if level < Level::Warn {
+            return;
+        }
+        if self.last_words.len() == LAST_WORDS {
+            self.last_words.pop_front();
+        }
+        self.last_words.push_back(message.to_owned());
+    }
+}
+
+/// `text` without what a terminal would obey, and no longer than `room` bytes, which it
+/// uses up.
+fn clean(text: &str, room: &mut usize) -> String {
+    let mut cleaned = String::with_capacity(text.len().min(*room));
+    for character in text.chars() {
+        let before = cleaned.len();
+        if is_unsafe_to_print(character) {
+            cleaned.extend(character.escape_default());
+        } else {
+            cleaned.push(character);
+        }
+        if cleaned.len() > *room {
+            cleaned.truncate(before);
+            cleaned.push('…');
+            *room = 0;
+            return cleaned;
+        }
+    }
+    *room -= cleaned.len();
+    cleaned
+}
+
+/// Control characters, and those that turn the direction of text.
+fn is_unsafe_to_print(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_clean(text: &str, room: usize, expected: &str) {
+        let mut left = room;
+        assert_eq!(clean(text, &mut left), expected);
+    }
+
+    #[test]
+    fn lines_are_cleaned_and_cut() {
+        check_clean("plain ü", 100, "plain ü");
+        check_clean("a\nb\u{1b}[2J", 100, "a\\nb\\u{1b}[2J");
+        check_clean("\u{202e}abc", 100, "\\u{202e}abc");
+        check_clean("abcdef", 3, "abc…");
+        check_clean("abü", 3, "ab…");
+        check_clean("ab\n", 3, "ab…");
+    }
+
+    fn log(lines_per_second: u32) -> (Log, Arc<Mutex<Vec<String>>>) {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&lines);
+        let sink: LogSink = Arc::new(move |line: LogLine| kept.lock().unwrap().push(line.message));
+        let limits = Limits { log_lines_per_second: lines_per_second, ..Limits::for_policy() };
+        (Log::new("test", &limits, sink), lines)
+    }
+
+    #[test]
+    fn a_flood_is_dropped_and_counted() {
+        let (log, lines) = log(2);
+        let at = Duration::from_secs;
+        for text in ["a", "b", "c", "d"] {
+            log.write(at(10), Level::Info, text, &[]);
+        }
+        log.write(at(11), Level::Info, "e", &[]);
+        assert_eq!(
+            *lines.lock().unwrap(),
+            ["a", "b", "2 lines dropped: more than 2 a second", "e"]
+        );
+    }
+
+    #[test]
+    fn no_line_passes_where_none_may() {
+        let (log, lines) = log(0);
+        log.write(Duration::from_secs(5), Level::Error, "a", &[]);
+        assert!(lines.lock().unwrap().is_empty());
+        assert_eq!(log.last_words(), ["a"], "what was dropped still explains a trap");
+    }
+
+    #[test]
+    fn the_last_words_are_the_grave_ones() {
+        let (log, _) = log(20);
+        log.write(Duration::ZERO, Level::Info, "chatter", &[]);
+        for number in 0..7 {
+            log.write(Duration::ZERO, Level::Error, &number.to_string(), &[]);
+        }
+        assert_eq!(log.last_words(), ["2", "3", "4", "5", "6"]);
+    }
+}

@@ -6,7 +6,6 @@
 use std::{
     env,
     fs::{self, File},
-    io,
     path::{Path, PathBuf},
 };
 
@@ -77,12 +76,7 @@ fn root() -> Result<PathBuf> {
     let root = base.join("weir");
     // A guest kernel gets these paths on its command line, where a space ends an argument.
     if root.as_os_str().to_string_lossy().contains(char::is_whitespace) {
-        return Err(io::Error::from(io::ErrorKind::InvalidInput)).with_context(|| {
-            format!(
-                "the cache directory {} has a space in its name; set XDG_CACHE_HOME",
-                root.display()
-            )
-        });
+        bail!("the cache directory {} has a space in its name; set XDG_CACHE_HOME", root.display());
     }
     Ok(root)
 }

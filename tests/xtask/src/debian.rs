@@ -66,6 +66,11 @@ pub(crate) fn tools(cache: &Cache, say: &mut dyn FnMut(&str)) -> Result<PathBuf>
     tree(cache, "tools", TOOLS, say)
 }
 
+/// Returns the tree with Python's installer, for systems that have Python without it.
+pub(crate) fn pip(cache: &Cache, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    tree(cache, "pip", &["python3-pip"], say)
+}
+
 /// Returns the tree of `peers`.
 pub(crate) fn peers(cache: &Cache, peers: Peers, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     tree(cache, peers.name, peers.packages, say)

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 pub(crate) use launch::Guest;
 
@@ -43,7 +43,7 @@ pub(crate) struct Args {
     readable: Vec<PathBuf>,
     /// A variable for the command; can be repeated
     #[arg(long, value_name = "NAME=VALUE")]
-    env: Vec<OsString>,
+    env: Vec<String>,
     /// Memory of the guest
     #[arg(long, default_value = "512M")]
     memory: String,
@@ -93,8 +93,8 @@ fn run_command(args: &Args) -> Result<u8> {
         }
     }
     for pair in &args.env {
-        let pair = pair.to_string_lossy();
-        let (name, value) = pair.split_once('=').unwrap_or((&pair, ""));
+        let (name, value) =
+            pair.split_once('=').with_context(|| format!("--env {pair}: no `=` in it"))?;
         guest = guest.env(name, value);
     }
     guest.stream(&args.command, &mut io::stdout(), &mut io::stderr())

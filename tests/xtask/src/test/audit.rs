@@ -7,6 +7,9 @@ use anyhow::{Context, Result};
 use super::{Outcome, Session, execute};
 use crate::tool;
 
+/// For a network that swallows what it does not let through.
+const FETCH_SECONDS: &str = "60";
+
 pub(super) fn run(session: &Session<'_>) -> Result<Outcome> {
     let deny = tool::DENY.obtain(&session.cache, &mut crate::note)?;
     let check = |what: &[&str]| {
@@ -15,7 +18,9 @@ pub(super) fn run(session: &Session<'_>) -> Result<Outcome> {
     check(&["bans", "licenses", "sources"])?;
 
     // The database of advisories is no part of a package registry; not everyone reaches it.
-    let fetched = Command::new(&deny)
+    let fetched = Command::new("timeout")
+        .arg(FETCH_SECONDS)
+        .arg(&deny)
         .args(["fetch", "db"])
         .stdin(Stdio::null())
         .output()

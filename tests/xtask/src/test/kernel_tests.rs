@@ -13,7 +13,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use super::{Outcome, Session, tally::Counting, units};
+use super::{
+    Outcome, Session,
+    tally::{Counting, Tally},
+    units,
+};
 use crate::{
     guest::{self, Guest},
     kernel::{self, Kernel, Version},
@@ -42,7 +46,8 @@ pub(super) fn run(session: &Session<'_>, version: Version) -> Result<Outcome> {
     if env::var_os(kernel::SKIP_VARIABLE).is_some_and(|it| it == "1") {
         let untested =
             format!("anything on Linux {} ({} is set)", version.name(), kernel::SKIP_VARIABLE);
-        return Ok(Outcome { untested: Some(untested), ..Outcome::default() });
+        let tally = Tally { skipped: 1, ..Tally::default() };
+        return Ok(Outcome { tally, untested: Some(untested) });
     }
     let kernel = kernel::obtain(&session.cache, version, &mut crate::note)?;
     let tests = build(&session.root)?;

@@ -1,0 +1,53 @@
+//! What wasmtime makes of `wit/`: the traits that `crate::host` implements, and the calls
+//! of guests. Types that both worlds have are one.
+
+/// The world `command`.
+pub(crate) mod command {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "command",
+        imports: { default: trappable },
+        with: {
+            "weir:ipvs/snapshots.snapshot": crate::host::snapshots::Seen,
+            "weir:ipvs/connections.cursor": crate::host::connections::Walk,
+        },
+    });
+}
+
+/// The world `policy`.
+pub(crate) mod policy {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "policy",
+        imports: { default: trappable },
+        with: {
+            "weir:ipvs/addresses": super::command::weir::ipvs::addresses,
+            "weir:ipvs/services": super::command::weir::ipvs::services,
+            "weir:ipvs/real-servers": super::command::weir::ipvs::real_servers,
+            "weir:ipvs/schedulers": super::command::weir::ipvs::schedulers,
+            "weir:ipvs/snapshots": super::command::weir::ipvs::snapshots,
+            "weir:ipvs/stats": super::command::weir::ipvs::stats,
+            "weir:ipvs/timeouts": super::command::weir::ipvs::timeouts,
+            "weir:ipvs/sync": super::command::weir::ipvs::sync,
+            "weir:ipvs/errors": super::command::weir::ipvs::errors,
+            "weir:host/log": super::command::weir::host::log,
+            "weir:host/clock": super::command::weir::host::clock,
+        },
+    });
+}
+
+pub(crate) use command::weir::{
+    host::{clock, log, names, stdio},
+    ipvs::{
+        addresses, admin, connections, errors, live, operations, real_servers, schedulers,
+        services, snapshots, stats, sync, timeouts,
+    },
+};
+pub(crate) use policy::{
+    exports::weir::plugin::reactor,
+    weir::{
+        host::config,
+        ipvs::table,
+        plugin::{events, health, health_words, intents},
+    },
+};

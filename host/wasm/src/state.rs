@@ -1,0 +1,215 @@
+//! What a guest's store holds: what host functions need, and what its limits watch.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use wasmtime::{ResourceLimiter, component::ResourceTable};
+use wasmtime_wasi::WasiCtx;
+use weir_ipvs::{Ipvs, RealServerKey};
+
+use crate::{
+    CommandGrant, Effect, IpvsOpener, Limits, Names, PolicyGrant, Statement, Stdio, View, clock,
+    error::Exceeded, log::Log,
+};
+
+/// What the stores of both worlds have in common.
+pub(crate) trait State: Send + 'static {
+    fn common(&mut self) -> &mut Common;
+}
+
+/// What every guest has.
+pub(crate) struct Common {
+    /// Who it is, in reports and logs.
+    pub(crate) plugin: String,
+    pub(crate) limits: Limits,
+    /// Snapshots, cursors and streams it holds.
+    pub(crate) resources: ResourceTable,
+    /// Shared with the streams of WASI.
+    pub(crate) log: Arc<Log>,
+    pub(crate) wall_ns: u64,
+    pub(crate) monotonic_ns: u64,
+    /// Made for guests that import WASI, and for no other.
+    pub(crate) wasi: Option<WasiCtx>,
+    deadline: Deadline,
+    memory_bytes: usize,
+    table_elements: usize,
+}
+
+impl Common {
+    pub(crate) fn new(plugin: String, limits: Limits, log: Log) -> Self {
+        let mut resources = ResourceTable::new();
+        resources.set_max_capacity(limits.handles);
+        Self {
+            plugin,
+            limits,
+            resources,
+            log: Arc::new(log),
+            wall_ns: 0,
+            monotonic_ns: 0,
+            wasi: None,
+            deadline: Deadline::default(),
+            memory_bytes: 0,
+            table_elements: 0,
+        }
+    }
+
+    /// Starts to count the time of a call.
+    pub(crate) fn arm(&mut self) {
+        self.deadline = Deadline {
+            cpu: clock::thread_cpu().saturating_add(self.limits.cpu),
+            wall: self.limits.wall.map(|wall| clock::monotonic().saturating_add(wall)),
+        };
+    }
+
+    /// Whether the call may go on.
+    pub(crate) fn check_time(&self) -> Result<(), Exceeded> {
+        if clock::thread_cpu() >= self.deadline.cpu {
+            return Err(Exceeded::Cpu(self.limits.cpu));
+        }
+        match (self.deadline.wall, self.limits.wall) {
+            (Some(end), Some(limit)) if clock::monotonic() >= end => Err(Exceeded::Wall(limit)),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Deadline {
+    cpu: Duration,
+    wall: Option<Duration>,
+}
+
+/// A memory that would grow too far traps its guest, where WebAssembly would let it see
+/// that it cannot have more: few guests look, and then the reason would be lost.
+impl ResourceLimiter for Common {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.memory_bytes.saturating_add(desired.saturating_sub(current));
+        if total > self.limits.memory_bytes {
+            return Err(Exceeded::Memory(self.limits.memory_bytes).into());
+        }
+        self.memory_bytes = total;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(error)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.table_elements.saturating_add(desired.saturating_sub(current));
+        if total > self.limits.table_elements {
+            return Err(Exceeded::Tables(self.limits.table_elements).into());
+        }
+        self.table_elements = total;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.instances
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.instances
+    }
+}
+
+/// The store of a policy.
+pub(crate) struct PolicyState {
+    pub(crate) common: Common,
+    pub(crate) config_json: String,
+    pub(crate) grant: PolicyGrant,
+    /// Of the call under way.
+    pub(crate) view: View,
+    /// Services within the grant, by their numbers in the table of `view`; none = all.
+    /// Made when first asked for.
+    pub(crate) visible: Option<Option<Arc<[u32]>>>,
+    /// What the call under way wants, by real server: the last word on each.
+    pub(crate) staged: BTreeMap<RealServerKey, Effect>,
+    /// Real servers of `view.held`; made when first asked for.
+    pub(crate) held: Option<BTreeSet<RealServerKey>>,
+}
+
+impl PolicyState {
+    /// Begins a call: another moment to look at, nothing staged.
+    pub(crate) fn look_at(&mut self, view: View) {
+        self.common.wall_ns = view.wall_ns;
+        self.common.monotonic_ns = view.monotonic_ns;
+        self.view = view;
+        self.visible = None;
+        self.held = None;
+        self.staged.clear();
+    }
+
+    /// All it holds, staged statements included, in the order of their real servers.
+    pub(crate) fn all_held(&self) -> BTreeMap<RealServerKey, &Statement> {
+        let mut all: BTreeMap<_, _> =
+            self.view.held.iter().map(|statement| (statement.key, statement)).collect();
+        for (key, effect) in &self.staged {
+            match effect {
+                Effect::Publish(statement) => all.insert(*key, statement),
+                Effect::Withdraw(_) => all.remove(key),
+            };
+        }
+        all
+    }
+}
+
+impl State for PolicyState {
+    fn common(&mut self) -> &mut Common {
+        &mut self.common
+    }
+}
+
+/// The store of a command.
+pub(crate) struct CommandState {
+    pub(crate) common: Common,
+    pub(crate) grant: CommandGrant,
+    pub(crate) backend: Backend,
+    pub(crate) names: Box<dyn Names>,
+    pub(crate) stdio: Arc<Stdio>,
+}
+
+impl State for CommandState {
+    fn common(&mut self) -> &mut Common {
+        &mut self.common
+    }
+}
+
+/// IPVS, opened when first needed.
+pub(crate) enum Backend {
+    Closed(IpvsOpener),
+    Opened(Result<Box<dyn Ipvs>, weir_ipvs::Error>),
+}
+
+impl Backend {
+    pub(crate) fn get(&mut self) -> Result<&mut (dyn Ipvs + 'static), weir_ipvs::Error> {
+        if let Self::Closed(_) = self {
+            let unreachable = Self::Opened(Err(weir_ipvs::Error::NoIpvs));
+            if let Self::Closed(open) = std::mem::replace(self, unreachable) {
+                *self = Self::Opened(open());
+            }
+        }
+        match self {
+            Self::Opened(Ok(ipvs)) => Ok(ipvs.as_mut()),
+            Self::Opened(Err(error)) => Err(error.clone()),
+            Self::Closed(_) => Err(weir_ipvs::Error::NoIpvs),
+        }
+    }
+}

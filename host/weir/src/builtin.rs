@@ -1,0 +1,28 @@
+//! What the program carries inside, made by its build script.
+
+use weir_wasm::Builtin;
+
+/// A built-in command.
+#[derive(Debug)]
+pub(crate) struct Tool {
+    /// The names it is called by.
+    pub names: &'static [&'static str],
+    /// Its code.
+    pub plugin: Builtin,
+    /// The environment variables it is shown.
+    pub environment: &'static [&'static str],
+}
+
+/// Every built-in command.
+pub(crate) static TOOLS: [Tool; 1] = [Tool {
+    names: &["ipvsadm", "ipvsadm-save", "ipvsadm-restore"],
+    plugin: weir_wasm::builtin!("ipvsadm", concat!(env!("OUT_DIR"), "/ipvsadm.cwasm")),
+    environment: &["POSIXLY_CORRECT", "POSIX_ME_HARDER"],
+}];
+
+/// Every built-in policy, by the name that follows `builtin:` in a configuration.
+pub(crate) static POLICIES: [Builtin; 1] =
+    [weir_wasm::builtin!("health-weight", concat!(env!("OUT_DIR"), "/health-weight.cwasm"))];
+
+/// The executable `weir-names`.
+pub(crate) static NAMES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir-names"));

@@ -1,0 +1,80 @@
+//! The command line: what there is, and its help.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{builtin, commands, run};
+
+/// A WebAssembly-scriptable policy engine for IPVS, the load balancer in the Linux kernel.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the policy engine: check real servers, and let plugins decide their weights.
+    Run(run::Options),
+    /// Do as ipvsadm 1.31 does; so does weir when it is called by the name `ipvsadm`,
+    /// `ipvsadm-save` or `ipvsadm-restore`.
+    #[command(disable_help_flag = true)]
+    Ipvsadm {
+        /// As for ipvsadm; `-h` prints its help.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run a command plugin of your own.
+    Exec(commands::exec::Options),
+}
+
+/// Parses `arguments` and does what they say.
+pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody can be told if even this cannot be printed.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let result = match cli.command {
+        Command::Run(options) => run::run(&options),
+        Command::Ipvsadm { arguments } => {
+            let named = [OsString::from("ipvsadm")].into_iter().chain(arguments);
+            Ok(commands::ipvsadm::run(&builtin::TOOLS[0], &named.collect::<Vec<_>>()))
+        }
+        Command::Exec(options) => commands::exec::run(options),
+    };
+    result.unwrap_or_else(|error| {
+        report(&error);
+        Exit::Failure.into()
+    })
+}
+
+/// Prints an error with its causes, on one line.
+fn report(error: &anyhow::Error) {
+    use std::io::Write;
+
+    // Nobody can be told if even this cannot be printed.
+    let _ = writeln!(std::io::stderr(), "weir: {error:#}");
+}
+
+/// Exit statuses of weir's own commands; plugins choose theirs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Exit {
+    /// It could not be done, and why was printed.
+    Failure = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// A plugin failed (`EX_SOFTWARE` of sysexits(3)).
+    Plugin = 70,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,75 @@
+//! One file a command; commands that are plugins share how they are run.
+
+pub(crate) mod exec;
+pub(crate) mod ipvsadm;
+
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, IsTerminal},
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use weir_netlink::{Autoload, Netlink};
+use weir_wasm::{
+    Command, CommandGrant, Failure, Limits, LogLine, Plugin, Runtime, Stdio, Terminals,
+};
+
+use crate::{builtin, cli::Exit, names, timer};
+
+/// Runs a command plugin on the kernel with the caller's own streams.
+///
+/// One thread and no runtime: what it uses of the processor is measured by a timer signal.
+fn run_plugin(
+    runtime: &Runtime,
+    plugin: &Plugin,
+    arguments: &[OsString],
+    environment: &[&str],
+    grant: CommandGrant,
+) -> ExitCode {
+    die_by_closed_pipes();
+    timer::start(runtime.ticker());
+    let command = Command {
+        arguments: arguments.iter().map(|it| it.as_bytes().to_vec()).collect(),
+        environment: environment
+            .iter()
+            .filter_map(|&name| Some((name.to_owned(), env::var_os(name)?.into_vec())))
+            .collect(),
+        terminals: Terminals {
+            stdin: io::stdin().is_terminal(),
+            stdout: io::stdout().is_terminal(),
+            stderr: io::stderr().is_terminal(),
+        },
+        grant,
+        limits: Limits::for_command(),
+        ipvs: Box::new(|| Ok(Box::new(Netlink::open(Autoload::Yes)?))),
+        names: Box::new(names::System::new(builtin::NAMES)),
+        stdio: Stdio::inherited(),
+        log: Arc::new(|line: &LogLine| print_error(&line.to_string())),
+    };
+    match runtime.run_command(plugin, command) {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => failed(&failure),
+    }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    print_error(&format!("weir: {failure}"));
+    Exit::Plugin.into()
+}
+
+pub(crate) fn print_error(line: &str) {
+    use io::Write;
+
+    // Nobody can be told if even this cannot be printed.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// A tool whose output nobody reads any more ends by `SIGPIPE`, as every other does;
+/// Rust's start-up code has switched that off.
+fn die_by_closed_pipes() {
+    // SAFETY: restoring the default action installs no handler.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}

@@ -1,0 +1,22 @@
+//! `weir ipvsadm`, and weir called by the names of ipvsadm: a built-in plugin with no
+//! private door.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use weir_wasm::{CommandGrant, Runtime};
+
+use crate::builtin::Tool;
+
+/// Runs `tool` with `arguments`, of which the first is the name it was called by.
+pub(crate) fn run(tool: &Tool, arguments: &[OsString]) -> ExitCode {
+    let loaded = Runtime::for_command(false)
+        .and_then(|runtime| runtime.builtin(&tool.plugin).map(|plugin| (runtime, plugin)));
+    match loaded {
+        Ok((runtime, plugin)) => {
+            let grant =
+                CommandGrant { live: true, admin: true, connections: true, names: true };
+            super::run_plugin(&runtime, &plugin, arguments, tool.environment, grant)
+        }
+        Err(error) => super::failed(&error.into()),
+    }
+}

@@ -1,0 +1,82 @@
+//! What the operator wrote: `weir.toml`, read, checked and turned into our own words.
+//!
+//! Pure but for [`read`]. Every mistake of a file is found in one run, with its place and
+//! what was expected; a [`Config`] has none. `host/docs/configuration.md` is its manual.
+
+mod check;
+mod plugin;
+mod reader;
+mod selector;
+mod service;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use anyhow::Context as _;
+use toml::de::DeTable;
+
+pub(crate) use self::{
+    check::{Check, CheckKind, HttpCheck},
+    plugin::{Grant, Plugin, Reach, Source},
+    reader::Problems,
+    selector::{Match, Selector},
+    service::NamedService,
+};
+use self::{
+    check::CheckKeys,
+    reader::{Notes, Section},
+};
+
+/// Everything the configuration says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Config {
+    /// `[[service]]`: desired state.
+    pub(crate) services: Vec<NamedService>,
+    /// `[[match]]`: claims on what others put into the table, in the order of the file:
+    /// the first that fits counts.
+    pub(crate) matches: Vec<Match>,
+    /// `[plugin.NAME]`, by name; those that are off are left out.
+    pub(crate) plugins: Vec<Plugin>,
+}
+
+/// Reads the file at `path`.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("failed to read the configuration {}", path.display()))?;
+    Ok(parse(&path.display().to_string(), &text)?)
+}
+
+/// Reads `text`; `file` is its name in messages.
+pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Problems> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let notes = Notes::new(text);
+    for error in &errors {
+        let offset = error.span().map_or(text.len(), |it| it.start);
+        notes.add(offset, error.message());
+    }
+    // After a syntax error the rest may be misread, and complaints about it mislead.
+    let config = errors
+        .is_empty()
+        .then(|| config(Section::new(table.get_ref(), 0..text.len(), "", &notes)));
+    let found = notes.into_sorted();
+    match config {
+        Some(config) if found.is_empty() => Ok(config),
+        _ => Err(Problems { file: file.to_owned(), found }),
+    }
+}
+
+fn config(mut top: Section<'_>) -> Config {
+    top.get("backend", |it| value::word(it, &[("kernel", ())]));
+    let defaults = top.section("check").map(|section| CheckKeys::read(section, None));
+    let mut names = BTreeSet::new();
+    let services = service::read_all(&mut top, defaults.as_ref(), &mut names);
+    let matches = selector::read_all(&mut top, defaults.as_ref(), &mut names);
+    let checked = services.iter().any(NamedService::is_checked)
+        || matches.iter().any(|it| it.check.is_some());
+    let plugins = plugin::read_all(&mut top, &names, checked);
+    top.finish();
+    Config { services, matches, plugins }
+}

@@ -1,0 +1,261 @@
+//! `[plugin.NAME]`: policies, where they come from, and what they may do.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use toml::de::DeValue;
+use weir_wasm::{Limits, PolicyGrant, Services};
+
+use weir_ipvs::ServiceKey;
+
+use super::{
+    reader::{Section, found},
+    service::WEIGHT_MAX,
+    value,
+};
+
+/// One policy.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plugin {
+    /// Its name, in logs and before statements.
+    pub(crate) name: String,
+    /// Where its code is.
+    pub(crate) source: Source,
+    /// JSON text of an object: its settings.
+    pub(crate) config_json: String,
+    /// What it may do.
+    pub(crate) grant: Grant,
+    /// What it may use.
+    pub(crate) limits: Limits,
+}
+
+/// Where a plugin's code is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// In this program, by this name.
+    Builtin(String),
+    /// In a component file.
+    File(PathBuf),
+}
+
+/// What a policy may do; nothing, unless said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Grant {
+    /// Which services it sees, and may say something about.
+    pub(crate) reach: Reach,
+    /// What it may say. Its `services` stay empty: names become keys where the table is
+    /// known, in [`Grant::resolve`].
+    weights: PolicyGrant,
+}
+
+/// Which services, in the operator's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// None.
+    None,
+    /// Those of these services and matches, by name.
+    Named(BTreeSet<String>),
+    /// All that the configuration claims.
+    All,
+}
+
+impl Grant {
+    /// The grant over `claimed`, the services that are claimed now and the name of the
+    /// service or match that claims each.
+    pub(crate) fn resolve(&self, claimed: &BTreeMap<ServiceKey, String>) -> PolicyGrant {
+        let services = match &self.reach {
+            Reach::None => Services::None,
+            Reach::All => Services::All,
+            Reach::Named(names) => {
+                let of_names = claimed.iter().filter(|(_, name)| names.contains(*name));
+                Services::Named(of_names.map(|(key, _)| *key).collect())
+            }
+        };
+        PolicyGrant { services, ..self.weights.clone() }
+    }
+}
+
+/// The built-in policy that is on by default.
+const HEALTH_WEIGHT: &str = "health-weight";
+
+/// How long statements outlive a plugin that stopped running, unless its grant says.
+const LEASE: Duration = Duration::from_secs(120);
+
+/// Every plugin that is on. `names` are those of services and matches. Where something is
+/// `checked`, health-weight is added unless it is configured, or configured off.
+pub(super) fn read_all(
+    top: &mut Section<'_>,
+    names: &BTreeSet<String>,
+    checked: bool,
+) -> Vec<Plugin> {
+    let mut plugins = Vec::new();
+    let mut implied = checked;
+    if let Some(section) = top.section("plugin") {
+        for (name, section) in section.named_sections("plugin") {
+            implied &= name != HEALTH_WEIGHT;
+            plugins.extend(read(name, section, names));
+        }
+    }
+    if implied {
+        plugins.push(Plugin {
+            name: HEALTH_WEIGHT.to_owned(),
+            source: Source::Builtin(HEALTH_WEIGHT.to_owned()),
+            config_json: "{}".to_owned(),
+            grant: health_weight_grant(),
+            limits: Limits::for_policy(),
+        });
+    }
+    plugins.sort_by(|left, right| left.name.cmp(&right.name));
+    plugins
+}
+
+fn health_weight_grant() -> Grant {
+    let weights = PolicyGrant { drain: true, lease: LEASE, ..PolicyGrant::default() };
+    Grant { reach: Reach::All, weights }
+}
+
+fn read(name: String, mut section: Section<'_>, names: &BTreeSet<String>) -> Option<Plugin> {
+    if let Err(message) = value::check_name(&name) {
+        section.note_here(message);
+    }
+    let implied = (name == HEALTH_WEIGHT).then(|| Source::Builtin(name.clone()));
+    let source = section.get("source", source);
+    if source.is_none() && implied.is_none() && section.value("source").is_none() {
+        section.note_here(
+            "`source` is missing: add source = \"/path/to/plugin.wasm\", or \"builtin:health-weight\"",
+        );
+    }
+    let source = source.or(implied);
+    let on = section.get("mode", |it| value::word(it, &[("enforce", true), ("off", false)]));
+    let config = section.value("config").is_some().then(|| section.get("config", config_json));
+    let grant = match section.section("grant") {
+        Some(grant) => read_grant(grant, names),
+        None if source == Some(Source::Builtin(HEALTH_WEIGHT.to_owned())) => health_weight_grant(),
+        None => Grant {
+            reach: Reach::None,
+            weights: PolicyGrant { lease: LEASE, ..PolicyGrant::default() },
+        },
+    };
+    let limits = section.section("limits").map_or_else(Limits::for_policy, read_limits);
+    section.finish();
+    let config_json = config.flatten().unwrap_or_else(|| "{}".to_owned());
+    on.unwrap_or(true).then_some(Plugin { name, source: source?, config_json, grant, limits })
+}
+
+fn source(value: &DeValue<'_>) -> Result<Source, String> {
+    let text = value::text(value)?;
+    if let Some(name) = text.strip_prefix("builtin:") {
+        value::check_name(name)?;
+        return Ok(Source::Builtin(name.to_owned()));
+    }
+    if text.is_empty() || text.contains("://") {
+        return Err(format!(
+            "expected the path of a .wasm file, or \"builtin:health-weight\", found \"{text}\""
+        ));
+    }
+    Ok(Source::File(text.into()))
+}
+
+fn config_json(value: &DeValue<'_>) -> Result<String, String> {
+    if value.is_table() {
+        return Ok(value::json(value)?.to_string());
+    }
+    Err(format!("expected a table, found {}", found(value)))
+}
+
+fn read_grant(mut section: Section<'_>, names: &BTreeSet<String>) -> Grant {
+    let reach = section.get("services", |it| reach(it, names)).unwrap_or(Reach::None);
+    let mut weights = section.section("weights").map_or_else(PolicyGrant::default, read_weights);
+    let leases = Duration::ZERO..=Duration::from_secs(24 * 3600);
+    weights.lease = section.get("lease", |it| value::duration(it, &leases)).unwrap_or(LEASE);
+    section.finish();
+    Grant { reach, weights }
+}
+
+fn reach(value: &DeValue<'_>, names: &BTreeSet<String>) -> Result<Reach, String> {
+    if value.as_str() == Some("all") {
+        return Ok(Reach::All);
+    }
+    if !value.is_array() {
+        return Err(format!("expected \"all\", or an array of names, found {}", found(value)));
+    }
+    let named = value::list(value, value::text)?;
+    if let Some(unknown) = named.iter().find(|it| !names.contains(*it)) {
+        return Err(format!("there is no service or match named \"{unknown}\""));
+    }
+    Ok(Reach::Named(named.into_iter().collect()))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Scale,
+    Floor,
+    Cap,
+    Drain,
+}
+
+fn read_weights(mut section: Section<'_>) -> PolicyGrant {
+    let kinds = [
+        ("scale", Kind::Scale),
+        ("floor", Kind::Floor),
+        ("cap", Kind::Cap),
+        ("drain", Kind::Drain),
+    ];
+    let intents = section
+        .require("intents", "[\"drain\"]", |it| value::list(it, |it| value::word(it, &kinds)))
+        .unwrap_or_default();
+    let scale = section.get("scale", scale_range);
+    let floor = section.get("floor", |it| value::number(it, 1..=WEIGHT_MAX));
+    let bounds = [
+        ("scale", Kind::Scale, "scale = [100, 1500]", section.value("scale").is_some()),
+        ("floor", Kind::Floor, "floor = 100", section.value("floor").is_some()),
+    ];
+    for (key, kind, example, given) in bounds {
+        if intents.contains(&kind) && !given {
+            section.note_at("intents", format!("\"{key}\" needs its bounds: add {example}"));
+        }
+        if !intents.contains(&kind) && given {
+            section.note_at(key, format!("has no effect: add \"{key}\" to intents, or remove this"));
+        }
+    }
+    section.finish();
+    PolicyGrant {
+        scale,
+        floor,
+        cap: intents.contains(&Kind::Cap),
+        drain: intents.contains(&Kind::Drain),
+        ..PolicyGrant::default()
+    }
+}
+
+fn scale_range(value: &DeValue<'_>) -> Result<std::ops::RangeInclusive<u32>, String> {
+    match value::list(value, |it| value::number(it, 1..=1_000_000))?[..] {
+        [least, most] if least <= most => Ok(least..=most),
+        _ => Err(format!(
+            "expected [least, most] in thousandths, such as [100, 1500], found {}",
+            found(value)
+        )),
+    }
+}
+
+fn read_limits(mut section: Section<'_>) -> Limits {
+    let mut limits = Limits::for_policy();
+    let times = Duration::from_millis(1)..=Duration::from_secs(60);
+    if let Some(bytes) = section.get("memory", value::bytes) {
+        limits.memory_bytes = bytes;
+    }
+    if let Some(time) = section.get("cpu", |it| value::duration(it, &times)) {
+        limits.cpu = time;
+    }
+    if let Some(time) = section.get("wall", |it| value::duration(it, &times)) {
+        limits.wall = Some(time);
+    }
+    if let Some(count) = section.get("log-lines-per-second", |it| value::number(it, 1..=10_000)) {
+        limits.log_lines_per_second = count;
+    }
+    section.finish();
+    limits
+}

@@ -1,0 +1,239 @@
+//! Reading TOML so that one run names every mistake, each with its place.
+//!
+//! Knows nothing of what the keys mean. serde would stop at the first mistake.
+
+use std::{cell::RefCell, collections::BTreeSet, fmt, ops::Range};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+/// A value and where it stands.
+pub(super) type Value<'t> = Spanned<DeValue<'t>>;
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Problem {
+    /// Line and column from 1; columns count characters.
+    pub(crate) place: (usize, usize),
+    /// What was expected, and what was found.
+    pub(crate) message: String,
+}
+
+/// Every mistake of one file, in the order of the file.
+#[derive(Debug)]
+pub(crate) struct Problems {
+    pub(super) file: String,
+    pub(super) found: Vec<Problem>,
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.found.iter().enumerate() {
+            let (line, column) = problem.place;
+            let end = if index == 0 { "" } else { "\n" };
+            write!(f, "{end}{}:{line}:{column}: {}", self.file, problem.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Where mistakes are collected while one file is read.
+pub(super) struct Notes<'t> {
+    text: &'t str,
+    found: RefCell<Vec<Problem>>,
+}
+
+impl<'t> Notes<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self { text, found: RefCell::default() }
+    }
+
+    /// Notes a mistake in the text at `offset`.
+    pub(super) fn add(&self, offset: usize, message: impl Into<String>) {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|it| *it != '\n').count() + 1;
+        self.found
+            .borrow_mut()
+            .push(Problem { place: (line, column), message: message.into() });
+    }
+
+    /// All of them, sorted by place.
+    pub(super) fn into_sorted(self) -> Vec<Problem> {
+        let mut found = self.found.into_inner();
+        found.sort();
+        found.dedup();
+        found
+    }
+}
+
+/// One table while it is read. Keys that nobody asked for are mistakes, see
+/// [`Section::finish`].
+pub(super) struct Section<'t> {
+    table: &'t DeTable<'t>,
+    span: Range<usize>,
+    /// What it is, for messages: `service web`; empty for the file itself.
+    pub(super) what: String,
+    asked: BTreeSet<&'static str>,
+    pub(super) notes: &'t Notes<'t>,
+}
+
+impl<'t> Section<'t> {
+    pub(super) fn new(
+        table: &'t DeTable<'t>,
+        span: Range<usize>,
+        what: impl Into<String>,
+        notes: &'t Notes<'t>,
+    ) -> Self {
+        Self { table, span, what: what.into(), asked: BTreeSet::new(), notes }
+    }
+
+    /// The value of `key`, which is then a known key.
+    pub(super) fn value(&mut self, key: &'static str) -> Option<&'t Value<'t>> {
+        self.asked.insert(key);
+        self.table.get(key)
+    }
+
+    /// The value of `key` as `parse` understands it; a mistake is noted and counts as
+    /// absent.
+    pub(super) fn get<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&DeValue<'t>) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.value(key)?;
+        match parse(value.get_ref()) {
+            Ok(it) => Some(it),
+            Err(message) => {
+                self.note(value.span().start, format!("{key}: {message}"));
+                None
+            }
+        }
+    }
+
+    /// As [`Section::get`], with its absence a mistake: `example` is what to write.
+    pub(super) fn require<T>(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        parse: impl FnOnce(&DeValue<'t>) -> Result<T, String>,
+    ) -> Option<T> {
+        if self.value(key).is_none() {
+            self.note_here(format!("`{key}` is missing: add {key} = {example}"));
+            return None;
+        }
+        self.get(key, parse)
+    }
+
+    /// The table at `key`.
+    pub(super) fn section(&mut self, key: &'static str) -> Option<Self> {
+        let value = self.value(key)?;
+        let what = format!("{}{}{key}", self.what, if self.what.is_empty() { "" } else { ": " });
+        self.open(value, what)
+    }
+
+    /// The tables of the array at `key`, as `[[key]]` writes it.
+    pub(super) fn sections(&mut self, key: &'static str, what: &str) -> Vec<Self> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let DeValue::Array(array) = value.get_ref() else {
+            self.note(
+                value.span().start,
+                format!("{key}: expected tables: write each one under [[{key}]]"),
+            );
+            return Vec::new();
+        };
+        array.iter().filter_map(|it| self.open(it, what.to_owned())).collect()
+    }
+
+    /// Every table of this one by its name, all of whose keys are thereby known.
+    pub(super) fn named_sections(&self, what: &str) -> Vec<(String, Self)> {
+        self.table
+            .iter()
+            .filter_map(|(name, value)| {
+                let name = name.get_ref().to_string();
+                let section = self.open(value, format!("{what} {name}"))?;
+                Some((name, section))
+            })
+            .collect()
+    }
+
+    fn open(&self, value: &'t Value<'t>, what: String) -> Option<Self> {
+        if let DeValue::Table(table) = value.get_ref() {
+            return Some(Section::new(table, value.span(), what, self.notes));
+        }
+        self.notes.add(
+            value.span().start,
+            format!("{what}: expected a table, found {}", found(value.get_ref())),
+        );
+        None
+    }
+
+    /// Notes a mistake at `offset`, with the name of this table before it.
+    pub(super) fn note(&self, offset: usize, message: impl fmt::Display) {
+        let colon = if self.what.is_empty() { "" } else { ": " };
+        self.notes.add(offset, format!("{}{colon}{message}", self.what));
+    }
+
+    /// Notes a mistake of the table as a whole.
+    pub(super) fn note_here(&self, message: impl fmt::Display) {
+        self.note(self.span.start, message);
+    }
+
+    /// Notes a mistake at the value of `key`, or of the table if it is not there.
+    pub(super) fn note_at(&self, key: &str, message: impl fmt::Display) {
+        let offset = self.table.get(key).map_or(self.span.start, |it| it.span().start);
+        self.note(offset, format!("{key}: {message}"));
+    }
+
+    /// Notes the keys that nobody asked for.
+    pub(super) fn finish(self) {
+        for key in self.table.keys() {
+            let name: &str = key.get_ref();
+            if !self.asked.contains(name) {
+                let remedy = match self.asked.iter().find(|it| alike(name, it)) {
+                    Some(it) => format!("did you mean `{it}`?"),
+                    None => format!("known here: {}", Vec::from_iter(self.asked.iter().copied()).join(", ")),
+                };
+                self.note(key.span().start, format!("unknown key `{name}`; {remedy}"));
+            }
+        }
+    }
+}
+
+/// What stands there, in words.
+pub(super) fn found(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(it) => format!("\"{it}\""),
+        DeValue::Integer(it) => it.to_string(),
+        DeValue::Float(it) => it.to_string(),
+        DeValue::Boolean(it) => it.to_string(),
+        DeValue::Datetime(_) => "a date".to_owned(),
+        DeValue::Array(_) => "an array".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// Whether one could be the other mistyped: `-` for `_`, or two letters' difference.
+fn alike(left: &str, right: &str) -> bool {
+    distance(&left.replace('_', "-"), right) <= 2
+}
+
+/// Levenshtein's distance.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (above, a) in left.chars().enumerate() {
+        let mut diagonal = above;
+        row[0] = above + 1;
+        for (index, b) in right.iter().enumerate() {
+            let changed = diagonal + usize::from(a != *b);
+            diagonal = row[index + 1];
+            row[index + 1] = changed.min(row[index] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}

@@ -1,0 +1,292 @@
+//! What configurations mean, and what is said of those with mistakes.
+
+use std::time::Duration;
+
+use super::*;
+
+/// The problems of `text`, one a line.
+fn problems(text: &str) -> String {
+    parse("weir.toml", text).unwrap_err().to_string()
+}
+
+fn good(text: &str) -> Config {
+    parse("weir.toml", text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// A service around some lines of its own.
+fn service(lines: &str) -> String {
+    format!("[[service]]\nname = \"web\"\naddress = \"10.0.0.1:80\"\n{lines}\n")
+}
+
+fn check(text: &str, expected: &str) {
+    assert_eq!(problems(text), expected, "{text}");
+}
+
+#[test]
+fn a_small_configuration_has_the_documented_defaults() {
+    let config = good(
+        r#"
+        [check]
+
+        [[service]]
+        name = "web"
+        address = "10.0.0.1:80"
+        [[service.server]]
+        address = "10.0.1.1:8080"
+        [[service.server]]
+        address = "10.0.1.2"
+        weight = 7
+        "#,
+    );
+    let web = &config.services[0];
+    assert_eq!(web.service.key.to_string(), "tcp 10.0.0.1:80");
+    assert_eq!(web.service.scheduler, "wlc");
+    let servers: Vec<String> =
+        web.servers.values().map(|it| format!("{} {}", it.endpoint, it.weight)).collect();
+    assert_eq!(servers, ["10.0.1.1:8080 1", "10.0.1.2:80 7"]);
+    let expected = Check {
+        kind: CheckKind::Tcp,
+        port: None,
+        interval: Duration::from_secs(5),
+        fast: Duration::from_secs(1),
+        timeout: Duration::from_secs(2),
+        rise: 2,
+        fall: 3,
+    };
+    assert_eq!(web.check, Some(expected));
+    let plugin = &config.plugins[0];
+    assert_eq!((plugin.name.as_str(), plugin.config_json.as_str()), ("health-weight", "{}"));
+    let grant = plugin.grant.resolve(&[(web.service.key, "web".to_owned())].into());
+    assert!(grant.drain && grant.scale.is_none());
+    assert_eq!(grant.services, weir_wasm::Services::All);
+}
+
+#[test]
+fn health_weight_can_be_off_and_is_not_there_without_checks() {
+    assert_eq!(good(&service("")).plugins, []);
+    assert_eq!(good("[check]\n[plugin.health-weight]\nmode = \"off\"").plugins, []);
+    let own = good("[plugin.health-weight]\nsource = \"mine.wasm\"\n");
+    assert_eq!(own.plugins[0].source, Source::File("mine.wasm".into()));
+}
+
+#[test]
+fn a_service_overrides_the_check_key_by_key() {
+    let text = "[check]\ntype = \"http\"\npath = \"/health\"\ninterval = \"10s\"\n";
+    let config = good(&format!("{text}{}", service("check = { fall = 2, expect = [204, \"301-302\"] }")));
+    let check = config.services[0].check.clone().unwrap();
+    assert_eq!((check.interval, check.fall), (Duration::from_secs(10), 2));
+    let CheckKind::Http(http) = check.kind else { panic!("{check:?}") };
+    assert_eq!(http.path, "/health");
+    assert_eq!(Vec::from_iter(http.expect), [204, 301, 302]);
+    assert_eq!(good(&format!("[check]\n{}", service("check = false"))).services[0].check, None);
+}
+
+#[test]
+fn everything_ipvs_has_can_be_said() {
+    let config = good(
+        r#"
+        [[service]]
+        name = "dns"
+        fwmark = 7
+        family = "ipv6"
+        scheduler = "sh"
+        flags = ["sh-port", "one-packet"]
+        persistence = "5m"
+        persistence-engine = "sip"
+        netmask = 64
+        forwarding = "tunnel"
+        [[service.server]]
+        address = "10.0.0.1"
+        tunnel = { type = "gue", port = 6080, checksum = "remote" }
+        weight = 100
+        upper-threshold = 200
+        lower-threshold = 150
+        "#,
+    );
+    insta::assert_debug_snapshot!(config.services[0].service, @r#"
+    Service {
+        key: Fwmark {
+            mark: 7,
+            family: V6,
+        },
+        scheduler: "sh",
+        flags: ServiceFlags(
+            20,
+        ),
+        persistence: Some(
+            300,
+        ),
+        netmask: 64,
+        engine: Some(
+            "sip",
+        ),
+    }
+    "#);
+    let server = config.services[0].servers.values().next().unwrap();
+    assert_eq!(server.endpoint.to_string(), "10.0.0.1:0");
+    assert_eq!(server.tunnel.port, 6080);
+    assert_eq!((server.upper_threshold, server.lower_threshold), (200, 150));
+}
+
+#[test]
+fn matches_claim_by_protocol_prefix_port_and_mark() {
+    let config = good(
+        r#"
+        [[match]]
+        name = "legacy"
+        addresses = ["192.0.2.0/24", "2001:db8::/32"]
+        ports = [80]
+        servers = ["10.1.0.0/16"]
+        [[match]]
+        name = "marked"
+        fwmark = 3
+        "#,
+    );
+    let keys = |key: &str| {
+        let key = match key.parse() {
+            Ok(mark) => weir_ipvs::ServiceKey::Fwmark { mark, family: weir_ipvs::Family::V4 },
+            Err(_) => (weir_ipvs::Protocol::Udp, key.parse().unwrap()).into(),
+        };
+        config.matches.iter().map(|it| it.claims_service(&key)).collect::<Vec<_>>()
+    };
+    assert_eq!(keys("192.0.2.9:80"), [true, false]);
+    assert_eq!(keys("[2001:db8:1::1]:80"), [true, false]);
+    assert_eq!(keys("192.0.3.9:80"), [false, false]);
+    assert_eq!(keys("192.0.2.9:81"), [false, false]);
+    assert_eq!(keys("3"), [false, true]);
+    assert_eq!(keys("4"), [false, false]);
+    assert!(config.matches[0].claims_server(&"10.1.2.3:80".parse().unwrap()));
+    assert!(!config.matches[0].claims_server(&"10.2.2.3:80".parse().unwrap()));
+}
+
+#[test]
+fn plugins_have_settings_grants_and_limits() {
+    let config = good(&format!(
+        "{}{}",
+        service(""),
+        r#"
+        [plugin.latency]
+        source = "/usr/lib/weir/latency.wasm"
+        config = { target = "20ms", share = 0.5, zones = [1, 2] }
+        limits = { memory = "32MiB", cpu = "50ms", wall = "1s" }
+        [plugin.latency.grant]
+        services = ["web"]
+        weights = { intents = ["scale", "cap"], scale = [100, 1500] }
+        lease = "30s"
+        "#
+    ));
+    let plugin = &config.plugins[0];
+    assert_eq!(plugin.config_json, r#"{"share":0.5,"target":"20ms","zones":[1,2]}"#);
+    assert_eq!(plugin.limits.memory_bytes, 32 << 20);
+    let key = config.services[0].service.key;
+    let grant = plugin.grant.resolve(&[(key, "web".to_owned())].into());
+    assert_eq!(grant.services, weir_wasm::Services::Named([key].into()));
+    assert_eq!((grant.scale, grant.floor, grant.cap, grant.drain), (Some(100..=1500), None, true, false));
+    assert_eq!(grant.lease, Duration::from_secs(30));
+}
+
+#[test]
+fn every_mistake_is_named_in_one_run() {
+    let text = r#"backend = "embedded"
+colour = "red"
+
+[check]
+interval = 5
+timeout = "1000m"
+fal = 3
+
+[[service]]
+name = "web"
+protocol = "icmp"
+address = "10.0.0.1"
+check = "tcp"
+[[service.server]]
+address = "10.0.0.1:80"
+weight = -1
+
+[[service]]
+name = "web"
+address = "10.0.0.2:0"
+[[service.server]]
+address = "[::1]:80"
+forwarding = "direct"
+[[service.server]]
+
+[[match]]
+name = "none of it"
+
+[plugin.x]
+grant = { services = ["web", "shop"], weights = { intents = ["scale"], floor = 3 } }
+"#;
+    insta::assert_snapshot!(problems(text), @r#"
+    weir.toml:1:11: backend: expected "kernel", found "embedded"
+    weir.toml:2:1: unknown key `colour`; known here: backend, check, match, plugin, service
+    weir.toml:5:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found 5
+    weir.toml:6:11: check: timeout: expected a duration from 10ms to 1h, such as "5s" or "200ms", found "1000m"
+    weir.toml:7:1: check: unknown key `fal`; did you mean `fall`?
+    weir.toml:11:12: service web: protocol: expected "tcp" or "udp" or "sctp", found "icmp"
+    weir.toml:12:11: service web: address: expected an address and port such as "192.0.2.1:80" or "[2001:db8::1]:80", found "10.0.0.1"
+    weir.toml:13:9: service web: check: expected a table, or false for none, found "tcp"
+    weir.toml:16:10: service web: server: weight: expected a whole number from 0 to 2147483647, found -1
+    weir.toml:19:8: service web: name: "web" is taken: give each its own
+    weir.toml:20:11: service web: address: port 0, every port, needs persistence: add persistence = "300s"
+    weir.toml:22:11: service web: server: address: expected the address family of the service: only tunnels cross families
+    weir.toml:22:11: service web: server: address: expected the service's port, 0: only masquerading changes ports, found 80
+    weir.toml:24:1: service web: server: `address` is missing: add address = "10.0.0.1:80"
+    weir.toml:26:1: match: expected protocol, addresses, ports or fwmark; every service: addresses = ["0.0.0.0/0", "::/0"]
+    weir.toml:27:8: match: name: expected 1 to 64 letters, digits, `.`, `_` or `-`, found "none of it"
+    weir.toml:29:1: plugin x: `source` is missing: add source = "/path/to/plugin.wasm", or "builtin:health-weight"
+    weir.toml:30:22: plugin x: grant: services: there is no service or match named "shop"
+    weir.toml:30:61: plugin x: grant: weights: intents: "scale" needs its bounds: add scale = [100, 1500]
+    weir.toml:30:80: plugin x: grant: weights: floor: has no effect: add "floor" to intents, or remove this
+    "#);
+}
+
+#[test]
+fn syntax_errors_come_alone_and_with_their_place() {
+    check(
+        "a = \n[check]\ninterval = 5",
+        "weir.toml:1:5: string values must be quoted, expected literal string",
+    );
+}
+
+#[test]
+fn checks_that_contradict_themselves_are_refused() {
+    check(
+        &service("check = { interval = \"1s\", timeout = \"1s\" }"),
+        "weir.toml:4:38: service web: check: timeout: expected less than the interval (1s), found 1s",
+    );
+    check(
+        &service("check = { path = \"/\" }"),
+        "weir.toml:4:18: service web: check: path: is for type = \"http\" only; add it, or remove this",
+    );
+    check(
+        &service("check = { type = \"http\", path = \"health\" }"),
+        "weir.toml:4:33: service web: check: path: expected a path such as \"/health\", percent-encoded, found \"health\"",
+    );
+    check(
+        &service("check = { type = \"http\", expect = [99] }"),
+        "weir.toml:4:35: service web: check: expect: expected statuses from 100 to 599 such as 204 or \"200-399\", found 99",
+    );
+}
+
+#[test]
+fn real_servers_that_the_kernel_would_not_serve_are_refused() {
+    let server = |lines: &str| service(&format!("[[service.server]]\n{lines}"));
+    check(
+        &server("address = \"[::1]:80\""),
+        "weir.toml:5:11: service web: server: address: expected the address family of the service: only tunnels cross families",
+    );
+    check(
+        &server("address = \"10.0.0.2:8080\"\nforwarding = \"direct\""),
+        "weir.toml:5:11: service web: server: address: expected the service's port, 80: only masquerading changes ports, found 8080",
+    );
+    check(
+        &server("address = \"10.0.0.2\"\n[[service.server]]\naddress = \"10.0.0.2:80\""),
+        "weir.toml:7:11: service web: server: address: 10.0.0.2:80 is there twice: remove one",
+    );
+    check(
+        "[check]\n[[service]]\nname = \"m\"\nfwmark = 1\n[[service.server]]\naddress = \"10.0.0.2\"",
+        "weir.toml:6:11: service m: server: address: there is no port to check: add port to the service's check, or check = false",
+    );
+}

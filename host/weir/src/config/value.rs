@@ -1,0 +1,218 @@
+//! Single values of the configuration: durations, sizes, numbers, addresses, words.
+//!
+//! Each parser says what it expected, with an example.
+
+use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
+
+use toml::de::DeValue;
+use weir_ipvs::{Endpoint, Family};
+
+use super::reader::found;
+
+/// A string, as it is.
+pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
+    match value {
+        DeValue::String(it) => Ok(it.to_string()),
+        other => Err(format!("expected a string, found {}", found(other))),
+    }
+}
+
+/// A name that can be quoted in logs and on command lines.
+pub(super) fn name(value: &DeValue<'_>) -> Result<String, String> {
+    let name = text(value)?;
+    check_name(&name)?;
+    Ok(name)
+}
+
+/// Whether `name` is 1 to 64 letters, digits, `.`, `_` or `-`.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    let legal = |it: char| it.is_ascii_alphanumeric() || "._-".contains(it);
+    if (1..=64).contains(&name.len()) && name.chars().all(legal) {
+        return Ok(());
+    }
+    Err(format!("expected 1 to 64 letters, digits, `.`, `_` or `-`, found \"{name}\""))
+}
+
+/// true or false.
+pub(super) fn truth(value: &DeValue<'_>) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| format!("expected true or false, found {}", found(value)))
+}
+
+/// A whole number within `range`.
+pub(super) fn number(value: &DeValue<'_>, range: RangeInclusive<u32>) -> Result<u32, String> {
+    let parsed = value
+        .as_integer()
+        .and_then(|it| u32::from_str_radix(it.as_str(), it.radix()).ok())
+        .filter(|it| range.contains(it));
+    parsed.ok_or_else(|| {
+        format!(
+            "expected a whole number from {} to {}, found {}",
+            range.start(),
+            range.end(),
+            found(value)
+        )
+    })
+}
+
+/// A port, 1..=65535.
+pub(super) fn port(value: &DeValue<'_>) -> Result<u16, String> {
+    let number = number(value, 1..=u16::MAX.into())?;
+    u16::try_from(number).map_err(|_| format!("expected a port from 1 to 65535, found {number}"))
+}
+
+/// A duration within `range`: `"5s"`, `"200ms"`.
+pub(super) fn duration(
+    value: &DeValue<'_>,
+    range: &RangeInclusive<Duration>,
+) -> Result<Duration, String> {
+    let parsed = value.as_str().and_then(parse_duration).filter(|it| range.contains(it));
+    parsed.ok_or_else(|| {
+        format!(
+            "expected a duration from {} to {}, such as \"5s\" or \"200ms\", found {}",
+            show_duration(*range.start()),
+            show_duration(*range.end()),
+            found(value)
+        )
+    })
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at(text.find(|it: char| !it.is_ascii_digit())?);
+    let number: u64 = digits.parse().ok()?;
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => number.checked_mul(60).map(Duration::from_secs),
+        "h" => number.checked_mul(3600).map(Duration::from_secs),
+        _ => None,
+    }
+}
+
+/// A duration as it would be written here.
+pub(crate) fn show_duration(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    match ms {
+        0 => "0s".to_owned(),
+        _ if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        _ if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        _ if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        _ => format!("{ms}ms"),
+    }
+}
+
+/// Bytes: `"64MiB"`, `"512KiB"`.
+pub(super) fn bytes(value: &DeValue<'_>) -> Result<usize, String> {
+    let parsed = value.as_str().and_then(|text| {
+        let (digits, unit) = text.split_at(text.find(|it: char| !it.is_ascii_digit())?);
+        let shift = match unit {
+            "KiB" => 10,
+            "MiB" => 20,
+            "GiB" => 30,
+            _ => return None,
+        };
+        digits.parse::<usize>().ok()?.checked_mul(1 << shift)
+    });
+    parsed.ok_or_else(|| format!("expected a size such as \"64MiB\", found {}", found(value)))
+}
+
+/// An address and port.
+pub(super) fn endpoint(value: &DeValue<'_>) -> Result<Endpoint, String> {
+    value.as_str().and_then(|it| it.parse().ok()).ok_or_else(|| {
+        format!(
+            "expected an address and port such as \"192.0.2.1:80\" or \"[2001:db8::1]:80\", found {}",
+            found(value)
+        )
+    })
+}
+
+/// An address, with or without a port.
+pub(super) fn address_maybe_port(value: &DeValue<'_>) -> Result<(IpAddr, Option<u16>), String> {
+    let text = value.as_str().unwrap_or_default();
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok((address, None));
+    }
+    let Ok(endpoint) = text.parse::<Endpoint>() else {
+        return Err(format!(
+            "expected an address such as \"192.0.2.1:80\" or \"192.0.2.1\", found {}",
+            found(value)
+        ));
+    };
+    Ok((endpoint.address, Some(endpoint.port)))
+}
+
+/// One word out of a table of words.
+pub(super) fn word<T: Copy>(value: &DeValue<'_>, words: &[(&str, T)]) -> Result<T, String> {
+    let known = value.as_str().and_then(|it| words.iter().find(|(word, _)| *word == it));
+    known.map(|(_, it)| *it).ok_or_else(|| {
+        let words: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        format!("expected {}, found {}", words.join(" or "), found(value))
+    })
+}
+
+/// An array, each element by `parse`.
+pub(super) fn list<T>(
+    value: &DeValue<'_>,
+    parse: impl Fn(&DeValue<'_>) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    let Some(array) = value.as_array() else {
+        return Err(format!("expected an array, found {}", found(value)));
+    };
+    array.iter().map(|it| parse(it.get_ref())).collect()
+}
+
+/// Names of the address families.
+pub(super) const FAMILIES: [(&str, Family); 2] = [("ipv4", Family::V4), ("ipv6", Family::V6)];
+
+/// A value as JSON, for the plugin whose setting it is.
+pub(super) fn json(value: &DeValue<'_>) -> Result<serde_json::Value, String> {
+    Ok(match value {
+        DeValue::String(it) => it.to_string().into(),
+        DeValue::Boolean(it) => (*it).into(),
+        DeValue::Datetime(it) => it.to_string().into(),
+        DeValue::Integer(it) => i64::from_str_radix(it.as_str(), it.radix())
+            .map_err(|_| format!("expected a number of 64 bits, found {it}"))?
+            .into(),
+        DeValue::Float(it) => {
+            let parsed: Option<f64> = it.as_str().parse().ok();
+            let number = parsed.and_then(serde_json::Number::from_f64);
+            number.ok_or_else(|| format!("expected a finite number, found {it}"))?.into()
+        }
+        DeValue::Array(array) => {
+            let values: Result<_, _> = array.iter().map(|it| json(it.get_ref())).collect();
+            serde_json::Value::Array(values?)
+        }
+        DeValue::Table(table) => {
+            let entries = table.iter().map(|(key, value)| {
+                Ok::<_, String>((key.get_ref().to_string(), json(value.get_ref())?))
+            });
+            serde_json::Value::Object(entries.collect::<Result<_, _>>()?)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Option<u64>) {
+        let expected = expected.map(Duration::from_millis);
+        assert_eq!(parse_duration(text), expected, "{text}");
+        if let Some(it) = expected {
+            assert_eq!(parse_duration(&show_duration(it)), Some(it), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_have_a_number_and_a_unit() {
+        check("200ms", Some(200));
+        check("5s", Some(5000));
+        check("2m", Some(120_000));
+        check("1h", Some(3_600_000));
+        check("5", None);
+        check("s", None);
+        check("-1s", None);
+        check("1.5s", None);
+        check("5 s", None);
+        check("18446744073709551615h", None);
+    }
+}

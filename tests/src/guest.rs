@@ -1,0 +1,67 @@
+//! Where kernel tests may run, and what they find there.
+
+use std::{env, path::PathBuf, process::Command};
+
+/// The original, as the guest has it.
+pub const ORIGINAL: &str = "/usr/sbin/ipvsadm";
+
+/// The modules that the recorded cases take for granted.
+const MODULES: [&str; 16] = [
+    "ip_vs",
+    "ip_vs_dh",
+    "ip_vs_fo",
+    "ip_vs_lblc",
+    "ip_vs_lblcr",
+    "ip_vs_lc",
+    "ip_vs_mh",
+    "ip_vs_nq",
+    "ip_vs_ovf",
+    "ip_vs_pe_sip",
+    "ip_vs_rr",
+    "ip_vs_sed",
+    "ip_vs_sh",
+    "ip_vs_wlc",
+    "ip_vs_wrr",
+    "dummy",
+];
+
+/// Fails unless the test runs where it may do as it likes with namespaces and modules.
+pub fn require() {
+    assert!(
+        env::var_os("WEIR_KERNEL_TESTS").is_some_and(|it| it == "1"),
+        "kernel tests run in a guest kernel: use `cargo xtask test`, or `--skip kernel:: --skip no_ip_vs::`"
+    );
+}
+
+/// Loads everything of IPVS, so that no test depends on which one ran before.
+pub fn load_modules() {
+    let status = Command::new("modprobe").arg("-a").args(MODULES).status();
+    let status = status.expect("the guest has modprobe");
+    assert!(status.success(), "modprobe -a {}: {status}", MODULES.join(" "));
+}
+
+/// The program that is to behave as ipvsadm: `$WEIR_BIN_IPVSADM`, by which the tests can
+/// be tried on the original itself, or else weir.
+pub fn ipvsadm() -> PathBuf {
+    match env::var_os("WEIR_BIN_IPVSADM") {
+        Some(path) => path.into(),
+        None => weir(),
+    }
+}
+
+/// The weir to be tested: `$WEIR_BIN`, or the one that was built next to this test.
+pub fn weir() -> PathBuf {
+    let path = env::var_os("WEIR_BIN").map_or_else(beside_this_test, PathBuf::from);
+    assert!(
+        path.is_file(),
+        "no weir at {}: build it with `cargo build -p weir`, or name it in WEIR_BIN",
+        path.display()
+    );
+    path
+}
+
+fn beside_this_test() -> PathBuf {
+    let test = env::current_exe().expect("/proc is mounted");
+    let deps = test.parent().expect("a program lies in a directory");
+    deps.parent().expect("the target directory is above").join("weir")
+}

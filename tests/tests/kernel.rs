@@ -1,0 +1,3 @@
+//! Tests on a real kernel.
+
+pub(crate) mod ipvsadm_cases;

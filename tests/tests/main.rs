@@ -1,0 +1,7 @@
+//! One binary for every test that needs more than one crate, so that it links once.
+//!
+//! `kernel::` runs in a guest kernel and nowhere else, `no_ip_vs::` in one that has no
+//! ip_vs; `cargo xtask test` starts both.
+
+mod kernel;
+mod no_ip_vs;
