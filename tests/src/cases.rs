@@ -12,6 +12,9 @@ use crate::{
 /// How far a timer may have run on between the recording and now.
 const TIMER_TOLERANCE_S: u64 = 3;
 
+/// The shell of the recording prints formats that begin with a dash; not every one does.
+const PRINTF: &str = "printf() { command printf -- \"$@\"; }\n";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
@@ -56,7 +59,7 @@ impl Case {
 
     /// Runs the case in the namespaces of this thread. Returns what is wrong, or nothing.
     pub fn run(&self) -> Option<String> {
-        let setup = Invocation::shell(&format!("set -e\n{}", self.setup.join("\n")));
+        let setup = Invocation::shell(&format!("set -e\n{PRINTF}{}", self.setup.join("\n")));
         if self.setup.is_empty() {
             return self.run_command();
         }
@@ -67,7 +70,7 @@ impl Case {
     }
 
     fn run_command(&self) -> Option<String> {
-        let actual = Invocation::shell(&self.cmd).run();
+        let actual = Invocation::shell(&format!("{PRINTF}{}", self.cmd)).run();
         let expected = self.expected();
         let same = actual.status == expected.status
             && actual.stderr == expected.stderr
@@ -136,7 +139,8 @@ mod tests {
     #[test]
     fn only_timers_may_differ_in_a_volatile_case() {
         let mut case = case("TCP 14:59  ESTABLISHED 10.0.0.1:40001\n");
-        let same = |case: &Case, actual: &str| case.same_text(case.stdout.as_bytes(), actual.as_bytes());
+        let same =
+            |case: &Case, actual: &str| case.same_text(case.stdout.as_bytes(), actual.as_bytes());
         assert!(same(&case, "TCP 14:57  ESTABLISHED 10.0.0.1:40001\n"));
         assert!(!same(&case, "TCP 14:50  ESTABLISHED 10.0.0.1:40001\n"));
         assert!(!same(&case, "TCP 14:57 ESTABLISHED 10.0.0.1:40001\n"));

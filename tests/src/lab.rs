@@ -152,7 +152,10 @@ fn answer(mut stream: &TcpStream, number: u8) -> io::Result<()> {
     }
     let body = format!("server {number}\n");
     let length = body.len();
-    write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")?;
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )?;
     stream.shutdown(Shutdown::Write)
 }
 

@@ -12,6 +12,8 @@ const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
+const AF_INET: u8 = 2;
+const UP: u32 = 1;
 const LOOPBACK: u32 = 1;
 const ETH0: u32 = 2;
 
@@ -29,7 +31,7 @@ pub fn set_up() -> io::Result<()> {
     put(&mut eth0, IFLA_LINKINFO | NESTED, &kind);
     socket.request(NEW_LINK, CREATE, &eth0)?;
 
-    let mut address = vec![libc::AF_INET as u8, 24, 0, 0];
+    let mut address = vec![AF_INET, 24, 0, 0];
     address.extend(ETH0.to_ne_bytes());
     put(&mut address, IFA_LOCAL, &[192, 0, 2, 1]);
     put(&mut address, IFA_ADDRESS, &[192, 0, 2, 1]);
@@ -39,6 +41,6 @@ pub fn set_up() -> io::Result<()> {
 
 /// Brings the device of that number up, or creates it so.
 fn link(index: u32) -> Vec<u8> {
-    let up = (libc::IFF_UP as u32).to_ne_bytes();
+    let up = UP.to_ne_bytes();
     [[0; 4], index.to_ne_bytes(), up, up].concat()
 }

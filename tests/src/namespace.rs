@@ -66,12 +66,12 @@ impl Network {
 /// Puts this thread into a mount namespace of its own: what it mounts nobody else sees.
 pub fn fresh_mounts() {
     unshare(libc::CLONE_NEWNS);
-    mount(None, "/", libc::MS_REC | libc::MS_PRIVATE);
+    mount(None, Path::new("/"), libc::MS_REC | libc::MS_PRIVATE);
 }
 
 /// Lets `path` show the file `source`.
-pub fn cover(path: &str, source: &Path) {
-    mount(Some(source), path, libc::MS_BIND);
+pub fn cover(path: impl AsRef<Path>, source: &Path) {
+    mount(Some(source), path.as_ref(), libc::MS_BIND);
 }
 
 /// Lets `path` show a file with that content, kept in `scratch`.
@@ -106,15 +106,14 @@ fn unshare(flags: i32) {
     assert_eq!(result, 0, "unshare: {}", io::Error::last_os_error());
 }
 
-fn mount(source: Option<&Path>, target: &str, flags: libc::c_ulong) {
+fn mount(source: Option<&Path>, target: &Path, flags: libc::c_ulong) {
     let source = source.map(c_path);
     let source = source.as_ref().map_or(ptr::null(), |it| it.as_ptr());
-    let target_path = c_path(Path::new(target));
+    let target_path = c_path(target);
     // SAFETY: the strings end in NUL and outlive the call; the others may be null.
-    let result = unsafe {
-        libc::mount(source, target_path.as_ptr(), ptr::null(), flags, ptr::null())
-    };
-    assert_eq!(result, 0, "mount on {target}: {}", io::Error::last_os_error());
+    let result =
+        unsafe { libc::mount(source, target_path.as_ptr(), ptr::null(), flags, ptr::null()) };
+    assert_eq!(result, 0, "mount on {}: {}", target.display(), io::Error::last_os_error());
 }
 
 fn c_path(path: &Path) -> CString {

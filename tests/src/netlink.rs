@@ -26,7 +26,9 @@ pub struct Socket {
 impl Socket {
     pub fn open(protocol: i32) -> io::Result<Self> {
         // SAFETY: socket takes no pointers.
-        let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, protocol) };
+        let fd = unsafe {
+            libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, protocol)
+        };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -46,9 +48,8 @@ impl Socket {
         message.extend([0; 8]);
         message.extend(payload);
         // SAFETY: the buffer is valid for the length given.
-        let sent = unsafe {
-            libc::send(self.fd.as_raw_fd(), message.as_ptr().cast(), message.len(), 0)
-        };
+        let sent =
+            unsafe { libc::send(self.fd.as_raw_fd(), message.as_ptr().cast(), message.len(), 0) };
         if sent < 0 {
             return Err(io::Error::last_os_error());
         }

@@ -154,9 +154,21 @@ impl Table {
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for service in &self.services {
-            writeln!(f, "service {:?} {} {}", service.key, service.scheduler, hex(&service.attributes))?;
+            writeln!(
+                f,
+                "service {:?} {} {}",
+                service.key,
+                service.scheduler,
+                hex(&service.attributes)
+            )?;
             for server in &service.servers {
-                writeln!(f, "  server {} {} {}", server.addr, server.port, hex(&server.attributes))?;
+                writeln!(
+                    f,
+                    "  server {} {} {}",
+                    server.addr,
+                    server.port,
+                    hex(&server.attributes)
+                )?;
             }
         }
         for daemon in &self.daemons {

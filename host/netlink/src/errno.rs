@@ -41,6 +41,11 @@ pub(crate) fn of_any(errno: i32) -> Error {
     }
 }
 
+/// A failure to open or read a file: its errno, for to the caller a file is no request.
+pub(crate) fn of_file(error: &std::io::Error) -> Error {
+    Error::Errno(error.raw_os_error().unwrap_or(libc::EINVAL))
+}
+
 /// A failure of a system call. `EINVAL`, as of every failure without an errno, if it has
 /// none.
 pub(crate) fn of_io(error: &std::io::Error) -> Error {

@@ -159,7 +159,7 @@ impl Socket {
     /// Throws away what earlier requests have left in the queue, and so ends a dump that
     /// nobody reads.
     pub(crate) fn drain(&mut self) {
-        while !matches!(self.receive(Wait::No), Err(Error::NoAnswer)) {}
+        while matches!(self.receive(Wait::No), Ok(_) | Err(Error::Errno(libc::ENOBUFS))) {}
     }
 }
 

@@ -40,6 +40,9 @@ pub(crate) fn guarded<S: State, R>(
 ) -> Result<R, Failure> {
     store.data_mut().common().arm();
     let outcome = catch_unwind(AssertUnwindSafe(|| function(store)));
+    if let Some(wasi) = &store.data_mut().common().wasi {
+        wasi.flush();
+    }
     let (reason, frames) = match outcome {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => (reason(&error), frames(&error)),

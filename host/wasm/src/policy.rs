@@ -10,9 +10,10 @@ use std::{
     time::Duration,
 };
 
+use wasmtime::Store;
 use weir_ipvs::{RealServerKey, ServiceKey};
 
-use crate::{Limits, Table};
+use crate::{Failure, Limits, LogSink, Report, Table, bindings, call::guarded, state::PolicyState};
 
 /// After rise and fall counting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,7 +162,7 @@ pub struct PolicyGrant {
 }
 
 /// What an instance is made with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PolicySettings {
     /// Its name in the configuration.
     pub instance: String,
@@ -171,6 +172,8 @@ pub struct PolicySettings {
     pub grant: PolicyGrant,
     /// What it may use.
     pub limits: Limits,
+    /// Where its log goes.
+    pub log: LogSink,
 }
 
 /// Why an instance is made.
@@ -195,4 +198,62 @@ pub struct View {
     pub wall_ns: u64,
     /// Nanoseconds since an arbitrary moment.
     pub monotonic_ns: u64,
+}
+
+/// A running instance of a policy.
+pub struct Policy {
+    name: String,
+    /// None once it failed: whatever it held is gone with it.
+    running: Option<Running>,
+}
+
+pub(crate) struct Running {
+    pub(crate) store: Store<PolicyState>,
+    pub(crate) guest: bindings::policy::Policy,
+}
+
+impl Policy {
+    pub(crate) fn new(name: String, running: Running) -> Self {
+        Self { name, running: Some(running) }
+    }
+
+    /// Hands over events, oldest first, with what there is to look at; what the guest
+    /// wants, if it returns ok.
+    ///
+    /// After [`Failure::Trapped`] the instance is gone, and every further call fails. After
+    /// [`Failure::Refused`] it goes on; nothing of that call takes effect.
+    pub fn handle(&mut self, view: View, batch: &[Envelope]) -> Result<Vec<Effect>, Failure> {
+        let Some(running) = &mut self.running else { return Err(self.gone()) };
+        running.store.data_mut().look_at(view, true);
+        let batch: Vec<_> = batch.iter().map(Into::into).collect();
+        let answer = guarded(&mut running.store, "handle", |store| {
+            running.guest.weir_plugin_reactor().call_handle(store, &batch)
+        });
+        match answer {
+            Ok(Ok(())) => {
+                let staged = std::mem::take(&mut running.store.data_mut().staged);
+                Ok(staged.into_values().collect())
+            }
+            Ok(Err(failure)) => Err(Failure::Refused {
+                plugin: self.name.clone(),
+                call: "handle",
+                message: failure.message,
+                retryable: failure.retryable,
+            }),
+            Err(failure) => {
+                self.running = None;
+                Err(failure)
+            }
+        }
+    }
+
+    fn gone(&self) -> Failure {
+        Failure::Trapped(Box::new(Report {
+            plugin: self.name.clone(),
+            call: "handle",
+            reason: "the instance failed before, and was thrown away".to_owned(),
+            frames: Vec::new(),
+            last_words: Vec::new(),
+        }))
+    }
 }

@@ -7,16 +7,18 @@ use std::{
 };
 
 use wasmtime::{ResourceLimiter, component::ResourceTable};
-use wasmtime_wasi::WasiCtx;
 use weir_ipvs::{Ipvs, RealServerKey};
 
 use crate::{
     CommandGrant, Effect, IpvsOpener, Limits, Names, PolicyGrant, Statement, Stdio, View, clock,
-    error::Exceeded, log::Log,
+    error::Exceeded, log::Log, wasi::Wasi,
 };
 
 /// What the stores of both worlds have in common.
 pub(crate) trait State: Send + 'static {
+    /// Whether a call may wait for something outside.
+    const MAY_WAIT: bool;
+
     fn common(&mut self) -> &mut Common;
 }
 
@@ -32,7 +34,7 @@ pub(crate) struct Common {
     pub(crate) wall_ns: u64,
     pub(crate) monotonic_ns: u64,
     /// Made for guests that import WASI, and for no other.
-    pub(crate) wasi: Option<WasiCtx>,
+    pub(crate) wasi: Option<Wasi>,
     deadline: Deadline,
     memory_bytes: usize,
     table_elements: usize,
@@ -137,6 +139,8 @@ pub(crate) struct PolicyState {
     pub(crate) grant: PolicyGrant,
     /// Of the call under way.
     pub(crate) view: View,
+    /// Whether that call is one of `handle`.
+    pub(crate) handling: bool,
     /// Services within the grant, by their numbers in the table of `view`; none = all.
     /// Made when first asked for.
     pub(crate) visible: Option<Option<Arc<[u32]>>>,
@@ -148,7 +152,8 @@ pub(crate) struct PolicyState {
 
 impl PolicyState {
     /// Begins a call: another moment to look at, nothing staged.
-    pub(crate) fn look_at(&mut self, view: View) {
+    pub(crate) fn look_at(&mut self, view: View, handling: bool) {
+        self.handling = handling;
         self.common.wall_ns = view.wall_ns;
         self.common.monotonic_ns = view.monotonic_ns;
         self.view = view;
@@ -172,6 +177,8 @@ impl PolicyState {
 }
 
 impl State for PolicyState {
+    const MAY_WAIT: bool = false;
+
     fn common(&mut self) -> &mut Common {
         &mut self.common
     }
@@ -187,6 +194,8 @@ pub(crate) struct CommandState {
 }
 
 impl State for CommandState {
+    const MAY_WAIT: bool = true;
+
     fn common(&mut self) -> &mut Common {
         &mut self.common
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use weir_ipvs::{
@@ -12,7 +12,7 @@ use weir_ipvs::{
 /// Services and real servers at one moment, with what else IPVS says.
 #[derive(Debug, Default)]
 pub struct Table {
-    contents: Contents,
+    contents: Arc<Contents>,
     /// Grows with each change the host has seen.
     pub generation: u64,
     /// The names that the configuration gives services.
@@ -31,7 +31,7 @@ impl Table {
     /// A table of what `snapshot` holds, read at `taken_at_ns` (nanoseconds since the Unix
     /// epoch). The rest is empty and can be set.
     pub fn new(snapshot: Snapshot, taken_at_ns: u64) -> Self {
-        Self { contents: Contents::new(snapshot, taken_at_ns), ..Self::default() }
+        Self { contents: Arc::new(Contents::new(snapshot, taken_at_ns)), ..Self::default() }
     }
 
     /// What is in it.
@@ -45,7 +45,7 @@ impl Table {
         self.contents.snapshot.entries.get(number)
     }
 
-    pub(crate) fn contents(&self) -> &Contents {
+    pub(crate) fn contents(&self) -> &Arc<Contents> {
         &self.contents
     }
 }

@@ -67,9 +67,6 @@ fn merge_sort<T: Copy>(items: &mut [T], spare: &mut [T], compare: &impl Fn(&T, &
     let middle = items.len() / 2;
     merge_sort(&mut items[..middle], &mut spare[..middle], compare);
     merge_sort(&mut items[middle..], &mut spare[middle..], compare);
-    if compare(&items[middle - 1], &items[middle]) <= 0 && is_merged(items, middle, compare) {
-        return;
-    }
     spare.copy_from_slice(items);
     let (left, right) = spare.split_at(middle);
     merge(left, right, items, compare);
@@ -85,5 +82,72 @@ fn merge<T: Copy>(left: &[T], right: &[T], merged: &mut [T], compare: &impl Fn(&
         if let Some(next) = if take_left { left.next() } else { right.next() } {
             *slot = *next;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(input: &str, expected: &str) {
+        let mut servers: Vec<(IpAddr, u16)> =
+            input.split(' ').map(|it| (it.parse().unwrap(), 80)).collect();
+        sort(&mut servers, &compare_endpoints);
+        let sorted: Vec<_> = servers.iter().map(|it| it.0.to_string()).collect();
+        assert_eq!(sorted.join(" "), expected);
+    }
+
+    #[test]
+    fn addresses_half_the_space_apart_compare_the_wrong_way_round() {
+        check("10.0.0.1 192.0.2.200", "192.0.2.200 10.0.0.1");
+        check("10.0.0.9 192.168.0.1 10.0.0.10 130.0.0.1 5.0.0.1", "192.168.0.1 5.0.0.1 10.0.0.9 10.0.0.10 130.0.0.1");
+        check("2001:db8::1 fe80::1", "fe80::1 2001:db8::1");
+        check("2001:db8::2 2001:db8::1", "2001:db8::1 2001:db8::2");
+    }
+
+    #[test]
+    fn an_intransitive_set_depends_on_its_order_as_in_glibc() {
+        check("1.0.0.1 127.0.0.1 200.0.0.1", "1.0.0.1 127.0.0.1 200.0.0.1");
+        check("200.0.0.1 127.0.0.1 1.0.0.1", "200.0.0.1 1.0.0.1 127.0.0.1");
+    }
+
+    #[test]
+    fn the_left_family_decides_how_much_is_compared() {
+        let server = |text: &str| (text.parse().unwrap(), 80);
+        assert_eq!(compare_endpoints(&server("32.1.13.184"), &server("2001:db8::1")), 0);
+        assert!(compare_endpoints(&server("2001:db8::1"), &server("32.1.13.184")) > 0);
+    }
+
+    #[test]
+    fn services_go_by_mark_family_protocol_address_and_port() {
+        let rank = |fwmark, protocol, address: &str, port| ServiceRank {
+            fwmark,
+            protocol,
+            address: address.parse().unwrap(),
+            port,
+        };
+        let ordered = [
+            rank(u32::MAX, 0, "0.0.0.0", 0),
+            rank(0, 6, "10.0.0.1", 80),
+            rank(0, 6, "10.0.0.1", 81),
+            rank(0, 17, "1.1.1.1", 53),
+            rank(0, 6, "fe80::1", 80),
+            rank(0, 6, "2001:db8::1", 79),
+            rank(2, 0, "0.0.0.0", 0),
+            rank(5, 0, "0.0.0.0", 0),
+            rank(5, 0, "::", 0),
+        ];
+        for pair in ordered.windows(2) {
+            assert!(compare_services(&pair[0], &pair[1]) < 0);
+            assert!(compare_services(&pair[1], &pair[0]) > 0);
+        }
+    }
+
+    #[test]
+    fn equal_items_keep_their_order() {
+        let mut items: Vec<(u32, u32)> = (0..100).map(|it| (it * 7 % 5, it)).collect();
+        sort(&mut items, &|left, right| left.0.cast_signed() - right.0.cast_signed());
+        assert!(items.is_sorted());
     }
 }

@@ -126,7 +126,8 @@ impl Demo {
         let _ = write!(line, ", {failed} failed");
         let total: u32 = expected.iter().map(|&number| WEIGHTS[usize::from(number) - 1]).sum();
         let fair = (1..).zip(counts).all(|(number, count)| {
-            let weight = if expected.contains(&number) { WEIGHTS[usize::from(number) - 1] } else { 0 };
+            let weight =
+                if expected.contains(&number) { WEIGHTS[usize::from(number) - 1] } else { 0 };
             count == 60 * weight / total
         });
         self.check(&line, failed == 0 && fair);
@@ -205,10 +206,7 @@ fn configuration() -> String {
     );
     for (number, weight) in (1..).zip(WEIGHTS) {
         let address = Lab::server_address(number);
-        let _ = write!(
-            text,
-            "\n[[service.server]]\naddress = \"{address}\"\nweight = {weight}\n"
-        );
+        let _ = write!(text, "\n[[service.server]]\naddress = \"{address}\"\nweight = {weight}\n");
     }
     text
 }

@@ -1,19 +1,8 @@
 //! ipvsadm against recorded runs of the original.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::{env, fs, path::Path};
 
 use weir_tests::{cases::Case, guest, links, namespace};
-
-/// Some cases sleep until the kernel has counted; others run meanwhile.
-const WORKERS: usize = 4;
 
 const HOSTS: &str = "\
 127.0.0.1	localhost
@@ -57,7 +46,8 @@ fn every_recorded_case_of_the_original_passes() {
 
 /// Runs the recorded cases that are `wanted`, those of $WEIR_IPVSADM_CASES too.
 pub(crate) fn run(wanted: impl Fn(&Case) -> bool) {
-    let mut cases = Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/ipvsadm-cases.json"));
+    let mut cases =
+        Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/ipvsadm-cases.json"));
     if let Some(more) = env::var_os("WEIR_IPVSADM_CASES") {
         cases.extend(Case::read(Path::new(&more)));
     }
@@ -65,22 +55,12 @@ pub(crate) fn run(wanted: impl Fn(&Case) -> bool) {
     assert!(!cases.is_empty(), "no case is wanted");
 
     let program = guest::ipvsadm();
-    let next = AtomicUsize::new(0);
-    let failures = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for worker in 0..WORKERS {
-            let (cases, program, next, failures) = (&cases, &program, &next, &failures);
-            scope.spawn(move || {
-                lay_out(program, &namespace::scratch(&format!("cases-{worker}")));
-                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Some(failure) = run_case(case) {
-                        failures.lock().unwrap().push(failure);
-                    }
-                }
-            });
-        }
+    // One after the other: while services come and go in one namespace, a listing of another
+    // may show a service twice, or not at all.
+    let failures: Vec<String> = namespace::on_thread(|| {
+        lay_out(&program, &namespace::scratch("cases"));
+        cases.iter().filter_map(run_case).collect()
     });
-    let failures = failures.into_inner().unwrap();
     assert!(
         failures.is_empty(),
         "{} of {} cases fail with {}:\n\n{}",
@@ -93,18 +73,20 @@ pub(crate) fn run(wanted: impl Fn(&Case) -> bool) {
 
 fn run_case(case: &Case) -> Option<String> {
     namespace::fresh_network();
-    links::set_up().expect("a fresh namespace takes links");
+    if case.needs_ip_vs() {
+        links::set_up().expect("a fresh namespace takes links");
+    }
     case.run()
 }
 
 /// Lays the files of the recording, and the program, over those of the guest, for this
 /// thread and what it starts.
-fn lay_out(program: &PathBuf, scratch: &Path) {
+fn lay_out(program: &Path, scratch: &Path) {
     let bin = namespace::scratch("bin");
     let traffic = bin.join("t");
     namespace::fresh_mounts();
-    std::fs::write(&traffic, "").expect("/run is writable");
-    namespace::cover(traffic.to_str().unwrap(), Path::new(env!("CARGO_BIN_EXE_t")));
+    fs::write(&traffic, "").expect("/run is writable");
+    namespace::cover(&traffic, Path::new(env!("CARGO_BIN_EXE_t")));
     // As a mount it is reached through no directory that `nobody` may not enter.
     namespace::cover(guest::ORIGINAL, program);
     namespace::cover_with("/etc/hosts", HOSTS, scratch);

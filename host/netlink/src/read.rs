@@ -1,0 +1,222 @@
+//! Reading: single answers, dumps, and the table put together from them.
+//!
+//! The kernel holds its lock for one chunk of a dump only and remembers its place as a
+//! count. So when entries that were already sent are deleted, others that nobody touched
+//! are left out, and one that is added before the place makes another come twice. It never
+//! says so (`NLM_F_DUMP_INTR` is not set). Within one chunk a dump is whole; one of more
+//! chunks is confirmed by a second that names the same entries in the same order. That
+//! costs a big table 1% (services come a hundred to a chunk), and small ones nothing.
+
+use std::{collections::HashSet, hash::Hash};
+
+use neli::consts::nl::NlmF;
+use weir_ipvs::{
+    Endpoint, Error, Fields, Info, RealServerStatus, Scope, ServiceKey, ServiceStatus, Snapshot,
+    SyncDaemon, TableEntry, Timeouts,
+};
+
+use crate::{
+    errno,
+    message::{self, Command, GENERIC_HEADER_BYTES},
+    open::Netlink,
+    socket::{Kind, Wait, put_message},
+};
+
+/// How often a dump is repeated to have two in a row agree. A table that changes faster
+/// than this has no order to be read in; what came last is then taken.
+const CONFIRMATIONS_MAX: usize = 8;
+
+impl Netlink {
+    pub(crate) fn read_info(&mut self) -> Result<Info, Error> {
+        self.get(Command::GetInfo, |_| {}, message::info)
+    }
+
+    pub(crate) fn read_timeouts(&mut self) -> Result<Timeouts, Error> {
+        self.get(Command::GetConfig, |_| {}, message::timeouts)
+    }
+
+    pub(crate) fn read_daemons(&mut self) -> Result<Vec<SyncDaemon>, Error> {
+        let mut daemons = Vec::new();
+        // At most two: they always fit into one chunk.
+        self.dump(Command::GetDaemon, |_| {}, |body| {
+            daemons.push(message::daemon(body)?);
+            Ok(())
+        })?;
+        Ok(daemons)
+    }
+
+    pub(crate) fn read_table(&mut self, scope: Scope, fields: Fields) -> Result<Snapshot, Error> {
+        let services = match scope {
+            Scope::All => self.read_services()?,
+            Scope::One(key) => vec![self.read_service(&key)?],
+        };
+        let mut entries = Vec::with_capacity(services.len());
+        for service in services {
+            let key = service.config.key;
+            let servers = self.read_servers(&key, fields)?;
+            // Of a service that is gone the kernel says that it has no real servers.
+            let gone = servers.is_empty() && self.is_gone(&key)?;
+            match scope {
+                _ if !gone => entries.push(TableEntry { service, servers }),
+                Scope::All => {}
+                Scope::One(_) => return Err(Error::NoSuchService),
+            }
+        }
+        Ok(Snapshot { entries })
+    }
+
+    fn is_gone(&mut self, key: &ServiceKey) -> Result<bool, Error> {
+        match self.read_service(key) {
+            Ok(_) => Ok(false),
+            Err(Error::NoSuchService) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_service(&mut self, key: &ServiceKey) -> Result<ServiceStatus, Error> {
+        self.get(Command::GetService, |out| message::put_key(out, key), message::service)
+    }
+
+    fn read_services(&mut self) -> Result<Vec<ServiceStatus>, Error> {
+        self.dump_confirmed(
+            Command::GetService,
+            |_| {},
+            message::service,
+            |service: &ServiceStatus| service.config.key,
+        )
+    }
+
+    /// Newest first, as the kernel keeps and sends them.
+    fn read_servers(
+        &mut self,
+        key: &ServiceKey,
+        fields: Fields,
+    ) -> Result<Vec<RealServerStatus>, Error> {
+        let family = key.family();
+        self.dump_confirmed(
+            Command::GetDest,
+            |out| message::put_key(out, key),
+            |body| message::server(body, family, fields.stats),
+            |server: &RealServerStatus| -> Endpoint { server.config.endpoint },
+        )
+    }
+
+    /// Asks for one thing.
+    fn get<T>(
+        &mut self,
+        command: Command,
+        body: impl FnOnce(&mut Vec<u8>),
+        parse: impl FnOnce(&[u8]) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let sequence = self.request(command, NlmF::REQUEST, body)?;
+        loop {
+            for message in self.socket.receive(Wait::Deadline)? {
+                match message.kind {
+                    _ if message.sequence != sequence => {}
+                    Kind::Reply(reply) => return parse(attributes(reply)),
+                    Kind::Answer(errno) | Kind::Done(errno) => return Err(errno::of_read(errno)),
+                }
+            }
+        }
+    }
+
+    /// Dumps until it can be trusted, see above; what still comes twice counts once.
+    fn dump_confirmed<T, K: Eq + Hash>(
+        &mut self,
+        command: Command,
+        body: impl Fn(&mut Vec<u8>),
+        parse: impl Fn(&[u8]) -> Result<T, Error>,
+        key: impl Fn(&T) -> K,
+    ) -> Result<Vec<T>, Error> {
+        let mut items: Vec<T> = Vec::new();
+        for confirmation in 0..=CONFIRMATIONS_MAX {
+            let mut again = Vec::with_capacity(items.len());
+            let whole = self.dump(command, &body, |body| {
+                again.push(parse(body)?);
+                Ok(())
+            })?;
+            let confirmed = whole || confirmation > 0 && same(&items, &again, &key);
+            items = again;
+            if confirmed {
+                return Ok(items);
+            }
+        }
+        let mut seen = HashSet::new();
+        items.retain(|item| seen.insert(key(item)));
+        Ok(items)
+    }
+
+    /// Gives the entries of a dump to `each`, and says whether they came in one chunk, so
+    /// that nothing can have changed between them.
+    ///
+    /// All is received even after an error, for a dump that is not read to its end blocks
+    /// the next.
+    fn dump(
+        &mut self,
+        command: Command,
+        body: impl Fn(&mut Vec<u8>),
+        mut each: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        let mut tried_again = false;
+        let mut sequence = self.request(command, NlmF::REQUEST | NlmF::DUMP, &body)?;
+        let (mut chunks, mut disturbed, mut result) = (0, false, Ok(()));
+        loop {
+            let mut filled = false;
+            let mut busy = false;
+            for message in self.socket.receive(Wait::Deadline)? {
+                if message.sequence != sequence {
+                    continue;
+                }
+                disturbed |= message.interrupted;
+                match message.kind {
+                    Kind::Reply(reply) => {
+                        filled = true;
+                        if result.is_ok() {
+                            result = each(attributes(reply));
+                        }
+                    }
+                    Kind::Answer(libc::EBUSY) if !tried_again => busy = true,
+                    Kind::Answer(0) => {}
+                    Kind::Done(0) => return result.map(|()| chunks <= 1 && !disturbed),
+                    Kind::Answer(errno) | Kind::Done(errno) => return Err(errno::of_read(errno)),
+                }
+            }
+            chunks += usize::from(filled);
+            if busy {
+                // A dump before this one was left in the middle, by a deadline.
+                self.socket.drain();
+                sequence = self.request(command, NlmF::REQUEST | NlmF::DUMP, &body)?;
+                tried_again = true;
+            }
+        }
+    }
+
+    /// Sends a request and returns its sequence number.
+    fn request(
+        &mut self,
+        command: Command,
+        flags: NlmF,
+        body: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<u32, Error> {
+        let sequence = self.socket.sequences(1);
+        self.requests.clear();
+        let written: Result<(), std::convert::Infallible> =
+            put_message(&mut self.requests, self.family, flags, sequence, |out| {
+                out.extend_from_slice(&command.header());
+                body(out);
+                Ok(())
+            });
+        let Ok(()) = written;
+        self.socket.send(&self.requests)?;
+        Ok(sequence)
+    }
+}
+
+/// What follows the generic netlink header.
+fn attributes(reply: &[u8]) -> &[u8] {
+    reply.get(GENERIC_HEADER_BYTES..).unwrap_or_default()
+}
+
+fn same<T, K: Eq>(left: &[T], right: &[T], key: impl Fn(&T) -> K) -> bool {
+    left.len() == right.len() && left.iter().zip(right).all(|(left, right)| key(left) == key(right))
+}

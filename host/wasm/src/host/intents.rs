@@ -1,0 +1,132 @@
+//! `weir:plugin/intents`: what a policy wants, staged until its handler returns ok.
+//!
+//! Grant: `services` for where, `weights` for what. Verdicts are reached here, when a
+//! statement is made, so that what is staged is what the grant allows.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use weir_ipvs::RealServerKey;
+
+use crate::{
+    Effect, Intent, PolicyGrant, Statement,
+    bindings::{errors, intents, real_servers},
+    host::denied,
+    limits::{REASON_BYTES, STATEMENTS_HELD, STATEMENTS_PER_CALL},
+    state::PolicyState,
+};
+
+impl intents::Host for PolicyState {
+    fn publish(
+        &mut self,
+        statements: Vec<intents::Statement>,
+    ) -> wasmtime::Result<Vec<intents::Verdict>> {
+        let verdict = |(number, statement)| {
+            if number >= STATEMENTS_PER_CALL {
+                let message = format!("more than {STATEMENTS_PER_CALL} statements in one call");
+                return intents::Verdict::Refused(denied("too-many-statements", message));
+            }
+            self.stage(statement).unwrap_or_else(intents::Verdict::Refused)
+        };
+        Ok(statements.into_iter().enumerate().map(verdict).collect())
+    }
+
+    fn withdraw(&mut self, keys: Vec<real_servers::RealServerKey>) -> wasmtime::Result<()> {
+        for key in keys.into_iter().map(RealServerKey::from) {
+            if self.held_before().contains(&key) {
+                self.staged.insert(key, Effect::Withdraw(key));
+            } else {
+                self.staged.remove(&key);
+            }
+        }
+        Ok(())
+    }
+
+    fn held(&mut self) -> wasmtime::Result<Vec<intents::Statement>> {
+        Ok(self.all_held().into_values().map(Into::into).collect())
+    }
+}
+
+impl PolicyState {
+    fn stage(
+        &mut self,
+        statement: intents::Statement,
+    ) -> Result<intents::Verdict, errors::Error> {
+        if !self.handling {
+            return Err(denied("outside-handler", "statements are made in handle, not in init"));
+        }
+        let key = RealServerKey::from(statement.key);
+        let (intent, clamped) = allowed(&self.grant, key, statement.intent.into())?;
+        let entry = self.view.table.get(&key.service).ok_or(errors::Error::NoSuchServer)?;
+        if !entry.servers.iter().any(|server| server.config.endpoint == key.server) {
+            return Err(errors::Error::NoSuchServer);
+        }
+        if !self.is_held(&key) && self.count_held() >= STATEMENTS_HELD {
+            let message = format!("more than {STATEMENTS_HELD} statements held");
+            return Err(denied("too-many-statements", message));
+        }
+        let longest = self.grant.lease;
+        let lease = statement.lease.map_or(longest, |lease| longest.min(Duration::from_millis(lease)));
+        let reason = shortened(statement.reason);
+        self.staged.insert(key, Effect::Publish(Statement { key, intent, lease, reason }));
+        Ok(clamped.map_or(intents::Verdict::Accepted, intents::Verdict::Clamped))
+    }
+
+    fn held_before(&mut self) -> &BTreeSet<RealServerKey> {
+        let held = &self.view.held;
+        self.held.get_or_insert_with(|| held.iter().map(|statement| statement.key).collect())
+    }
+
+    fn is_held(&mut self, key: &RealServerKey) -> bool {
+        match self.staged.get(key) {
+            Some(Effect::Publish(_)) => true,
+            Some(Effect::Withdraw(_)) => false,
+            None => self.held_before().contains(key),
+        }
+    }
+
+    /// Counted, and not kept as a number: only who holds very many pays for it.
+    fn count_held(&mut self) -> usize {
+        let upper_bound = self.view.held.len() + self.staged.len();
+        if upper_bound < STATEMENTS_HELD { upper_bound } else { self.all_held().len() }
+    }
+}
+
+/// What the grant leaves of `intent`, and the number in force if that is not the one that
+/// was asked for.
+fn allowed(
+    grant: &PolicyGrant,
+    key: RealServerKey,
+    intent: Intent,
+) -> Result<(Intent, Option<u32>), errors::Error> {
+    if !grant.services.contains(&key.service) {
+        let message = format!("service {} is outside the plugin's grant.services", key.service);
+        return Err(denied("service-outside-grant", message));
+    }
+    let outside = |name: &str| {
+        let message = format!("{name} needs the plugin's grant.weights.{name}");
+        denied("intent-outside-grant", message)
+    };
+    let clamped = |asked: u32, given: u32| (given != asked).then_some(given);
+    match intent {
+        Intent::Scale(0) => Err(denied("zero-scale", "a scale of 0: say drain")),
+        Intent::Scale(asked) => {
+            let range = grant.scale.as_ref().ok_or_else(|| outside("scale"))?;
+            let given = asked.min(*range.end()).max(*range.start()).max(1);
+            Ok((Intent::Scale(given), clamped(asked, given)))
+        }
+        Intent::Floor(asked) => {
+            let given = asked.min(grant.floor.ok_or_else(|| outside("floor"))?);
+            Ok((Intent::Floor(given), clamped(asked, given)))
+        }
+        Intent::Cap(0) => Err(denied("zero-cap", "a cap of 0: say drain")),
+        Intent::Cap(_) if grant.cap => Ok((intent, None)),
+        Intent::Cap(_) => Err(outside("cap")),
+        Intent::Drain if grant.drain => Ok((intent, None)),
+        Intent::Drain => Err(outside("drain")),
+    }
+}
+
+fn shortened(mut reason: String) -> String {
+    reason.truncate(reason.floor_char_boundary(REASON_BYTES));
+    reason
+}

@@ -1,0 +1,276 @@
+//! Plugins that are loaded: compiled code, linked to what its world may import.
+
+use std::fmt;
+
+use wasmtime::{
+    Engine,
+    component::{Component, Linker},
+};
+
+use crate::{
+    Error,
+    bindings::{command::CommandPre, policy::PolicyPre},
+    host,
+    state::{CommandState, PolicyState, State},
+    wasi,
+};
+
+/// The shapes of plugins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum World {
+    /// Reacts to events; changes weights through statements.
+    Policy,
+    /// A command line tool; may change all its caller may.
+    Command,
+}
+
+impl World {
+    /// The interface it exports, without its version.
+    fn export(self) -> &'static str {
+        match self {
+            Self::Policy => "weir:plugin/reactor",
+            Self::Command => "weir:plugin/cli",
+        }
+    }
+
+    /// What it may import, without versions; those that hold types alone included.
+    fn imports(self) -> &'static [&'static str] {
+        match self {
+            Self::Policy => &[
+                "weir:ipvs/table",
+                "weir:plugin/intents",
+                "weir:plugin/health",
+                "weir:plugin/events",
+                "weir:plugin/failures",
+                "weir:plugin/health-words",
+                "weir:host/config",
+            ],
+            Self::Command => &[
+                "weir:ipvs/live",
+                "weir:ipvs/admin",
+                "weir:ipvs/connections",
+                "weir:ipvs/operations",
+                "weir:host/stdio",
+                "weir:host/names",
+            ],
+        }
+    }
+}
+
+/// What both worlds may import.
+const COMMON_IMPORTS: [&str; 11] = [
+    "weir:host/log",
+    "weir:host/clock",
+    "weir:ipvs/addresses",
+    "weir:ipvs/services",
+    "weir:ipvs/real-servers",
+    "weir:ipvs/schedulers",
+    "weir:ipvs/snapshots",
+    "weir:ipvs/stats",
+    "weir:ipvs/timeouts",
+    "weir:ipvs/sync",
+    "weir:ipvs/errors",
+];
+
+/// Packages of WASI that are linked, granting nothing.
+const WASI_IMPORTS: [&str; 6] = [
+    "wasi:io/",
+    "wasi:clocks/",
+    "wasi:random/",
+    "wasi:cli/",
+    "wasi:filesystem/",
+    "wasi:sockets/",
+];
+
+/// The release of our packages that this host serves: 0.1, any patch.
+const VERSION: &str = "0.1.";
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Policy => "a policy",
+            Self::Command => "a command",
+        })
+    }
+}
+
+/// A plugin that is part of this program. Made by [`crate::builtin!`].
+#[derive(Debug, Clone, Copy)]
+pub struct Builtin {
+    pub(crate) name: &'static str,
+    pub(crate) world: World,
+    pub(crate) code: &'static [u8],
+}
+
+impl Builtin {
+    /// For [`crate::builtin!`].
+    ///
+    /// # Safety
+    ///
+    /// `code` must be what [`crate::precompile`] of this very version returned, unaltered:
+    /// it is native code, and runs as such.
+    #[doc(hidden)]
+    pub const unsafe fn embedded(name: &'static str, world: World, code: &'static [u8]) -> Self {
+        Self { name, world, code }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// Embeds what a build script made with [`precompile`](crate::precompile) and wrote to
+/// `$file` in its `OUT_DIR`:
+/// `const IPVSADM: Builtin = builtin!("ipvsadm", World::Command, "ipvsadm.cwasm");`
+#[macro_export]
+macro_rules! builtin {
+    ($name:literal, $world:expr, $file:literal) => {{
+        const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/", $file));
+        // SAFETY: OUT_DIR is written by this package's own build script alone, so the code
+        // is as trustworthy as the executable that it becomes a part of.
+        unsafe { $crate::Builtin::embedded($name, $world, CODE) }
+    }};
+}
+
+/// A plugin, ready to be started any number of times.
+pub struct Plugin {
+    name: String,
+    pub(crate) uses_wasi: bool,
+    pub(crate) linked: Linked,
+    pub(crate) cache_error: Option<Error>,
+}
+
+pub(crate) enum Linked {
+    Policy(PolicyPre<PolicyState>),
+    Command(CommandPre<CommandState>),
+}
+
+impl Plugin {
+    /// Its name: of the file, without what follows the dot, or of the built-in.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it can be used for.
+    pub fn world(&self) -> World {
+        match self.linked {
+            Linked::Policy(_) => World::Policy,
+            Linked::Command(_) => World::Command,
+        }
+    }
+
+    /// Why its compiled code could not be kept for the next time, if so.
+    pub fn cache_error(&self) -> Option<&Error> {
+        self.cache_error.as_ref()
+    }
+
+    /// That this is not what it was to be used as.
+    pub(crate) fn is_not(&self, expected: World) -> Error {
+        Error::World {
+            plugin: self.name.clone(),
+            reason: format!("it is not {expected}: it exports {}", self.world().export()),
+        }
+    }
+
+    pub(crate) fn link_policy(
+        engine: &Engine,
+        name: String,
+        component: &Component,
+    ) -> Result<Self, Error> {
+        let uses_wasi = check_imports(engine, &name, World::Policy, component)?;
+        let pre = link(engine, component, uses_wasi, host::link_policy)
+            .and_then(PolicyPre::new)
+            .map_err(|error| unfit(&name, World::Policy, &error))?;
+        Ok(Self { name, uses_wasi, linked: Linked::Policy(pre), cache_error: None })
+    }
+
+    pub(crate) fn link_command(
+        engine: &Engine,
+        name: String,
+        component: &Component,
+    ) -> Result<Self, Error> {
+        let uses_wasi = check_imports(engine, &name, World::Command, component)?;
+        let pre = link(engine, component, uses_wasi, host::link_command)
+            .and_then(CommandPre::new)
+            .map_err(|error| unfit(&name, World::Command, &error))?;
+        Ok(Self { name, uses_wasi, linked: Linked::Command(pre), cache_error: None })
+    }
+}
+
+/// The world of a component, by what it exports.
+pub(crate) fn world(engine: &Engine, name: &str, component: &Component) -> Result<World, Error> {
+    let component_type = component.component_type();
+    let exports: Vec<&str> = component_type.exports(engine).map(|(name, _)| name).collect();
+    let is = |world: World| exports.iter().any(|export| is_ours(export, world.export()));
+    let wrong = |reason| Err(Error::World { plugin: name.to_owned(), reason });
+    match (is(World::Policy), is(World::Command)) {
+        (true, false) => Ok(World::Policy),
+        (false, true) => Ok(World::Command),
+        (true, true) => wrong(
+            "it exports both weir:plugin/reactor and weir:plugin/cli; make one component of each"
+                .to_owned(),
+        ),
+        (false, false) => wrong(format!(
+            "it is neither a policy (which exports weir:plugin/reactor@0.1.0) nor a command \
+             (weir:plugin/cli@0.1.0): it exports {}",
+            if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") }
+        )),
+    }
+}
+
+/// Whether `name` is the interface `interface` in a version that is served here.
+fn is_ours(name: &str, interface: &str) -> bool {
+    name.split_once('@')
+        .is_some_and(|(name, version)| name == interface && version.starts_with(VERSION))
+}
+
+/// Refuses what is not offered to `world`, all of it by name; whether it needs WASI.
+fn check_imports(
+    engine: &Engine,
+    plugin: &str,
+    world: World,
+    component: &Component,
+) -> Result<bool, Error> {
+    let component_type = component.component_type();
+    let imports: Vec<&str> = component_type.imports(engine).map(|(name, _)| name).collect();
+    let is_wasi = |import: &&str| WASI_IMPORTS.iter().any(|prefix| import.starts_with(prefix));
+    let is_offered = |import: &&str| {
+        let ours = world.imports().iter().chain(&COMMON_IMPORTS);
+        is_wasi(import) || ours.into_iter().any(|interface| is_ours(import, interface))
+    };
+    let unknown: Vec<&str> = imports.iter().copied().filter(|it| !is_offered(it)).collect();
+    if unknown.is_empty() {
+        return Ok(imports.iter().any(is_wasi));
+    }
+    Err(Error::Imports {
+        plugin: plugin.to_owned(),
+        world: match world {
+            World::Policy => "a policy",
+            World::Command => "a command",
+        },
+        imports: unknown.join(", "),
+    })
+}
+
+fn link<S: State + wasmtime_wasi::WasiView>(
+    engine: &Engine,
+    component: &Component,
+    uses_wasi: bool,
+    link_world: fn(&mut Linker<S>) -> wasmtime::Result<()>,
+) -> wasmtime::Result<wasmtime::component::InstancePre<S>> {
+    let mut linker = Linker::new(engine);
+    link_world(&mut linker)?;
+    if uses_wasi {
+        wasi::link(&mut linker)?;
+    }
+    linker.instantiate_pre(component)
+}
+
+/// It says that it is of a world, and does not have that world's types.
+fn unfit(plugin: &str, world: World, error: &wasmtime::Error) -> Error {
+    Error::World {
+        plugin: plugin.to_owned(),
+        reason: format!("it is not {world} of weir:plugin 0.1: {error:#}"),
+    }
+}

@@ -1,0 +1,242 @@
+//! Loading plugins and starting them.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::Read,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+};
+
+use wasmtime::{Engine, component::Component};
+use wasmtime_wasi::I32Exit;
+
+use crate::{
+    Birth, Builtin, COMPONENT_BYTES, Cache, Command, Error, Failure, Plugin, Policy,
+    PolicySettings, Subscription, View, World,
+    bindings::{command::exports::weir::plugin::cli, reactor},
+    call::{guarded, store},
+    clock,
+    engine::{Purpose, engine},
+    log::Log,
+    plugin::{self, Linked},
+    policy::Running,
+    state::{Backend, CommandState, Common, PolicyState},
+    wasi::Wasi,
+};
+
+/// An engine and what it offers to guests.
+pub struct Runtime {
+    engine: Engine,
+    compiles: bool,
+}
+
+/// Makes the engine look at the time: see [`Ticker::tick`].
+#[derive(Clone)]
+pub struct Ticker(Engine);
+
+impl Ticker {
+    /// Has every guest that runs compare its time with its limits, soon. Wants calling
+    /// every few milliseconds while a call is under way, and may be called by a signal
+    /// handler: it adds one to an atomic number.
+    pub fn tick(&self) {
+        self.0.increment_epoch();
+    }
+}
+
+impl Runtime {
+    /// For the daemon, which compiles the components it is given.
+    pub fn for_daemon() -> Result<Self, Error> {
+        Ok(Self { engine: engine(Purpose::Compile)?, compiles: true })
+    }
+
+    /// For one command. Without a compiler it starts in a tenth of the time, and can use
+    /// built-in plugins only.
+    pub fn for_command(needs_compiler: bool) -> Result<Self, Error> {
+        let purpose = if needs_compiler { Purpose::Compile } else { Purpose::Run };
+        Ok(Self { engine: engine(purpose)?, compiles: needs_compiler })
+    }
+
+    /// What enforces limits of time, if someone calls it.
+    pub fn ticker(&self) -> Ticker {
+        Ticker(self.engine.clone())
+    }
+
+    /// A plugin that is part of this program.
+    pub fn builtin(&self, builtin: &Builtin) -> Result<Plugin, Error> {
+        // SAFETY: whoever made the `Builtin` vouched that this is what `precompile`
+        // returned.
+        let component = unsafe { Component::deserialize(&self.engine, builtin.code) };
+        let component = component.map_err(|error| Error::Builtin {
+            plugin: builtin.name.to_owned(),
+            reason: format!("{error:#}"),
+        })?;
+        self.link(builtin.name.to_owned(), builtin.world, &component)
+    }
+
+    /// The component in the file at `path`, compiled now or, if `cache` has it, before.
+    ///
+    /// Takes WebAssembly only, never compiled code. Memory and time go with its size: see
+    /// [`COMPONENT_BYTES`].
+    pub fn load(&self, path: &Path, cache: Option<&Cache>) -> Result<Plugin, Error> {
+        let bytes = read(path)?;
+        let name = path.file_stem().map_or_else(
+            || path.display().to_string(),
+            |stem| stem.to_string_lossy().into_owned(),
+        );
+        if !self.compiles {
+            let reason = "this engine was started without a compiler".to_owned();
+            return Err(Error::Compile { plugin: name, reason });
+        }
+        let (component, cache_error) = self.component(&name, &bytes, cache)?;
+        let world = plugin::world(&self.engine, &name, &component)?;
+        let plugin = self.link(name, world, &component)?;
+        Ok(Plugin { cache_error, ..plugin })
+    }
+
+    fn component(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        cache: Option<&Cache>,
+    ) -> Result<(Component, Option<Error>), Error> {
+        let Some(cache) = cache else { return Ok((compile(&self.engine, name, bytes)?, None)) };
+        let entry = cache.entry(&self.engine, bytes);
+        if let Some(component) = entry.load(&self.engine) {
+            return Ok((component, None));
+        }
+        let component = compile(&self.engine, name, bytes)?;
+        let kept = match component.serialize() {
+            Ok(code) => entry.keep(&code),
+            Err(error) => Err(entry.failed(format!("{error:#}"))),
+        };
+        Ok((component, kept.err()))
+    }
+
+    fn link(&self, name: String, world: World, component: &Component) -> Result<Plugin, Error> {
+        match world {
+            World::Policy => Plugin::link_policy(&self.engine, name, component),
+            World::Command => Plugin::link_command(&self.engine, name, component),
+        }
+    }
+
+    /// Makes an instance of a policy and asks it what it wants to hear. What it looks at
+    /// meanwhile is `view`.
+    ///
+    /// Fails with [`Failure::Refused`] if the guest says no; a retryable one may be tried
+    /// again.
+    pub fn start_policy(
+        &self,
+        plugin: &Plugin,
+        settings: PolicySettings,
+        birth: Birth,
+        view: View,
+    ) -> Result<(Policy, Subscription), Failure> {
+        let Linked::Policy(pre) = &plugin.linked else {
+            return Err(plugin.is_not(World::Policy).into());
+        };
+        let log = Log::new(&settings.instance, &settings.limits, settings.log);
+        let mut common = Common::new(settings.instance.clone(), settings.limits, log);
+        common.wasi = plugin.uses_wasi.then(|| Wasi::logging(&common.log));
+        let mut state = PolicyState {
+            common,
+            config_json: settings.config_json,
+            grant: settings.grant,
+            view: view.clone(),
+            handling: false,
+            visible: None,
+            staged: BTreeMap::new(),
+            held: None,
+        };
+        state.look_at(view, false);
+        let mut store = store(&self.engine, state);
+        let guest = guarded(&mut store, "start", |store| pre.instantiate(store))?;
+        let context = reactor::Context {
+            instance: settings.instance.clone(),
+            birth: birth.into(),
+            host_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let answer = guarded(&mut store, "init", |store| {
+            guest.weir_plugin_reactor().call_init(store, &context)
+        })?;
+        let subscription = answer.map_err(|failure| Failure::Refused {
+            plugin: settings.instance.clone(),
+            call: "init",
+            message: failure.message,
+            retryable: failure.retryable,
+        })?;
+        let policy = Policy::new(settings.instance, Running { store, guest });
+        Ok((policy, subscription.into()))
+    }
+
+    /// Runs a command to its end; its exit status.
+    pub fn run_command(&self, plugin: &Plugin, command: Command) -> Result<u8, Failure> {
+        let Linked::Command(pre) = &plugin.linked else {
+            return Err(plugin.is_not(World::Command).into());
+        };
+        let log = Log::new(plugin.name(), &command.limits, command.log);
+        let mut common = Common::new(plugin.name().to_owned(), command.limits, log);
+        let stdio = Arc::new(command.stdio);
+        common.wasi = plugin.uses_wasi.then(|| Wasi::printing(&stdio));
+        common.wall_ns = clock::nanoseconds(clock::wall());
+        common.monotonic_ns = clock::nanoseconds(clock::monotonic());
+        let mut store = store(
+            &self.engine,
+            CommandState {
+                common,
+                grant: command.grant,
+                backend: Backend::Closed(command.ipvs),
+                names: command.names,
+                stdio,
+            },
+        );
+        let invocation = cli::Invocation {
+            arguments: command.arguments,
+            environment: command.environment,
+            terminals: command.terminals.into(),
+        };
+        let guest = guarded(&mut store, "start", |store| pre.instantiate(store))?;
+        guarded(&mut store, "run", |store| {
+            let status = guest.weir_plugin_cli().call_run(store, &invocation);
+            status.or_else(|error| match error.downcast_ref::<I32Exit>() {
+                Some(I32Exit(status)) => Ok(u8::try_from(status & 0xff).unwrap_or(u8::MAX)),
+                None => Err(error),
+            })
+        })
+    }
+}
+
+/// The bytes of a component; refuses what cannot be one.
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(COMPONENT_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > COMPONENT_BYTES {
+        return Err(Error::TooLarge { path: path.to_owned(), limit: COMPONENT_BYTES });
+    }
+    if Engine::detect_precompiled(&bytes).is_some() {
+        return Err(Error::Precompiled { path: path.to_owned() });
+    }
+    let reason = match bytes.get(..8) {
+        Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => return Ok(bytes),
+        Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => {
+            "it is a core module; make a component of it with `weir-build` or wit-component"
+        }
+        Some([0, b'a', b's', b'm', ..]) => "it is WebAssembly of a version that is not known here",
+        _ => "it is not WebAssembly",
+    };
+    Err(Error::NotAComponent { path: path.to_owned(), reason: reason.to_owned() })
+}
+
+/// Compiles; what panics in the compiler condemns this component alone.
+fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Component, Error> {
+    let outcome = catch_unwind(AssertUnwindSafe(|| Component::new(engine, bytes)));
+    let reason = match outcome {
+        Ok(Ok(component)) => return Ok(component),
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(_) => "the compiler has a bug that this component meets".to_owned(),
+    };
+    Err(Error::Compile { plugin: name.to_owned(), reason })
+}

@@ -1,0 +1,226 @@
+//! Health checks: probes in their rhythm, counted into verdicts.
+//!
+//! [`counter`] and [`schedule`] are pure. [`watch`] drives them for one real server and
+//! owns the sockets and the clock of its probes; it knows nothing of weights, and nobody
+//! hears of it but by verdicts. Whoever spawns it ends it by dropping it.
+
+mod counter;
+mod http;
+mod outcome;
+mod schedule;
+mod tcp;
+
+use std::net::SocketAddr;
+
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep_until, timeout},
+};
+use weir_ipvs::RealServerKey;
+use weir_wasm::HealthStatus;
+
+use self::{counter::Counter, outcome::Outcome, schedule::Schedule};
+use crate::config::{Check, CheckKind};
+
+/// Probes under way at one time, of all watches together. Bounds descriptors; a probe that
+/// waits here is late, not failed.
+pub(crate) const PROBES_IN_FLIGHT: usize = 512;
+
+/// One real server to be checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Whose health it is.
+    pub(crate) key: RealServerKey,
+    /// Tells this watch from earlier ones of the same real server, whose last verdict may
+    /// still be on its way.
+    pub(crate) watch: u64,
+    /// Where probes go.
+    pub(crate) address: SocketAddr,
+    /// How.
+    pub(crate) check: Check,
+}
+
+/// A real server's status changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Whose.
+    pub(crate) key: RealServerKey,
+    /// [`Target::watch`].
+    pub(crate) watch: u64,
+    /// Never unknown.
+    pub(crate) status: HealthStatus,
+    /// What was seen, for people: `refused, 3 in a row`.
+    pub(crate) detail: String,
+}
+
+enum Probe {
+    Tcp,
+    Http(http::HttpProbe),
+}
+
+impl Probe {
+    fn new(target: &Target) -> Self {
+        match &target.check.kind {
+            CheckKind::Tcp => Self::Tcp,
+            CheckKind::Http(check) => Self::Http(http::HttpProbe::new(check, target.address)),
+        }
+    }
+
+    async fn run(&self, address: SocketAddr) -> Outcome {
+        match self {
+            Self::Tcp => tcp::probe(address).await,
+            Self::Http(probe) => probe.run(address).await,
+        }
+    }
+}
+
+/// Probes `target` for ever and tells each change of its status. Never two probes at a
+/// time; starts are at least the period apart, or the time that the previous probe took.
+pub(crate) async fn watch(
+    target: Target,
+    in_flight: &Semaphore,
+    tell: impl AsyncFn(Verdict),
+) -> std::convert::Infallible {
+    let probe = Probe::new(&target);
+    let mut counter = Counter::new(target.check.rise, target.check.fall);
+    let mut schedule = Schedule::new(&target.key, &target.check);
+    let mut due = Instant::now() + schedule.first();
+    loop {
+        sleep_until(due).await;
+        let turn = in_flight.acquire().await;
+        let started = Instant::now();
+        let limit = timeout(target.check.timeout, probe.run(target.address));
+        let outcome = limit.await.unwrap_or(Outcome::TIMED_OUT);
+        let took = started.elapsed();
+        drop(turn);
+        if let Some(status) = counter.record(outcome) {
+            let detail = counter.explain(outcome);
+            tell(Verdict { key: target.key, watch: target.watch, status, detail }).await;
+        }
+        due = started + schedule.next(counter.is_changing()).max(took);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, collections::BTreeSet, time::Duration};
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+        sync::Notify,
+    };
+    use weir_ipvs::{Protocol, ServiceKey};
+
+    use super::*;
+    use crate::config::HttpCheck;
+
+    const QUICK: Check = Check {
+        kind: CheckKind::Tcp,
+        port: None,
+        interval: Duration::from_millis(40),
+        fast: Duration::from_millis(10),
+        timeout: Duration::from_millis(30),
+        rise: 2,
+        fall: 3,
+    };
+
+    fn target(address: SocketAddr, check: Check) -> Target {
+        let service = ServiceKey::from((Protocol::Tcp, "192.0.2.1:80".parse().unwrap()));
+        Target { key: RealServerKey { service, server: address.into() }, watch: 1, address, check }
+    }
+
+    /// Watches `target` until `verdicts` were told.
+    async fn first(target: Target, verdicts: usize) -> Vec<(HealthStatus, String)> {
+        let told = RefCell::new(Vec::new());
+        let enough = Notify::new();
+        let tell = async |verdict: Verdict| {
+            told.borrow_mut().push((verdict.status, verdict.detail));
+            if told.borrow().len() == verdicts {
+                enough.notify_one();
+            }
+        };
+        let gate = Semaphore::new(PROBES_IN_FLIGHT);
+        tokio::select! {
+            never = watch(target, &gate, tell) => match never {},
+            () = enough.notified() => {}
+        }
+        told.into_inner()
+    }
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    }
+
+    /// Answers every connection with `answer`, or with silence if it is empty.
+    async fn serve(listener: TcpListener, answer: &str) {
+        let mut silent = Vec::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            if answer.is_empty() {
+                silent.push(stream);
+                continue;
+            }
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    }
+
+    fn check_http(answer: &str, expected: &(HealthStatus, &str)) {
+        let http = HttpCheck { path: "/".into(), host: None, expect: BTreeSet::from([200]) };
+        let check = Check { kind: CheckKind::Http(http), ..QUICK };
+        let told = run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            tokio::select! {
+                () = serve(listener, answer) => unreachable!("it serves for ever"),
+                told = first(target(address, check), 1) => told,
+            }
+        });
+        assert_eq!(told, [(expected.0, expected.1.to_owned())], "{answer}");
+    }
+
+    #[test]
+    fn a_listening_server_is_up_after_one_pass_and_down_after_three_refusals() {
+        let told = run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let target = target(listener.local_addr().unwrap(), QUICK);
+            let told = RefCell::new(Vec::new());
+            let listener = RefCell::new(Some(listener));
+            let enough = Notify::new();
+            let tell = async |verdict: Verdict| {
+                told.borrow_mut().push((verdict.status, verdict.detail));
+                if listener.borrow_mut().take().is_none() {
+                    enough.notify_one();
+                }
+            };
+            let gate = Semaphore::new(1);
+            tokio::select! {
+                never = watch(target, &gate, tell) => match never {},
+                () = enough.notified() => {}
+            }
+            told.into_inner()
+        });
+        assert_eq!(
+            told,
+            [
+                (HealthStatus::Up, "passed, the first check".to_owned()),
+                (HealthStatus::Down, "refused, 3 in a row".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_http_answer_counts_by_its_status() {
+        let up = (HealthStatus::Up, "passed, the first check");
+        check_http("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", &up);
+        check_http("HTTP/1.0 200 OK\r\n\r\n", &(HealthStatus::Up, "passed, the first check"));
+        check_http(
+            "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n",
+            &(HealthStatus::Down, "status 503, the first check"),
+        );
+        check_http("SSH-2.0-x\r\n", &(HealthStatus::Down, "not HTTP, the first check"));
+        check_http("", &(HealthStatus::Down, "timeout, the first check"));
+    }
+}

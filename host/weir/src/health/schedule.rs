@@ -1,0 +1,100 @@
+//! When probes start. Pure, and the same every time for the same real server.
+
+use std::time::Duration;
+
+use weir_ipvs::RealServerKey;
+
+use crate::config::Check;
+
+/// First probes are spread over at most this, so that verdicts come soon after the start.
+const SPREAD: Duration = Duration::from_secs(5);
+
+/// The rhythm of one check of one server.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    interval: Duration,
+    fast: Duration,
+    state: u64,
+}
+
+impl Schedule {
+    /// The rhythm of `check` for the server with this key, by which jitter is seeded.
+    pub(super) fn new(key: &RealServerKey, check: &Check) -> Self {
+        Self { interval: check.interval, fast: check.fast, state: seed(&key.to_string()) }
+    }
+
+    /// From the start of the watch to that of its first probe: anywhere below the
+    /// interval, or 5 s.
+    pub(super) fn first(&mut self) -> Duration {
+        self.interval.min(SPREAD).mul_f64(self.uniform())
+    }
+
+    /// From one start to the next: the fast period exactly, or the interval by 0.9 to 1.1.
+    pub(super) fn next(&mut self, changing: bool) -> Duration {
+        if changing { self.fast } else { self.interval.mul_f64(0.9 + 0.2 * self.uniform()) }
+    }
+
+    /// Anywhere in [0, 1): SplitMix64, the published constants.
+    fn uniform(&mut self) -> f64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        f64::from(u32::try_from(mixed >> 32).unwrap_or(u32::MAX)) / (f64::from(u32::MAX) + 1.0)
+    }
+}
+
+/// FNV-1a: unlike the standard library's hasher, the same in every build.
+fn seed(identity: &str) -> u64 {
+    identity.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_ipvs::{Protocol, ServiceKey};
+
+    use super::*;
+    use crate::config::CheckKind;
+
+    fn schedule(port: u16) -> Schedule {
+        let service = ServiceKey::from((Protocol::Tcp, "192.0.2.1:80".parse().unwrap()));
+        let server = weir_ipvs::Endpoint::new([10, 0, 0, 1], port);
+        let check = Check {
+            kind: CheckKind::Tcp,
+            port: None,
+            interval: Duration::from_secs(10),
+            fast: Duration::from_secs(1),
+            timeout: Duration::from_secs(2),
+            rise: 2,
+            fall: 3,
+        };
+        Schedule::new(&RealServerKey { service, server }, &check)
+    }
+
+    #[test]
+    fn first_probes_are_spread_over_five_seconds() {
+        let first: Vec<f64> = (0..1000).map(|port| schedule(port).first().as_secs_f64()).collect();
+        assert!(first.iter().all(|it| (0.0..5.0).contains(it)));
+        let mean = first.iter().sum::<f64>() / 1000.0;
+        assert!((2.3..2.7).contains(&mean), "{mean}");
+    }
+
+    #[test]
+    fn the_interval_varies_by_a_tenth_and_the_fast_period_not_at_all() {
+        let mut schedule = schedule(80);
+        let gaps: Vec<f64> = (0..1000).map(|_| schedule.next(false).as_secs_f64()).collect();
+        assert!(gaps.iter().all(|it| (9.0..11.0).contains(it)));
+        assert!(gaps.iter().any(|it| *it < 9.1) && gaps.iter().any(|it| *it > 10.9));
+        assert_eq!(schedule.next(true), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_run_can_be_repeated() {
+        let gaps = |mut it: Schedule| (0..10).map(|_| it.next(false)).collect::<Vec<_>>();
+        assert_eq!(gaps(schedule(80)), gaps(schedule(80)));
+        assert_ne!(gaps(schedule(80)), gaps(schedule(81)));
+    }
+}

@@ -1,0 +1,155 @@
+//! What the daemon tells people: one line for each thing that happened.
+//!
+//! `TIME LEVEL EVENT key=value ..`, on stderr, where a service manager collects it. Values
+//! with anything but plain characters are quoted, so that a line stays a line.
+
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
+
+use weir_wasm::Level;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    level: Level,
+    event: &'static str,
+    fields: Vec<(String, String)>,
+}
+
+impl Line {
+    /// Normal and worth knowing.
+    pub(crate) fn info(event: &'static str) -> Self {
+        Self::new(Level::Info, event)
+    }
+
+    /// Someone should look.
+    pub(crate) fn warn(event: &'static str) -> Self {
+        Self::new(Level::Warn, event)
+    }
+
+    /// Something did not work.
+    pub(crate) fn error(event: &'static str) -> Self {
+        Self::new(Level::Error, event)
+    }
+
+    pub(crate) fn new(level: Level, event: &'static str) -> Self {
+        Self { level, event, fields: Vec::new() }
+    }
+
+    /// With one more field.
+    pub(crate) fn with(mut self, key: impl Into<String>, value: impl fmt::Display) -> Self {
+        self.fields.push((key.into(), value.to_string()));
+        self
+    }
+
+    /// The line as it is written at `wall`, the time since the Unix epoch.
+    pub(crate) fn at(&self, wall: Duration) -> String {
+        let level = match self.level {
+            Level::Trace => "trace",
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        };
+        format!("{} {level:5} {self}", rfc3339(wall))
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.event)?;
+        for (key, value) in &self.fields {
+            write!(f, " {}=", Quoted(key))?;
+            write!(f, "{}", Quoted(value))?;
+        }
+        Ok(())
+    }
+}
+
+/// A value as it stands in a line: bare, if nothing in it could be mistaken.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |it: char| it.is_ascii_graphic() && !matches!(it, '"' | '=' | '\\');
+        if !self.0.is_empty() && self.0.chars().all(plain) {
+            return f.write_str(self.0);
+        }
+        f.write_char('"')?;
+        for character in self.0.chars() {
+            match character {
+                '"' | '\\' => write!(f, "\\{character}")?,
+                '\n' => f.write_str("\\n")?,
+                it if it.is_control() => write!(f, "{}", it.escape_default())?,
+                it => f.write_char(it)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+/// `2026-11-22T16:00:00.123Z`.
+fn rfc3339(wall: Duration) -> String {
+    let seconds = wall.as_secs();
+    let (year, month, day) = date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let ms = wall.subsec_millis();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
+/// Year, month and day of a number of days since 1970-01-01.
+fn date(mut days: u64) -> (u64, u64, u64) {
+    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let mut year = 1970;
+    loop {
+        let length = if is_leap(year) { 366 } else { 365 };
+        if days < length {
+            break;
+        }
+        days -= length;
+        year += 1;
+    }
+    let february = if is_leap(year) { 29 } else { 28 };
+    let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 1;
+    for length in lengths {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    (year, month, days + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(seconds: u64, expected: &str) {
+        assert_eq!(rfc3339(Duration::from_secs(seconds)), expected);
+    }
+
+    #[test]
+    fn times_are_written_as_calendars_have_them() {
+        check(0, "1970-01-01T00:00:00.000Z");
+        check(951_782_400, "2000-02-29T00:00:00.000Z");
+        check(1_767_225_599, "2025-12-31T23:59:59.000Z");
+        check(4_107_542_400, "2100-03-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_line_stays_a_line() {
+        let line = Line::warn("plugin-failed")
+            .with("plugin", "x")
+            .with("report", "a \"b\"\n\u{1b}[2J")
+            .with("empty", "");
+        assert_eq!(
+            line.at(Duration::from_millis(1)),
+            "1970-01-01T00:00:00.001Z warn  plugin-failed plugin=x \
+             report=\"a \\\"b\\\"\\n\\u{1b}[2J\" empty=\"\""
+        );
+    }
+}
