@@ -33,7 +33,7 @@ fn build_plugin(workspace: &Path, package: &str, out: &Path) -> Result<()> {
         directory: workspace,
         target_directory: &out.join("plugins"),
     };
-    let compiled = weir_wasm::precompile(&plugin.component()?)
+    let compiled = weir_wasm::precompile(&plugin.component()?, &target()?)
         .with_context(|| format!("failed to compile the plugin {package}"))?;
     fs::write(out.join(format!("{package}.cwasm")), compiled)?;
     Ok(())
@@ -42,7 +42,7 @@ fn build_plugin(workspace: &Path, package: &str, out: &Path) -> Result<()> {
 /// The program is linked statically; this one must not be, see `weir-names`.
 fn build_names(workspace: &Path, out: &Path) -> Result<()> {
     println!("cargo::rerun-if-changed={}", workspace.join("host/names").display());
-    let target = env::var("TARGET").context("TARGET is not set")?;
+    let target = target()?;
     let target_directory = out.join("names");
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(workspace)
@@ -60,4 +60,9 @@ fn build_names(workspace: &Path, out: &Path) -> Result<()> {
     fs::copy(&built, out.join("weir-names"))
         .with_context(|| format!("failed to copy {}", built.display()))?;
     Ok(())
+}
+
+/// The triple that the program is built for.
+fn target() -> Result<String> {
+    env::var("TARGET").context("TARGET is not set")
 }

@@ -49,6 +49,11 @@ pub fn ipvsadm() -> PathBuf {
     }
 }
 
+/// Whether another program is tested in weir's place.
+pub fn stands_in() -> bool {
+    env::var_os("WEIR_BIN_IPVSADM").is_some()
+}
+
 /// The weir to be tested: `$WEIR_BIN`, or the one that was built next to this test.
 pub fn weir() -> PathBuf {
     let path = env::var_os("WEIR_BIN").map_or_else(beside_this_test, PathBuf::from);

@@ -4,11 +4,13 @@
 //! Everything panics when something fails that is not the thing under test.
 
 pub mod cases;
+pub mod fixture;
 pub mod guest;
 pub mod lab;
 pub mod links;
 pub mod namespace;
 pub mod netlink;
 pub mod program;
+pub mod random;
 pub mod table;
 pub mod text;

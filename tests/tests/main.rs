@@ -5,3 +5,5 @@
 
 mod kernel;
 mod no_ip_vs;
+mod tidy;
+mod worlds;

@@ -83,7 +83,8 @@ impl<R: BufRead> Iterator for Walk<R> {
 fn parse(line: &[u8]) -> Option<Connection> {
     let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let protocol = text(words.next()?);
-    let mut endpoint = || Some(Endpoint { address: address(words.next()?)?, port: port(words.next()?)? });
+    let mut endpoint =
+        || Some(Endpoint { address: address(words.next()?)?, port: port(words.next()?)? });
     let (client, virtual_address, server) = (endpoint()?, endpoint()?, endpoint()?);
     let state = text(words.next()?);
     let expires_in = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
@@ -168,7 +169,8 @@ IP  0A000001 0000 0000004D 0000 0A000002 0000 NONE            300
 
     #[test]
     fn data_of_an_engine_is_bytes() {
-        let line = b"UDP 0A000001 0000 0A000001 13C4 0A000002 13C4 NONE   58 sip abc\xff@host.test\n";
+        let line =
+            b"UDP 0A000001 0000 0A000001 13C4 0A000002 13C4 NONE   58 sip abc\xff@host.test\n";
         let found = read(line);
         let engine = found[0].as_ref().unwrap().engine.clone();
         assert_eq!(engine, Some(("sip".to_owned(), b"abc\xff@host.test".to_vec())));

@@ -107,10 +107,7 @@ mod tests {
             &Change::DeleteServer(RealServerKey { service: key, server: endpoint }),
             &[(3, Error::NoSuchService), (2, Error::NoSuchServer)],
         );
-        check(
-            &Change::StartDaemon(daemon),
-            &[(17, Error::DaemonRunning), (19, Error::Errno(19))],
-        );
+        check(&Change::StartDaemon(daemon), &[(17, Error::DaemonRunning), (19, Error::Errno(19))]);
         check(
             &Change::StopDaemon(SyncRole::Master, 0),
             &[(3, Error::DaemonNotRunning), (22, Error::Errno(22))],

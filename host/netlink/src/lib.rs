@@ -19,6 +19,9 @@ mod open;
 mod read;
 mod schedulers;
 mod socket;
+mod sockopt;
 mod totals;
 
+#[doc(hidden)]
+pub use message::decode_anything;
 pub use open::{Autoload, Netlink};

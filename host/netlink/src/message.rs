@@ -165,6 +165,13 @@ pub(crate) fn info(body: &[u8]) -> Result<Info, Error> {
     })
 }
 
+/// Decodes `bytes` as every kind of reply: for the fuzzer, which looks for a panic.
+#[doc(hidden)]
+pub fn decode_anything(bytes: &[u8]) {
+    let _ = (service(bytes), daemon(bytes), timeouts(bytes), info(bytes));
+    let _ = (server(bytes, Family::V4, true), server(bytes, Family::V6, true));
+}
+
 fn key_nest(key: &ServiceKey) -> table::Service<'static> {
     let family = Some(family_number(key.family()));
     match key {
@@ -200,15 +207,19 @@ fn service_nest(service: &Service) -> Result<table::Service<'_>, Error> {
     })
 }
 
-fn service_of(nest: &table::Service<'_>) -> Result<Service, Error> {
+fn key_of(nest: &table::Service<'_>) -> Result<ServiceKey, Error> {
     let family = required(nest.family.and_then(family_of), "AF")?;
-    let key = match nest.fwmark {
+    Ok(match nest.fwmark {
         Some(mark) => ServiceKey::Fwmark { mark, family },
         None => ServiceKey::Address {
             protocol: Protocol::from_number(required(nest.protocol, "PROTOCOL")?),
             endpoint: endpoint_of(nest.address, nest.port, family)?,
         },
-    };
+    })
+}
+
+fn service_of(nest: &table::Service<'_>) -> Result<Service, Error> {
+    let key = key_of(nest)?;
     let flags = nest.flags.map_or(0, |flags| flags.bits & flags.mask);
     let netmask = required(nest.netmask, "NETMASK")?;
     Ok(Service {
@@ -216,7 +227,7 @@ fn service_of(nest: &table::Service<'_>) -> Result<Service, Error> {
         scheduler: required(nest.scheduler, "SCHED_NAME")?.text(),
         flags: ServiceFlags::from_bits(flags),
         persistence: (flags & PERSISTENT != 0).then_some(nest.timeout.unwrap_or(0)),
-        netmask: match family {
+        netmask: match key.family() {
             Family::V4 => u32::from_be_bytes(netmask),
             Family::V6 => u32::from_ne_bytes(netmask),
         },

@@ -3,9 +3,12 @@
 //! The kernel holds its lock for one chunk of a dump only and remembers its place as a
 //! count. So when entries that were already sent are deleted, others that nobody touched
 //! are left out, and one that is added before the place makes another come twice. It never
-//! says so (`NLM_F_DUMP_INTR` is not set). Within one chunk a dump is whole; one of more
-//! chunks is confirmed by a second that names the same entries in the same order. That
-//! costs a big table 1% (services come a hundred to a chunk), and small ones nothing.
+//! says so (`NLM_F_DUMP_INTR` is not set). Within one chunk a dump is whole. One of more
+//! chunks is confirmed by a next that still has all of its entries: then none was deleted
+//! on the way, and so none left out. That costs a big table 1% (services come a hundred to
+//! a chunk), and small ones nothing.
+//!
+//! Real servers come by a quicker way where it tells enough: see [`crate::sockopt`].
 
 use std::{collections::HashSet, hash::Hash};
 
@@ -20,10 +23,11 @@ use crate::{
     message::{self, Command, GENERIC_HEADER_BYTES},
     open::Netlink,
     socket::{Kind, Wait, put_message},
+    sockopt::{self, Sockopt},
 };
 
-/// How often a dump is repeated to have two in a row agree. A table that changes faster
-/// than this has no order to be read in; what came last is then taken.
+/// How often a dump is repeated to be confirmed. Of a table that changes faster than this,
+/// what any of the dumps had is taken, the last first.
 const CONFIRMATIONS_MAX: usize = 8;
 
 impl Netlink {
@@ -38,31 +42,55 @@ impl Netlink {
     pub(crate) fn read_daemons(&mut self) -> Result<Vec<SyncDaemon>, Error> {
         let mut daemons = Vec::new();
         // At most two: they always fit into one chunk.
-        self.dump(Command::GetDaemon, |_| {}, |body| {
-            daemons.push(message::daemon(body)?);
-            Ok(())
-        })?;
+        self.dump(
+            Command::GetDaemon,
+            |_| {},
+            |body| {
+                daemons.push(message::daemon(body)?);
+                Ok(())
+            },
+        )?;
         Ok(daemons)
     }
 
     pub(crate) fn read_table(&mut self, scope: Scope, fields: Fields) -> Result<Snapshot, Error> {
-        let services = match scope {
-            Scope::All => self.read_services()?,
-            Scope::One(key) => vec![self.read_service(&key)?],
-        };
+        match scope {
+            Scope::All => self.read_all(fields),
+            Scope::One(key) => {
+                let service = self.read_service(&key)?;
+                let entry = self.read_entry(service, fields)?.ok_or(Error::NoSuchService)?;
+                Ok(Snapshot { entries: vec![entry] })
+            }
+        }
+    }
+
+    fn read_all(&mut self, fields: Fields) -> Result<Snapshot, Error> {
+        let services = self.read_services()?;
+        let quick = services.len() >= sockopt::SERVICES_MIN && sockopt::tells(fields);
+        let mut sockopt = if quick { Sockopt::open(services.len()) } else { None };
         let mut entries = Vec::with_capacity(services.len());
         for service in services {
-            let key = service.config.key;
-            let servers = self.read_servers(&key, fields)?;
-            // Of a service that is gone the kernel says that it has no real servers.
-            let gone = servers.is_empty() && self.is_gone(&key)?;
-            match scope {
-                _ if !gone => entries.push(TableEntry { service, servers }),
-                Scope::All => {}
-                Scope::One(_) => return Err(Error::NoSuchService),
+            let told = sockopt.as_mut().and_then(|it| it.servers(&service.config.key));
+            match told {
+                Some(servers) => entries.push(TableEntry { service, servers }),
+                None => entries.extend(self.read_entry(service, fields)?),
             }
         }
         Ok(Snapshot { entries })
+    }
+
+    /// None if the service is gone: of such the kernel says that it has no real servers.
+    fn read_entry(
+        &mut self,
+        service: ServiceStatus,
+        fields: Fields,
+    ) -> Result<Option<TableEntry>, Error> {
+        let key = service.config.key;
+        let servers = self.read_servers(&key, fields)?;
+        if servers.is_empty() && self.is_gone(&key)? {
+            return Ok(None);
+        }
+        Ok(Some(TableEntry { service, servers }))
     }
 
     fn is_gone(&mut self, key: &ServiceKey) -> Result<bool, Error> {
@@ -120,7 +148,7 @@ impl Netlink {
         }
     }
 
-    /// Dumps until it can be trusted, see above; what still comes twice counts once.
+    /// Dumps until it can be trusted, see above; what comes twice counts once.
     fn dump_confirmed<T, K: Eq + Hash>(
         &mut self,
         command: Command,
@@ -128,22 +156,30 @@ impl Netlink {
         parse: impl Fn(&[u8]) -> Result<T, Error>,
         key: impl Fn(&T) -> K,
     ) -> Result<Vec<T>, Error> {
-        let mut items: Vec<T> = Vec::new();
+        let mut before: Vec<T> = Vec::new();
         for confirmation in 0..=CONFIRMATIONS_MAX {
-            let mut again = Vec::with_capacity(items.len());
+            let mut items = Vec::with_capacity(before.len());
             let whole = self.dump(command, &body, |body| {
-                again.push(parse(body)?);
+                items.push(parse(body)?);
                 Ok(())
             })?;
-            let confirmed = whole || confirmation > 0 && same(&items, &again, &key);
-            items = again;
-            if confirmed {
+            if whole {
+                items.shrink_to_fit();
                 return Ok(items);
             }
+            let mut seen = HashSet::with_capacity(items.len());
+            items.retain(|item| seen.insert(key(item)));
+            before.retain(|item| !seen.contains(&key(item)));
+            let confirmed = confirmation > 0 && before.is_empty();
+            // What a dump had and the next has not is gone, or was left out.
+            items.append(&mut before);
+            before = items;
+            if confirmed {
+                break;
+            }
         }
-        let mut seen = HashSet::new();
-        items.retain(|item| seen.insert(key(item)));
-        Ok(items)
+        before.shrink_to_fit();
+        Ok(before)
     }
 
     /// Gives the entries of a dump to `each`, and says whether they came in one chunk, so
@@ -215,8 +251,4 @@ impl Netlink {
 /// What follows the generic netlink header.
 fn attributes(reply: &[u8]) -> &[u8] {
     reply.get(GENERIC_HEADER_BYTES..).unwrap_or_default()
-}
-
-fn same<T, K: Eq>(left: &[T], right: &[T], key: impl Fn(&T) -> K) -> bool {
-    left.len() == right.len() && left.iter().zip(right).all(|(left, right)| key(left) == key(right))
 }

@@ -38,7 +38,8 @@ struct Modules {
 impl Modules {
     fn read() -> Self {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        let list = |name| fs::read_to_string(format!("/lib/modules/{}/{name}", release.trim())).ok();
+        let list =
+            |name| fs::read_to_string(format!("/lib/modules/{}/{name}", release.trim())).ok();
         Self {
             loaded: fs::read_to_string("/proc/modules").ok(),
             built_in: list("modules.builtin"),
@@ -125,6 +126,9 @@ kernel/net/netfilter/ipvs/ip_vs_lblcr.ko.zst: kernel/net/netfilter/ipvs/ip_vs.ko
             &Modules { loadable: Some(LOADABLE.to_owned()), ..Modules::default() },
             &[("rr", Availability::Loadable), ("lc", Availability::Unknown)],
         );
-        check(&Modules::default(), &[("none", Availability::BuiltIn), ("rr", Availability::Unknown)]);
+        check(
+            &Modules::default(),
+            &[("none", Availability::BuiltIn), ("rr", Availability::Unknown)],
+        );
     }
 }

@@ -87,7 +87,8 @@ impl Socket {
         hear_only_the_kernel(&socket)?;
         // Without this option every refusal carries the whole request back.
         set(&socket, libc::SOL_NETLINK, libc::NETLINK_CAP_ACK, 1)?;
-        let receive_max = grow(&socket, libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, RECEIVE_QUEUE_BYTES)?;
+        let receive_max =
+            grow(&socket, libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, RECEIVE_QUEUE_BYTES)?;
         let send_max = grow(&socket, libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, SEND_QUEUE_BYTES)?;
         set_deadline(&socket)?;
         Ok(Self {
@@ -334,11 +335,7 @@ mod tests {
         let kinds: Vec<_> = Messages::new(&bytes, 7).map(|it| (it.sequence, it.kind)).collect();
         assert_eq!(
             kinds,
-            [
-                (1, Kind::Answer(libc::ESRCH)),
-                (4, Kind::Reply(b"abcde")),
-                (4, Kind::Done(0)),
-            ]
+            [(1, Kind::Answer(libc::ESRCH)), (4, Kind::Reply(b"abcde")), (4, Kind::Done(0)),]
         );
     }
 
@@ -349,6 +346,67 @@ mod tests {
             let count = Messages::new(&bytes[..length], 7).count();
             assert_eq!(count, usize::from(length >= 21), "{length} bytes");
         }
+    }
+
+    /// Sends acknowledged messages that do nothing, and receives until all are answered.
+    fn answers(socket: &mut Socket, count: usize) -> Result<usize, Error> {
+        let first = socket.sequences(u32::try_from(count).unwrap());
+        let mut requests = Vec::new();
+        for sequence in (first..).take(count) {
+            let flags = NlmF::REQUEST | NlmF::ACK;
+            put_message::<()>(&mut requests, 1, flags, sequence, |_| Ok(())).unwrap();
+        }
+        socket.send(&requests)?;
+        let mut answered = 0;
+        while answered < count {
+            for message in socket.receive(Wait::No)? {
+                assert_eq!(message.kind, Kind::Answer(0));
+                assert_eq!(message.sequence, first + u32::try_from(answered).unwrap());
+                answered += 1;
+            }
+        }
+        Ok(answered)
+    }
+
+    #[test]
+    fn as_many_answers_as_promised_are_kept() {
+        let mut socket = Socket::open().unwrap();
+        let most = socket.answers_max();
+        assert!(most > 100, "{most}");
+        assert_eq!(answers(&mut socket, most), Ok(most));
+    }
+
+    #[test]
+    fn lost_answers_are_reported_once_and_what_is_left_can_be_drained() {
+        let mut socket = Socket::open().unwrap();
+        let most = socket.answers_max();
+        assert_eq!(answers(&mut socket, most * 8), Err(Error::Errno(libc::ENOBUFS)));
+        socket.drain();
+        assert_eq!(answers(&mut socket, 3), Ok(3));
+    }
+
+    #[test]
+    fn other_processes_are_not_heard() {
+        let mut ours = Socket::open().unwrap();
+        let theirs = NlSocket::connect(NlFamily::Generic, None, Groups::empty()).unwrap();
+        let forged = datagram(&[(2, 0, ours.port_id, &[0; 4])]);
+        // SAFETY: sockaddr_nl is plain integers, for which zeros are valid.
+        let mut target: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+        target.nl_family = libc::sa_family_t::try_from(libc::AF_NETLINK).unwrap();
+        target.nl_pid = ours.port_id;
+        // SAFETY: both pointers are valid for the lengths given, until the call returns.
+        let sent = unsafe {
+            libc::sendto(
+                theirs.as_raw_fd(),
+                forged.as_ptr().cast(),
+                forged.len(),
+                0,
+                (&raw const target).cast(),
+                libc::socklen_t::try_from(size_of_val(&target)).unwrap(),
+            )
+        };
+        assert_eq!(sent, -1, "the kernel should refuse it");
+        assert_eq!(ours.receive(Wait::No).err(), Some(Error::NoAnswer));
     }
 
     proptest! {

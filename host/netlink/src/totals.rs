@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_not_understood() {
-        for text in ["", "Conns\n", "1 2 3 4 5\n", "1 2 3 4\n1 2 3 4\n", "1 2 3 4 5 6\n1 2 3 4 5 6"] {
+        for text in ["", "Conns\n", "1 2 3 4 5\n", "1 2 3 4\n1 2 3 4\n", "1 2 3 4 5 6\n1 2 3 4 5 6"]
+        {
             assert_eq!(parse(text), None, "{text:?}");
         }
     }

@@ -180,8 +180,7 @@ fn open_at(directory: RawFd, name: &[u8], flags: i32) -> io::Result<OwnedFd> {
 fn rename_at(directory: RawFd, from: &str, to: &str) -> io::Result<()> {
     let (from, to) = (c_string(from.as_bytes())?, c_string(to.as_bytes())?);
     // SAFETY: both names end in NUL and outlive the call.
-    let status =
-        unsafe { libc::renameat(directory, from.as_ptr(), directory, to.as_ptr()) };
+    let status = unsafe { libc::renameat(directory, from.as_ptr(), directory, to.as_ptr()) };
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

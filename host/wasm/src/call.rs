@@ -75,7 +75,7 @@ fn reason(error: &wasmtime::Error) -> String {
         }
         Some(Trap::UnreachableCodeReached) => "it panicked or aborted".to_owned(),
         Some(Trap::MemoryOutOfBounds | Trap::HeapMisaligned | Trap::TableOutOfBounds) => {
-            format!("it reached outside its memory ({})", error.root_cause())
+            "it reached outside its memory, or overran the stack that it keeps there".to_owned()
         }
         _ => by_text(&error.root_cause().to_string()),
     }
@@ -83,9 +83,11 @@ fn reason(error: &wasmtime::Error) -> String {
 
 /// For errors that wasmtime tells apart by their text alone.
 fn by_text(text: &str) -> String {
-    const KNOWN: [(&str, &str); 4] = [
-        ("too much data is being copied", "handed over more bytes in one call than it may (limit lifted_bytes)"),
-        ("fuel allocated for hostcalls", "handed over more bytes in one call than it may (limit lifted_bytes)"),
+    const KNOWN: [(&str, &str); 3] = [
+        (
+            "too much data is being copied",
+            "handed over more bytes in one call than it may (limit lifted_bytes)",
+        ),
         ("resource limit exceeded", "it is made of more parts than it may be (limit instances)"),
         ("component handles", "held more resources at a time than it may (limit handles)"),
     ];

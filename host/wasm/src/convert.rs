@@ -1,28 +1,31 @@
-//! Between WIT and our types: the one file of this crate that translates.
+//! Between WIT and our types: the one place of this crate that translates. Here are the
+//! words that both worlds have; beneath, those of one.
 //!
 //! Total in both directions: what a guest can write in WIT has a meaning in our types, and
 //! numbers that it must not use are refused by whoever acts on them, as IPVS does itself.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::Duration,
-};
+mod columns;
+mod command;
+mod policy;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use weir_ipvs::{
-    Availability, Change, Connection, Endpoint, Error, Family, Fields, Forwarding, Info,
-    OnFailure, Protocol, RealServer, RealServerKey, RealServerStatus, Scheduler, Scope, Service,
-    ServiceFlags, ServiceKey, ServiceStatus, Stats, SyncDaemon, SyncRole, Timeouts, Traffic,
-    Tunnel, TunnelChecksum, TunnelKind, WeightMeaning,
+    Availability, Endpoint, Error, Family, Fields, Forwarding, Protocol, RealServer, RealServerKey,
+    RealServerStatus, Scheduler, Service, ServiceFlags, ServiceKey, ServiceStatus, Stats,
+    SyncDaemon, SyncRole, Timeouts, Traffic, Tunnel, TunnelChecksum, TunnelKind, WeightMeaning,
     error::errno_text,
 };
 
+pub(crate) use self::{
+    columns::{columns, push_row},
+    policy::health_report,
+};
 use crate::{
-    Birth, Envelope, Event, HealthReport, HealthStatus, Intent, Level, Statement, Subscription,
-    Terminals,
+    Level,
     bindings::{
-        addresses, admin, command::exports::weir::plugin::cli, connections, errors, events,
-        health, health_words, intents, live, log, operations, reactor, real_servers, schedulers,
-        services, snapshots, stats, sync, timeouts,
+        addresses, errors, log, real_servers, schedulers, services, snapshots, stats, sync,
+        timeouts,
     },
 };
 
@@ -38,9 +41,7 @@ impl From<IpAddr> for addresses::IpAddress {
 impl From<addresses::IpAddress> for IpAddr {
     fn from(address: addresses::IpAddress) -> Self {
         match address {
-            addresses::IpAddress::Ipv4(octets) => {
-                Self::V4(Ipv4Addr::from(<[u8; 4]>::from(octets)))
-            }
+            addresses::IpAddress::Ipv4(octets) => Self::V4(Ipv4Addr::from(<[u8; 4]>::from(octets))),
             addresses::IpAddress::Ipv6(segments) => {
                 Self::V6(Ipv6Addr::from(<[u16; 8]>::from(segments)))
             }
@@ -204,17 +205,6 @@ impl From<Stats> for stats::Stats {
     }
 }
 
-/// Traffic in the order of WIT's columns.
-fn numbers(traffic: &Traffic) -> [u64; 5] {
-    [
-        traffic.connections,
-        traffic.packets_in,
-        traffic.packets_out,
-        traffic.bytes_in,
-        traffic.bytes_out,
-    ]
-}
-
 impl From<RealServerKey> for real_servers::RealServerKey {
     fn from(key: RealServerKey) -> Self {
         Self { service: key.service.into(), server: key.server.into() }
@@ -287,9 +277,7 @@ impl From<real_servers::Tunnel> for Tunnel {
                 real_servers::TunnelChecksum::None => TunnelChecksum::None,
                 real_servers::TunnelChecksum::Full => TunnelChecksum::Full,
                 real_servers::TunnelChecksum::Remote => TunnelChecksum::Remote,
-                real_servers::TunnelChecksum::Other(number) => {
-                    TunnelChecksum::from_number(number)
-                }
+                real_servers::TunnelChecksum::Other(number) => TunnelChecksum::from_number(number),
             },
         }
     }
@@ -333,75 +321,6 @@ impl From<&RealServerStatus> for real_servers::RealServer {
     }
 }
 
-/// Columns with room for `rows` rows.
-pub(crate) fn columns(rows: usize, fields: snapshots::Fields) -> snapshots::RealServerColumns {
-    let room = |field| if fields.contains(field) { rows } else { 0 };
-    let details = room(snapshots::Fields::DETAILS);
-    let connections = room(snapshots::Fields::CONNECTIONS);
-    let stats = room(snapshots::Fields::STATS);
-    snapshots::RealServerColumns {
-        service: Vec::with_capacity(rows),
-        family: Vec::with_capacity(rows),
-        address: Vec::with_capacity(rows * 16),
-        port: Vec::with_capacity(rows),
-        forwarding: Vec::with_capacity(rows),
-        weight: Vec::with_capacity(rows),
-        upper_threshold: Vec::with_capacity(details),
-        lower_threshold: Vec::with_capacity(details),
-        tunnel_kind: Vec::with_capacity(details),
-        tunnel_port: Vec::with_capacity(details),
-        tunnel_checksum: Vec::with_capacity(details),
-        active: Vec::with_capacity(connections),
-        inactive: Vec::with_capacity(connections),
-        persistent: Vec::with_capacity(room(snapshots::Fields::TEMPLATES)),
-        totals: Vec::with_capacity(stats * 5),
-        per_second: Vec::with_capacity(stats * 5),
-    }
-}
-
-/// Appends one real server of the service with this number, the columns of `fields` only.
-pub(crate) fn push_row(
-    columns: &mut snapshots::RealServerColumns,
-    service: u32,
-    server: &RealServerStatus,
-    fields: snapshots::Fields,
-) {
-    let config = &server.config;
-    columns.service.push(service);
-    match config.endpoint.address {
-        IpAddr::V4(address) => {
-            columns.family.push(4);
-            columns.address.extend_from_slice(&address.octets());
-            columns.address.extend_from_slice(&[0; 12]);
-        }
-        IpAddr::V6(address) => {
-            columns.family.push(6);
-            columns.address.extend_from_slice(&address.octets());
-        }
-    }
-    columns.port.push(config.endpoint.port);
-    columns.forwarding.push(config.forwarding.number());
-    columns.weight.push(config.weight);
-    if fields.contains(snapshots::Fields::DETAILS) {
-        columns.upper_threshold.push(config.upper_threshold);
-        columns.lower_threshold.push(config.lower_threshold);
-        columns.tunnel_kind.push(config.tunnel.kind.number());
-        columns.tunnel_port.push(config.tunnel.port);
-        columns.tunnel_checksum.push(config.tunnel.checksum.number());
-    }
-    if fields.contains(snapshots::Fields::CONNECTIONS) {
-        columns.active.push(server.active);
-        columns.inactive.push(server.inactive);
-    }
-    if fields.contains(snapshots::Fields::TEMPLATES) {
-        columns.persistent.push(server.persistent);
-    }
-    if fields.contains(snapshots::Fields::STATS) {
-        columns.totals.extend_from_slice(&numbers(&server.stats.total));
-        columns.per_second.extend_from_slice(&numbers(&server.stats.per_second));
-    }
-}
-
 impl From<snapshots::Fields> for Fields {
     fn from(fields: snapshots::Fields) -> Self {
         Self {
@@ -410,21 +329,6 @@ impl From<snapshots::Fields> for Fields {
             templates: fields.contains(snapshots::Fields::TEMPLATES),
             stats: fields.contains(snapshots::Fields::STATS),
         }
-    }
-}
-
-impl From<live::Scope> for Scope {
-    fn from(scope: live::Scope) -> Self {
-        match scope {
-            live::Scope::All => Self::All,
-            live::Scope::One(key) => Self::One(key.into()),
-        }
-    }
-}
-
-impl From<Info> for live::IpvsInfo {
-    fn from(info: Info) -> Self {
-        Self { version: info.version, connection_table_size: info.connection_table_size }
     }
 }
 
@@ -515,38 +419,6 @@ impl From<sync::SyncDaemon> for SyncDaemon {
     }
 }
 
-impl From<operations::Operation> for Change {
-    fn from(operation: operations::Operation) -> Self {
-        use operations::Operation;
-        match operation {
-            Operation::AddService(config) => Self::AddService(config.into()),
-            Operation::EditService(config) => Self::EditService(config.into()),
-            Operation::DeleteService(key) => Self::DeleteService(key.into()),
-            Operation::AddServer(change) => {
-                Self::AddServer(change.service.into(), change.config.into())
-            }
-            Operation::EditServer(change) => {
-                Self::EditServer(change.service.into(), change.config.into())
-            }
-            Operation::DeleteServer(key) => Self::DeleteServer(key.into()),
-            Operation::Zero(key) => Self::Zero(key.map(Into::into)),
-            Operation::Flush => Self::Flush,
-            Operation::SetTimeouts(timeouts) => Self::SetTimeouts(timeouts.into()),
-            Operation::StartDaemon(daemon) => Self::StartDaemon(daemon.into()),
-            Operation::StopDaemon(stop) => Self::StopDaemon(stop.role.into(), stop.sync_id),
-        }
-    }
-}
-
-impl From<admin::OnFailure> for OnFailure {
-    fn from(on_failure: admin::OnFailure) -> Self {
-        match on_failure {
-            admin::OnFailure::Proceed => Self::Proceed,
-            admin::OnFailure::Stop => Self::Stop,
-        }
-    }
-}
-
 impl From<Error> for errors::Error {
     fn from(error: Error) -> Self {
         match error {
@@ -569,20 +441,6 @@ impl From<Error> for errors::Error {
     }
 }
 
-impl From<Connection> for connections::Connection {
-    fn from(connection: Connection) -> Self {
-        Self {
-            protocol: connection.protocol,
-            client: connection.client.into(),
-            virtual_address: connection.virtual_address.into(),
-            server: connection.server.into(),
-            state: connection.state,
-            expires_in: connection.expires_in,
-            engine: connection.engine,
-        }
-    }
-}
-
 impl From<log::Level> for Level {
     fn from(level: log::Level) -> Self {
         match level {
@@ -595,111 +453,58 @@ impl From<log::Level> for Level {
     }
 }
 
-impl From<Terminals> for cli::Terminals {
-    fn from(terminals: Terminals) -> Self {
-        [
-            (terminals.stdin, Self::STDIN),
-            (terminals.stdout, Self::STDOUT),
-            (terminals.stderr, Self::STDERR),
-        ]
-        .into_iter()
-        .filter(|(is_terminal, _)| *is_terminal)
-        .fold(Self::empty(), |all, (_, flag)| all | flag)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl From<HealthStatus> for health_words::HealthStatus {
-    fn from(status: HealthStatus) -> Self {
-        match status {
-            HealthStatus::Unknown => Self::Unknown,
-            HealthStatus::Up => Self::Up,
-            HealthStatus::Down => Self::Down,
+    fn there_and_back(service: &Service) -> Service {
+        services::ServiceConfig::from(service).into()
+    }
+
+    #[test]
+    fn a_service_survives_with_every_flag() {
+        let key = ServiceKey::Fwmark { mark: u32::MAX, family: Family::V6 };
+        for bit in 0..32 {
+            let service = Service {
+                flags: ServiceFlags::from_bits(1 << bit),
+                persistence: Some(bit),
+                netmask: 0xff00_ff00,
+                engine: Some("sip".to_owned()),
+                ..Service::new(key, "mh")
+            };
+            assert_eq!(there_and_back(&service), service);
         }
     }
-}
 
-/// One answer of `health.current`.
-pub(crate) fn health_report(
-    key: real_servers::RealServerKey,
-    report: HealthReport,
-) -> health::HealthReport {
-    health::HealthReport {
-        key,
-        status: report.status.into(),
-        since: milliseconds(report.since),
-    }
-}
-
-impl From<&Envelope> for events::Envelope {
-    fn from(envelope: &Envelope) -> Self {
-        let event = match &envelope.event {
-            Event::Started => events::Event::Started,
-            Event::Overflow(lost) => events::Event::Overflow(*lost),
-            Event::Health(change) => events::Event::Health(events::HealthChange {
-                server: change.server.into(),
-                detail: change.detail.clone(),
-                before: change.before.into(),
-                after: change.after.into(),
-                lasted: milliseconds(change.lasted),
-            }),
-            Event::Stopping(within) => events::Event::Stopping(milliseconds(*within)),
-        };
-        Self { sequence: envelope.sequence, at: envelope.at_ns, event }
-    }
-}
-
-impl From<events::Subscription> for Subscription {
-    fn from(subscription: events::Subscription) -> Self {
-        Self {
-            health: subscription.kinds.contains(&events::Kind::Health),
-            other: subscription.kinds.contains(&events::Kind::Other),
+    #[test]
+    fn addresses_survive() {
+        for text in ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "::"] {
+            let address: IpAddr = text.parse().unwrap();
+            assert_eq!(IpAddr::from(addresses::IpAddress::from(address)), address);
         }
     }
-}
 
-impl From<Birth> for reactor::Birth {
-    fn from(birth: Birth) -> Self {
-        match birth {
-            Birth::Fresh => Self::Fresh,
-            Birth::Recovery(why) => Self::Recovery(why),
+    #[test]
+    fn a_number_with_a_name_is_given_by_its_name() {
+        assert_eq!(Protocol::from(services::Protocol::Other(6)), Protocol::Tcp);
+        assert_eq!(Forwarding::from(real_servers::Forwarding::Other(3)), Forwarding::Direct);
+    }
+
+    #[test]
+    fn a_real_server_survives() {
+        let endpoint = "[2001:db8::1]:443".parse().unwrap();
+        for number in 0..8 {
+            let server = RealServer {
+                tunnel: Tunnel {
+                    kind: TunnelKind::from_number(number),
+                    port: 6080,
+                    checksum: TunnelChecksum::from_number(number.into()),
+                },
+                upper_threshold: 5,
+                lower_threshold: 3,
+                ..RealServer::new(endpoint, Forwarding::from_number(number.into()), u32::MAX)
+            };
+            assert_eq!(RealServer::from(real_servers::RealServerConfig::from(server)), server);
         }
     }
-}
-
-impl From<intents::Intent> for Intent {
-    fn from(intent: intents::Intent) -> Self {
-        match intent {
-            intents::Intent::Scale(factor) => Self::Scale(factor),
-            intents::Intent::Floor(weight) => Self::Floor(weight),
-            intents::Intent::Cap(weight) => Self::Cap(weight),
-            intents::Intent::Drain => Self::Drain,
-        }
-    }
-}
-
-impl From<Intent> for intents::Intent {
-    fn from(intent: Intent) -> Self {
-        match intent {
-            Intent::Scale(factor) => Self::Scale(factor),
-            Intent::Floor(weight) => Self::Floor(weight),
-            Intent::Cap(weight) => Self::Cap(weight),
-            Intent::Drain => Self::Drain,
-        }
-    }
-}
-
-impl From<&Statement> for intents::Statement {
-    fn from(statement: &Statement) -> Self {
-        Self {
-            key: statement.key.into(),
-            intent: statement.intent.into(),
-            lease: Some(milliseconds(statement.lease)),
-            reason: statement.reason.clone(),
-        }
-    }
-}
-
-/// Whole milliseconds, which fit for the next 500 million years.
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -54,21 +54,17 @@ fn config() -> Config {
     let mut config = Config::new();
     // Proposals that no world needs: each is code that hostile input can reach. What
     // language runtimes do need stays on: multi-memory (wasmtime's own adapters), tail
-    // calls, SIMD, bulk memory, reference types, multi-value, extended constants.
+    // calls, SIMD, bulk memory, reference types, multi-value, extended constants. Threads,
+    // garbage collection, exceptions and component-model async are not even built in.
     config
-        .wasm_threads(false)
         .wasm_shared_everything_threads(false)
         .shared_memory(false)
         .wasm_memory64(false)
         .wasm_relaxed_simd(false)
-        .wasm_function_references(false)
-        .wasm_gc(false)
         .gc_support(false)
-        .wasm_exceptions(false)
         .wasm_stack_switching(false)
         .wasm_custom_page_sizes(false)
         .wasm_wide_arithmetic(false)
-        .wasm_component_model_async(false)
         .concurrency_support(false);
     config
         .memory_reservation(MEMORY_RESERVATION)

@@ -39,9 +39,7 @@ pub(crate) fn link_policy(linker: &mut Linker<PolicyState>) -> wasmtime::Result<
     bindings::table::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     bindings::intents::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     bindings::health::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
-    bindings::config::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
-    bindings::events::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
-    bindings::health_words::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+    bindings::config::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }
 
 /// Everything the world `command` can import.
@@ -51,21 +49,12 @@ pub(crate) fn link_command(linker: &mut Linker<CommandState>) -> wasmtime::Resul
     bindings::admin::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     bindings::connections::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     bindings::stdio::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
-    bindings::names::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
-    bindings::operations::add_to_linker::<_, HasSelf<_>>(linker, |state| state.common())
+    bindings::names::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }
 
-/// What both have, and the interfaces that hold types alone.
+/// What both have. Interfaces that hold types alone need no linking.
 fn link_common<S: State>(linker: &mut Linker<S>) -> wasmtime::Result<()> {
     bindings::snapshots::add_to_linker::<_, HasSelf<_>>(linker, S::common)?;
     bindings::log::add_to_linker::<_, HasSelf<_>>(linker, S::common)?;
-    bindings::clock::add_to_linker::<_, HasSelf<_>>(linker, S::common)?;
-    bindings::addresses::add_to_linker::<_, HasSelf<_>>(linker, S::common)?;
-    bindings::services::add_to_linker::<_, HasSelf<_>>(linker, S::common)?;
-    bindings::real_servers::add_to_linker::<_, HasSelf<_>>(linker, S::common)?;
-    bindings::schedulers::add_to_linker::<_, HasSelf<_>>(linker, S::common)?;
-    bindings::stats::add_to_linker::<_, HasSelf<_>>(linker, S::common)?;
-    bindings::timeouts::add_to_linker::<_, HasSelf<_>>(linker, S::common)?;
-    bindings::sync::add_to_linker::<_, HasSelf<_>>(linker, S::common)?;
-    bindings::errors::add_to_linker::<_, HasSelf<_>>(linker, S::common)
+    bindings::clock::add_to_linker::<_, HasSelf<_>>(linker, S::common)
 }

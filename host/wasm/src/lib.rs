@@ -34,7 +34,10 @@ pub use cache::Cache;
 pub use command::{Command, CommandGrant, IpvsOpener, Names, NoNames, Terminals};
 pub use engine::precompile;
 pub use error::{Error, Failure, Report};
-pub use limits::{COMPONENT_BYTES, Limits, OPERATIONS_PER_APPLY, READ_BYTES, STACK_BYTES};
+pub use limits::{
+    COMPONENT_BYTES, Limits, OPERATIONS_PER_APPLY, READ_BYTES, REASON_BYTES, STACK_BYTES,
+    STATEMENTS_HELD, STATEMENTS_PER_CALL,
+};
 pub use log::{Level, LogLine, LogSink};
 pub use plugin::{Builtin, Plugin, World};
 pub use policy::{

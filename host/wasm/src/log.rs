@@ -103,7 +103,8 @@ impl Log {
             }
         };
         if dropped > 0 {
-            let message = format!("{dropped} lines dropped: more than {} a second", self.lines_per_second);
+            let message =
+                format!("{dropped} lines dropped: more than {} a second", self.lines_per_second);
             self.pass(Level::Warn, message, Vec::new());
         }
         self.pass(level, message, fields);
@@ -173,8 +174,7 @@ fn clean(text: &str, room: &mut usize) -> String {
 
 /// Control characters, and those that turn the direction of text.
 fn is_unsafe_to_print(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -73,14 +73,8 @@ const COMMON_IMPORTS: [&str; 11] = [
 ];
 
 /// Packages of WASI that are linked, granting nothing.
-const WASI_IMPORTS: [&str; 6] = [
-    "wasi:io/",
-    "wasi:clocks/",
-    "wasi:random/",
-    "wasi:cli/",
-    "wasi:filesystem/",
-    "wasi:sockets/",
-];
+const WASI_IMPORTS: [&str; 6] =
+    ["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/", "wasi:filesystem/", "wasi:sockets/"];
 
 /// The release of our packages that this host serves: 0.1, any patch.
 const VERSION: &str = "0.1.";
@@ -135,7 +129,7 @@ macro_rules! builtin {
 
 /// A plugin, ready to be started any number of times.
 pub struct Plugin {
-    name: String,
+    pub(crate) name: String,
     pub(crate) uses_wasi: bool,
     pub(crate) linked: Linked,
     pub(crate) cache_error: Option<Error>,
@@ -272,5 +266,51 @@ fn unfit(plugin: &str, world: World, error: &wasmtime::Error) -> Error {
     Error::World {
         plugin: plugin.to_owned(),
         reason: format!("it is not {world} of weir:plugin 0.1: {error:#}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    fn check(world: World, name: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/worlds.wit");
+        let text = fs::read_to_string(path).unwrap();
+        let (_, after) = text.split_once(&format!("world {name} {{")).unwrap();
+        let (body, _) = after.split_once('}').unwrap();
+        for line in body.lines().filter_map(|line| line.trim().strip_prefix("import ")) {
+            let interface = line.trim_end_matches(';').split('@').next().unwrap();
+            let interface = if interface.contains(':') {
+                interface.to_owned()
+            } else {
+                format!("weir:plugin/{interface}")
+            };
+            assert!(
+                world.imports().iter().chain(&COMMON_IMPORTS).any(|it| *it == interface),
+                "{name} imports {interface}, which is not offered"
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_worlds_import_is_offered() {
+        check(World::Policy, "policy");
+        check(World::Command, "command");
+    }
+
+    #[test]
+    fn versions_are_told_apart() {
+        for (name, expected) in [
+            ("weir:host/log@0.1.0", true),
+            ("weir:host/log@0.1.12", true),
+            ("weir:host/log@0.2.0", false),
+            ("weir:host/log@0.10.0", false),
+            ("weir:host/log", false),
+            ("weir:host/logs@0.1.0", false),
+        ] {
+            assert_eq!(is_ours(name, "weir:host/log"), expected, "{name}");
+        }
     }
 }

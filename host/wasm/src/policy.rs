@@ -97,7 +97,7 @@ pub struct Statement {
     pub intent: Intent,
     /// How long it outlives the plugin, should that stop running.
     pub lease: Duration,
-    /// For people and the log; at most [`crate::limits::REASON_BYTES`].
+    /// For people and the log; at most [`crate::REASON_BYTES`].
     pub reason: String,
 }
 

@@ -81,10 +81,9 @@ impl Runtime {
     /// [`COMPONENT_BYTES`].
     pub fn load(&self, path: &Path, cache: Option<&Cache>) -> Result<Plugin, Error> {
         let bytes = read(path)?;
-        let name = path.file_stem().map_or_else(
-            || path.display().to_string(),
-            |stem| stem.to_string_lossy().into_owned(),
-        );
+        let name = path
+            .file_stem()
+            .map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned());
         if !self.compiles {
             let reason = "this engine was started without a compiler".to_owned();
             return Err(Error::Compile { plugin: name, reason });

@@ -5,9 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use weir_ipvs::{
-    Scheduler, ServiceKey, Snapshot, Stats, SyncDaemon, TableEntry, Timeouts,
-};
+use weir_ipvs::{Scheduler, ServiceKey, Snapshot, Stats, SyncDaemon, TableEntry, Timeouts};
 
 /// Services and real servers at one moment, with what else IPVS says.
 #[derive(Debug, Default)]

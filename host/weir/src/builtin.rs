@@ -1,6 +1,6 @@
 //! What the program carries inside, made by its build script.
 
-use weir_wasm::Builtin;
+use weir_wasm::{Builtin, World};
 
 /// A built-in command.
 #[derive(Debug)]
@@ -16,13 +16,13 @@ pub(crate) struct Tool {
 /// Every built-in command.
 pub(crate) static TOOLS: [Tool; 1] = [Tool {
     names: &["ipvsadm", "ipvsadm-save", "ipvsadm-restore"],
-    plugin: weir_wasm::builtin!("ipvsadm", concat!(env!("OUT_DIR"), "/ipvsadm.cwasm")),
+    plugin: weir_wasm::builtin!("ipvsadm", World::Command, "ipvsadm.cwasm"),
     environment: &["POSIXLY_CORRECT", "POSIX_ME_HARDER"],
 }];
 
 /// Every built-in policy, by the name that follows `builtin:` in a configuration.
 pub(crate) static POLICIES: [Builtin; 1] =
-    [weir_wasm::builtin!("health-weight", concat!(env!("OUT_DIR"), "/health-weight.cwasm"))];
+    [weir_wasm::builtin!("health-weight", World::Policy, "health-weight.cwasm")];
 
 /// The executable `weir-names`.
 pub(crate) static NAMES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir-names"));

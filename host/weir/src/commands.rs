@@ -8,13 +8,14 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal},
     os::unix::ffi::{OsStrExt, OsStringExt},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
 };
 
 use weir_netlink::{Autoload, Netlink};
 use weir_wasm::{
-    Command, CommandGrant, Failure, Limits, LogLine, Plugin, Runtime, Stdio, Terminals,
+    Cache, Command, CommandGrant, Failure, Limits, LogLine, Plugin, Runtime, Stdio, Terminals,
 };
 
 use crate::{builtin, cli::Exit, names, timer};
@@ -46,13 +47,19 @@ fn run_plugin(
         limits: Limits::for_command(),
         ipvs: Box::new(|| Ok(Box::new(Netlink::open(Autoload::Yes)?))),
         names: Box::new(names::System::new(builtin::NAMES)),
-        stdio: Stdio::inherited(),
-        log: Arc::new(|line: &LogLine| print_error(&line.to_string())),
+        stdio: Stdio::inherit(),
+        log: Arc::new(|line| print_error(&show(&line))),
     };
     match runtime.run_command(plugin, command) {
         Ok(status) => ExitCode::from(status),
         Err(failure) => failed(&failure),
     }
+}
+
+/// A plugin's log line, for people.
+fn show(line: &LogLine) -> String {
+    let fields = line.fields.iter().map(|(key, value)| format!(" {key}={value}"));
+    format!("{}: {}{}", line.plugin, line.message, fields.collect::<String>())
 }
 
 fn failed(failure: &Failure) -> ExitCode {
@@ -72,4 +79,13 @@ pub(crate) fn print_error(line: &str) {
 fn die_by_closed_pipes() {
     // SAFETY: restoring the default action installs no handler.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// Where compiled plugins are kept: `weir/components` in the user's cache directory. None
+/// if there is no such directory, or if it cannot be trusted, which is said.
+pub(crate) fn cache() -> Option<Cache> {
+    let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cache"));
+    let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|it| it.is_absolute());
+    let opened = Cache::open(&base.or_else(home)?.join("weir/components"));
+    opened.map_err(|error| print_error(&format!("weir: failed to {error}; compiling anew"))).ok()
 }

@@ -18,16 +18,16 @@ use std::{collections::BTreeSet, fs, path::Path};
 use anyhow::Context as _;
 use toml::de::DeTable;
 
-pub(crate) use self::{
-    check::{Check, CheckKind, HttpCheck},
-    plugin::{Grant, Plugin, Reach, Source},
-    reader::Problems,
-    selector::{Match, Selector},
-    service::NamedService,
-};
 use self::{
     check::CheckKeys,
     reader::{Notes, Section},
+};
+pub(crate) use self::{
+    check::{Check, CheckKind, HttpCheck},
+    plugin::{Grant, Plugin, Source},
+    reader::Problems,
+    selector::Match,
+    service::NamedService,
 };
 
 /// Everything the configuration says.
@@ -58,9 +58,8 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Problems> {
         notes.add(offset, error.message());
     }
     // After a syntax error the rest may be misread, and complaints about it mislead.
-    let config = errors
-        .is_empty()
-        .then(|| config(Section::new(table.get_ref(), 0..text.len(), "", &notes)));
+    let config =
+        errors.is_empty().then(|| config(Section::new(table.get_ref(), 0..text.len(), "", &notes)));
     let found = notes.into_sorted();
     match config {
         Some(config) if found.is_empty() => Ok(config),

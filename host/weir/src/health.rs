@@ -10,7 +10,7 @@ mod outcome;
 mod schedule;
 mod tcp;
 
-use std::net::SocketAddr;
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use tokio::{
     sync::Semaphore,
@@ -55,14 +55,16 @@ pub(crate) struct Verdict {
 
 enum Probe {
     Tcp,
-    Http(http::HttpProbe),
+    Http(Box<http::HttpProbe>),
 }
 
 impl Probe {
     fn new(target: &Target) -> Self {
         match &target.check.kind {
             CheckKind::Tcp => Self::Tcp,
-            CheckKind::Http(check) => Self::Http(http::HttpProbe::new(check, target.address)),
+            CheckKind::Http(check) => {
+                Self::Http(Box::new(http::HttpProbe::new(check, target.address)))
+            }
         }
     }
 
@@ -76,11 +78,11 @@ impl Probe {
 
 /// Probes `target` for ever and tells each change of its status. Never two probes at a
 /// time; starts are at least the period apart, or the time that the previous probe took.
-pub(crate) async fn watch(
+pub(crate) async fn watch<Told: Future<Output = ()>>(
     target: Target,
-    in_flight: &Semaphore,
-    tell: impl AsyncFn(Verdict),
-) -> std::convert::Infallible {
+    in_flight: Arc<Semaphore>,
+    tell: impl Fn(Verdict) -> Told,
+) -> Infallible {
     let probe = Probe::new(&target);
     let mut counter = Counter::new(target.check.rise, target.check.fall);
     let mut schedule = Schedule::new(&target.key, &target.check);
@@ -134,15 +136,16 @@ mod tests {
     async fn first(target: Target, verdicts: usize) -> Vec<(HealthStatus, String)> {
         let told = RefCell::new(Vec::new());
         let enough = Notify::new();
-        let tell = async |verdict: Verdict| {
+        let tell = |verdict: Verdict| {
             told.borrow_mut().push((verdict.status, verdict.detail));
             if told.borrow().len() == verdicts {
                 enough.notify_one();
             }
+            std::future::ready(())
         };
         let gate = Semaphore::new(PROBES_IN_FLIGHT);
         tokio::select! {
-            never = watch(target, &gate, tell) => match never {},
+            never = watch(target, Arc::new(gate), tell) => match never {},
             () = enough.notified() => {}
         }
         told.into_inner()
@@ -189,15 +192,16 @@ mod tests {
             let told = RefCell::new(Vec::new());
             let listener = RefCell::new(Some(listener));
             let enough = Notify::new();
-            let tell = async |verdict: Verdict| {
+            let tell = |verdict: Verdict| {
                 told.borrow_mut().push((verdict.status, verdict.detail));
                 if listener.borrow_mut().take().is_none() {
                     enough.notify_one();
                 }
+                std::future::ready(())
             };
             let gate = Semaphore::new(1);
             tokio::select! {
-                never = watch(target, &gate, tell) => match never {},
+                never = watch(target, Arc::new(gate), tell) => match never {},
                 () = enough.notified() => {}
             }
             told.into_inner()
@@ -209,6 +213,45 @@ mod tests {
                 (HealthStatus::Down, "refused, 3 in a row".to_owned()),
             ]
         );
+    }
+
+    /// From the fault to the verdict, for a server that fails from `fault` on, with probes
+    /// that take `took` then.
+    fn detection(port: u16, check: &Check, fault: Duration, took: Duration) -> Duration {
+        let target = target(SocketAddr::from(([10, 0, 0, 1], port)), check.clone());
+        let mut schedule = Schedule::new(&target.key, check);
+        let mut counter = Counter::new(check.rise, check.fall);
+        let mut start = schedule.first();
+        loop {
+            let (outcome, took) = if start < fault {
+                (Outcome::Pass, Duration::ZERO)
+            } else {
+                (Outcome::TIMED_OUT, took)
+            };
+            let verdict = counter.record(outcome);
+            if verdict == Some(HealthStatus::Down) {
+                return start + took - fault;
+            }
+            start += schedule.next(counter.is_changing()).max(took);
+        }
+    }
+
+    /// Scenarios 1 and 2.
+    #[test]
+    fn a_fault_is_detected_within_the_stated_bound_and_not_before_three_failures() {
+        let ms = Duration::from_millis;
+        let check = Check { interval: ms(5000), fast: ms(1000), timeout: ms(2000), ..QUICK };
+        let (mut refused, mut silent) = (Vec::new(), Vec::new());
+        for port in 1..500 {
+            let fault = ms(20_000 + u64::from(port) * 17);
+            refused.push(detection(port, &check, fault, Duration::ZERO));
+            silent.push(detection(port, &check, fault, check.timeout));
+        }
+        let range = |it: Vec<Duration>| (it.iter().min().copied(), it.iter().max().copied());
+        let (least, most) = range(refused);
+        assert!(least >= Some(ms(2000)) && most <= Some(ms(7500)), "{least:?} {most:?}");
+        let (least, most) = range(silent);
+        assert!(least >= Some(ms(6000)) && most <= Some(ms(11_500)), "{least:?} {most:?}");
     }
 
     #[test]

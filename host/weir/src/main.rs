@@ -7,7 +7,14 @@
 mod builtin;
 mod cli;
 mod commands;
+mod config;
+mod health;
+mod manager;
+mod merge;
 mod names;
+mod plan;
+mod report;
+mod run;
 mod timer;
 
 use std::{env, ffi::OsString, path::Path, process::ExitCode};

@@ -28,6 +28,8 @@ pub(crate) struct Claim {
     pub(crate) servers: BTreeMap<Endpoint, Server>,
     /// The service as the kernel had it when last looked at.
     pub(crate) seen: Option<Service>,
+    /// Whether it was ever looked at.
+    pub(crate) looked: bool,
 }
 
 /// A claimed real server.
@@ -48,6 +50,8 @@ pub(crate) struct Server {
     pub(crate) health: HealthStatus,
     /// When they first said so.
     pub(crate) since: Duration,
+    /// What they saw then, for people.
+    pub(crate) detail: String,
     /// The real server as the kernel had it when last looked at.
     pub(crate) seen: Option<RealServer>,
 }
@@ -64,6 +68,7 @@ impl Server {
             watch: None,
             health: HealthStatus::Unknown,
             since: Duration::ZERO,
+            detail: String::new(),
             seen: found,
         }
     }
@@ -114,7 +119,14 @@ pub(crate) fn matched<'c>(config: &'c Config, key: &ServiceKey) -> Option<&'c Ma
 
 impl Claim {
     fn new(name: &str, stated: Option<Service>, check: Option<Check>) -> Self {
-        Self { name: name.to_owned(), stated, check, servers: BTreeMap::new(), seen: None }
+        Self {
+            name: name.to_owned(),
+            stated,
+            check,
+            servers: BTreeMap::new(),
+            seen: None,
+            looked: false,
+        }
     }
 
     /// What of `entry` is claimed.
@@ -138,7 +150,8 @@ impl Claim {
         for (endpoint, server) in &self.servers {
             let there = found.and_then(|it| it.servers.get(endpoint)).copied();
             if let Some(wanted) = server.stated.or(there) {
-                servers.insert(*endpoint, RealServer { weight: weight(*endpoint, server), ..wanted });
+                servers
+                    .insert(*endpoint, RealServer { weight: weight(*endpoint, server), ..wanted });
             }
         }
         Some(PlannedService { service, servers })

@@ -1,13 +1,13 @@
 //! Addresses as the C library reads and writes them: `inet_aton`, `inet_pton` and
 //! `inet_ntop` of glibc, over bytes.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{numbers::is_space, text};
 
 /// `inet_aton`: one to four parts, each decimal, octal (`012`) or hexadecimal (`0xa`), the
 /// last filling what is left; anything may follow white space.
-pub fn aton(text: &[u8]) -> Option<Ipv4Addr> {
+pub(crate) fn aton(text: &[u8]) -> Option<Ipv4Addr> {
     let mut address = 0;
     let mut rest = text;
     for part in 0.. {
@@ -28,7 +28,9 @@ pub fn aton(text: &[u8]) -> Option<Ipv4Addr> {
 /// A number in the base that its first characters tell, and what follows it.
 fn any_base(text: &[u8]) -> Option<(u32, &[u8])> {
     let (base, digits) = match text {
-        [b'0', b'x' | b'X', digits @ ..] if digits.first().is_some_and(u8::is_ascii_hexdigit) => (16, digits),
+        [b'0', b'x' | b'X', digits @ ..] if digits.first().is_some_and(u8::is_ascii_hexdigit) => {
+            (16, digits)
+        }
         [b'0', ..] => (8, text),
         [b'1'..=b'9', ..] => (10, text),
         _ => return None,
@@ -43,21 +45,23 @@ fn any_base(text: &[u8]) -> Option<(u32, &[u8])> {
 }
 
 /// `inet_pton` for IPv4: four decimal parts without leading zeros, and nothing else.
-pub fn pton4(text: &[u8]) -> Option<Ipv4Addr> {
+pub(crate) fn pton4(text: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0; 4];
     let mut parts = text.split(|&byte| byte == b'.');
     for octet in &mut octets {
         let part = parts.next()?;
         let plain = matches!(part, [b'0'] | [b'1'..=b'9', ..]) && part.len() <= 3;
-        let digits = plain && part.iter().all(u8::is_ascii_digit);
-        let number = part.iter().fold(0, |number, digit| number * 10 + u32::from(digit.wrapping_sub(b'0')));
-        *octet = u8::try_from(number).ok().filter(|_| digits)?;
+        if !plain || !part.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let number = part.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
+        *octet = u8::try_from(number).ok()?;
     }
     parts.next().is_none().then_some(Ipv4Addr::from_octets(octets))
 }
 
 /// `inet_pton` for IPv6: no zone, no brackets.
-pub fn pton6(text: &[u8]) -> Option<Ipv6Addr> {
+pub(crate) fn pton6(text: &[u8]) -> Option<Ipv6Addr> {
     let Some(gap) = text.windows(2).position(|pair| pair == b"::") else {
         let mut groups = [0; 8];
         let count = read_groups(text, &mut groups)?;
@@ -88,7 +92,9 @@ fn read_groups(text: &[u8], groups: &mut [u16; 8]) -> Option<usize> {
         rest = end.map(|end| &text[end + 1..]);
         if rest.is_none() && group.contains(&b'.') {
             let [a, b, c, d] = pton4(group)?.octets();
-            groups.get_mut(count..count + 2)?.copy_from_slice(&[u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]);
+            groups
+                .get_mut(count..count + 2)?
+                .copy_from_slice(&[u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]);
             return Some(count + 2);
         }
         *groups.get_mut(count)? = hexadecimal(group)?;
@@ -108,8 +114,16 @@ fn hexadecimal(group: &[u8]) -> Option<u16> {
     })
 }
 
+/// Appends an address.
+pub(crate) fn put(out: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => put4(out, address),
+        IpAddr::V6(address) => put6(out, address),
+    }
+}
+
 /// Appends an IPv4 address.
-pub fn put4(out: &mut Vec<u8>, address: Ipv4Addr) {
+pub(crate) fn put4(out: &mut Vec<u8>, address: Ipv4Addr) {
     let octets = address.octets();
     for (index, octet) in octets.into_iter().enumerate() {
         if index > 0 {
@@ -121,7 +135,7 @@ pub fn put4(out: &mut Vec<u8>, address: Ipv4Addr) {
 
 /// Appends an IPv6 address as glibc does, which writes `::1.2.3.4` where RFC 5952 would
 /// have `::102:304`.
-pub fn put6(out: &mut Vec<u8>, address: Ipv6Addr) {
+pub(crate) fn put6(out: &mut Vec<u8>, address: Ipv6Addr) {
     let groups = address.segments();
     let (start, length) = longest_zeros(groups);
     let dotted = start == 0 && (length == 6 || length == 5 && groups[5] == 0xffff);
@@ -191,8 +205,22 @@ mod tests {
         check("4294967295", Some([255; 4]));
         check("24", Some([0, 0, 0, 24]));
         for bad in [
-            "", " 10.0.0.1", "10.0.0.256", "256.1", "10.0.0.1x", "10.0.0.", ".1", "1.2.3.4.5", "4294967296",
-            "10.16777216", "08", "0x", "0x.1", "-1", "/24", "10..1",
+            "",
+            " 10.0.0.1",
+            "10.0.0.256",
+            "256.1",
+            "10.0.0.1x",
+            "10.0.0.",
+            ".1",
+            "1.2.3.4.5",
+            "4294967296",
+            "10.16777216",
+            "08",
+            "0x",
+            "0x.1",
+            "-1",
+            "/24",
+            "10..1",
         ] {
             check(bad, None);
         }
@@ -203,7 +231,19 @@ mod tests {
         for text in ["0.0.0.0", "224.0.0.81", "255.255.255.255"] {
             assert_eq!(pton4(text.as_bytes()), text.parse().ok(), "{text}");
         }
-        for bad in ["", "1.2.3", "1.2.3.4.5", "01.2.3.4", "1.2.3.256", "1.2.3.4 ", "1.2.3.1111", "a.b.c.d", "1..2.3"] {
+        for bad in [
+            "",
+            "1.2.3",
+            "1.2.3.4.5",
+            "01.2.3.4",
+            "1.2.3.256",
+            "1.2.3.4 ",
+            "1.2.3.1111",
+            "x",
+            "99999999999999999999",
+            "a.b.c.d",
+            "1..2.3",
+        ] {
             assert_eq!(pton4(bad.as_bytes()), None, "{bad}");
         }
     }
@@ -211,11 +251,46 @@ mod tests {
     #[test]
     fn ipv6_is_read_as_the_standard_library_reads_it() {
         for text in [
-            "::", "::1", "1::", "2001:db8::80", "2001:db8::80:80", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8",
-            "1::3:4:5:6:7:8", "::ffff:10.0.0.1", "::10.0.0.1", "1:2:3:4:5:6:1.2.3.4", "FE80::1", "1::2:1.2.3.4",
-            "", ":", ":::", "1", "1:2", "1:", ":1", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1::2::3", "12345::", "g::",
-            "1:2:3:4:5:6:7:1.2.3.4", "::1.2.3", "1.2.3.4::", "fe80::1%lo", "[::1]", "::1 ", "1::2:3:4:5:6:7:8", "1:2:3:4::5:6:7:8",
-            ":1::2", "1::2:", "::01.2.3.4", "1.2.3.4", "10.0.0.1:80", "::1.2.3.4:5",
+            "::",
+            "::1",
+            "1::",
+            "2001:db8::80",
+            "2001:db8::80:80",
+            "1:2:3:4:5:6:7:8",
+            "1:2:3:4:5:6:7::",
+            "::2:3:4:5:6:7:8",
+            "1::3:4:5:6:7:8",
+            "::ffff:10.0.0.1",
+            "::10.0.0.1",
+            "1:2:3:4:5:6:1.2.3.4",
+            "FE80::1",
+            "1::2:1.2.3.4",
+            "",
+            ":",
+            ":::",
+            "1",
+            "1:2",
+            "1:",
+            ":1",
+            "1:2:3:4:5:6:7",
+            "1:2:3:4:5:6:7:8:9",
+            "1::2::3",
+            "12345::",
+            "g::",
+            "1:2:3:4:5:6:7:1.2.3.4",
+            "::1.2.3",
+            "1.2.3.4::",
+            "fe80::1%lo",
+            "[::1]",
+            "::1 ",
+            "1::2:3:4:5:6:7:8",
+            "1:2:3:4::5:6:7:8",
+            ":1::2",
+            "1::2:",
+            "::01.2.3.4",
+            "1.2.3.4",
+            "10.0.0.1:80",
+            "::1.2.3.4:5",
         ] {
             assert_eq!(pton6(text.as_bytes()), text.parse().ok(), "{text:?}");
         }
@@ -229,8 +304,20 @@ mod tests {
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         };
         for same in [
-            "::", "::1", "1::", "2001:db8::80", "1:2:3:4:5:6:7:8", "1:0:3:4:5:6:7:8", "1::4:5:0:0:8", "::ffff:10.0.0.1",
-            "fe80::1", "1:2:3:4:5:6:7:0", "1:2:3:4:5:6::", "0:2:3:4:5:6:7:8", "::3:4:5:6:7:8", "::ffff:0:0:1",
+            "::",
+            "::1",
+            "1::",
+            "2001:db8::80",
+            "1:2:3:4:5:6:7:8",
+            "1:0:3:4:5:6:7:8",
+            "1::4:5:0:0:8",
+            "::ffff:10.0.0.1",
+            "fe80::1",
+            "1:2:3:4:5:6:7:0",
+            "1:2:3:4:5:6::",
+            "0:2:3:4:5:6:7:8",
+            "::3:4:5:6:7:8",
+            "::ffff:0:0:1",
         ] {
             check(same, same);
         }

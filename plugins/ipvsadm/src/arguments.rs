@@ -9,14 +9,14 @@ use crate::options::{ROWS, Row, Takes};
 const NEXT_ARGUMENT: &[u8] = b"!#:+";
 
 /// An option and its value.
-pub struct Given<'a> {
-    pub row: &'static Row,
-    pub value: Option<Cow<'a, [u8]>>,
+pub(crate) struct Given<'a> {
+    pub(crate) row: &'static Row,
+    pub(crate) value: Option<Cow<'a, [u8]>>,
 }
 
 /// What popt has to say to a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Problem {
+pub(crate) enum Problem {
     Unknown,
     MissingValue,
     UnwantedValue,
@@ -24,7 +24,7 @@ pub enum Problem {
 
 impl Problem {
     /// popt's words.
-    pub fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Unknown => "unknown option",
             Self::MissingValue => "missing argument",
@@ -34,7 +34,7 @@ impl Problem {
 }
 
 /// A walk through the tokens after the program's name.
-pub struct Arguments<'a> {
+pub(crate) struct Arguments<'a> {
     tokens: &'a [&'a [u8]],
     next: usize,
     /// What is left of a cluster.
@@ -49,22 +49,30 @@ pub struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    pub fn new(tokens: &'a [&'a [u8]], posix: bool) -> Self {
-        Self { tokens, next: 0, cluster: &[], rest_is_plain: false, posix, taken: Vec::new(), plain: Vec::new() }
+    pub(crate) fn new(tokens: &'a [&'a [u8]], posix: bool) -> Self {
+        Self {
+            tokens,
+            next: 0,
+            cluster: &[],
+            rest_is_plain: false,
+            posix,
+            taken: Vec::new(),
+            plain: Vec::new(),
+        }
     }
 
     /// The last token consumed, which messages quote.
-    pub fn last(&self) -> &'a [u8] {
+    pub(crate) fn last(&self) -> &'a [u8] {
         self.next.checked_sub(1).map_or(&[], |last| self.tokens[last])
     }
 
     /// Plain arguments met so far.
-    pub fn into_plain(self) -> Vec<&'a [u8]> {
+    pub(crate) fn into_plain(self) -> Vec<&'a [u8]> {
         self.plain
     }
 
     /// The next option; none = the end.
-    pub fn next_option(&mut self) -> Result<Option<Given<'a>>, Problem> {
+    pub(crate) fn next_option(&mut self) -> Result<Option<Given<'a>>, Problem> {
         if !self.cluster.is_empty() {
             return self.next_letter().map(Some);
         }
@@ -102,7 +110,10 @@ impl<'a> Arguments<'a> {
     fn next_letter(&mut self) -> Result<Given<'a>, Problem> {
         let (&letter, rest) = self.cluster.split_first().ok_or(Problem::Unknown)?;
         self.cluster = rest;
-        let row = ROWS.iter().find(|row| row.short != 0 && row.short == letter).ok_or(Problem::Unknown)?;
+        let row = ROWS
+            .iter()
+            .find(|row| row.short != 0 && row.short == letter)
+            .ok_or(Problem::Unknown)?;
         match rest {
             [b'=', ..] if row.takes == Takes::Nothing => Err(Problem::UnwantedValue),
             [] => self.with_value(row, None),
@@ -114,7 +125,11 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    fn with_value(&mut self, row: &'static Row, glued: Option<&'a [u8]>) -> Result<Given<'a>, Problem> {
+    fn with_value(
+        &mut self,
+        row: &'static Row,
+        glued: Option<&'a [u8]>,
+    ) -> Result<Given<'a>, Problem> {
         let value = match (row.takes, glued) {
             (Takes::Nothing, Some(_)) => return Err(Problem::UnwantedValue),
             (Takes::Nothing, None) => None,
@@ -153,7 +168,8 @@ impl<'a> Arguments<'a> {
 
     /// The next token without a dash, which the walk then passes over.
     fn take_argument(&mut self) -> Option<&'a [u8]> {
-        let free = |index: &usize| !self.tokens[*index].starts_with(b"-") && !self.taken.contains(index);
+        let free =
+            |index: &usize| !self.tokens[*index].starts_with(b"-") && !self.taken.contains(index);
         let index = (self.next..self.tokens.len()).find(free)?;
         self.taken.push(index);
         Some(self.tokens[index])
@@ -187,20 +203,28 @@ mod tests {
                 }
                 Ok(None) => break,
                 Err(problem) => {
-                    seen.push(format!("{}: {problem:?}", String::from_utf8_lossy(arguments.last())));
+                    seen.push(format!(
+                        "{}: {problem:?}",
+                        String::from_utf8_lossy(arguments.last())
+                    ));
                     assert_eq!(seen.join(" "), expected);
                     return;
                 }
             }
         }
-        seen.extend(arguments.into_plain().iter().map(|it| format!("<{}>", String::from_utf8_lossy(it))));
+        seen.extend(
+            arguments.into_plain().iter().map(|it| format!("<{}>", String::from_utf8_lossy(it))),
+        );
         assert_eq!(seen.join(" "), expected);
     }
 
     #[test]
     fn clusters_and_glued_values() {
         check("-Ln", "list numeric");
-        check("-At10.0.0.1:80 -srr -p=77", "add-service tcp-service=10.0.0.1:80 scheduler=rr persistent=77");
+        check(
+            "-At10.0.0.1:80 -srr -p=77",
+            "add-service tcp-service=10.0.0.1:80 scheduler=rr persistent=77",
+        );
         check("-s==rr", "scheduler==rr");
         check("-s=", "scheduler=");
         check("--netmask=", "netmask=");

@@ -12,14 +12,14 @@ use crate::{
 
 /// What only the whole line tells.
 #[derive(Debug)]
-pub struct Checked {
-    pub scheduler_flags: ServiceFlags,
+pub(crate) struct Checked {
+    pub(crate) scheduler_flags: ServiceFlags,
     /// TCP, TCP after FIN, UDP; for `--set`.
-    pub timeouts: [u32; 3],
+    pub(crate) timeouts: [u32; 3],
 }
 
 /// Checks a request.
-pub fn check(request: &Request<'_>) -> Result<Checked, Failure> {
+pub(crate) fn check(request: &Request<'_>) -> Result<Checked, Failure> {
     let (timeouts, left_over) = check_plain(request)?;
     if let Some(argument) = left_over.first() {
         return Err(Failure::rejected_value(&[b"unexpected argument ", argument]));
@@ -63,7 +63,9 @@ fn check_service(request: &Request<'_>) -> Result<(), Failure> {
 fn check_server(request: &Request<'_>) -> Result<(), Failure> {
     if request.method != Method::Tunnel {
         if request.server.0.is_ipv6() != request.service.address.is_ipv6() {
-            return Err(Failure::rejected("Different address family is allowed only for tunneling servers"));
+            return Err(Failure::rejected(
+                "Different address family is allowed only for tunneling servers",
+            ));
         }
         if request.given.intersects(legality::TUNNEL) {
             return Err(Failure::rejected("Tunnel options conflict with forward method"));

@@ -5,10 +5,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::{addresses, host::Host, numbers, options::Transport};
 
 /// An address, and a port if one was given.
-pub type Endpoint = (IpAddr, Option<u16>);
+pub(crate) type Endpoint = (IpAddr, Option<u16>);
 
 /// Reads an endpoint; `transport` is what names of ports are looked up for.
-pub fn parse(host: &mut dyn Host, text: &[u8], transport: Option<Transport>) -> Option<Endpoint> {
+pub(crate) fn parse(
+    host: &mut dyn Host,
+    text: &[u8],
+    transport: Option<Transport>,
+) -> Option<Endpoint> {
     if text.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -32,7 +36,7 @@ pub fn parse(host: &mut dyn Host, text: &[u8], transport: Option<Transport>) -> 
 }
 
 /// An IPv4 address, or the first one of a host's name.
-pub fn address4(host: &mut dyn Host, name: &[u8]) -> Option<Ipv4Addr> {
+pub(crate) fn address4(host: &mut dyn Host, name: &[u8]) -> Option<Ipv4Addr> {
     addresses::aton(name).or_else(|| host.address(name))
 }
 

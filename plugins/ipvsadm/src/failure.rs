@@ -3,55 +3,68 @@
 use crate::{host::Error, options::Command};
 
 /// Exit status of what ipvsadm itself refuses.
-pub const REJECTED: u8 = 2;
+pub(crate) const REJECTED: u8 = 2;
 /// Exit status of what the kernel refuses, and of options that are not understood.
-pub const REFUSED: u8 = 255;
+pub(crate) const REFUSED: u8 = 255;
 /// Exit status of a listing that failed.
-pub const UNLISTED: u8 = 1;
+pub(crate) const UNLISTED: u8 = 1;
 
 /// A failure to report.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// For stderr, without the last end of line; empty = say nothing.
-    pub message: Vec<u8>,
-    pub status: u8,
+    pub(crate) message: Vec<u8>,
+    pub(crate) status: u8,
     /// Whether a stream of commands ends here.
-    pub ends_stream: bool,
+    pub(crate) ends_stream: bool,
 }
 
 impl Failure {
     /// A wrong value or combination.
-    pub fn rejected(message: &str) -> Self {
+    pub(crate) fn rejected(message: &str) -> Self {
         Self::rejected_value(&[message.as_bytes()])
     }
 
     /// The same, quoting what was wrong.
-    pub fn rejected_value(parts: &[&[u8]]) -> Self {
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn rejected_value(parts: &[&[u8]]) -> Self {
         Self { message: parts.concat(), status: REJECTED, ends_stream: true }
     }
 
     /// No command where there should be one.
-    pub fn usage(program: &[u8]) -> Self {
-        let parts: [&[u8]; 5] = [b"Try `", program, b" -h' or '", program, b" --help' for more information."];
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn usage(program: &[u8]) -> Self {
+        let parts: [&[u8]; 5] =
+            [b"Try `", program, b" -h' or '", program, b" --help' for more information."];
         Self { message: parts.concat(), status: REFUSED, ends_stream: true }
     }
 
     /// An option that is not understood; a stream goes on with its next line.
-    pub fn bad_option(token: &[u8], problem: &str) -> Self {
-        Self { message: [token, b": ", problem.as_bytes()].concat(), status: REFUSED, ends_stream: false }
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn bad_option(token: &[u8], problem: &str) -> Self {
+        Self {
+            message: [token, b": ", problem.as_bytes()].concat(),
+            status: REFUSED,
+            ends_stream: false,
+        }
     }
 
     /// A listing that failed; the message may be empty.
-    pub fn unlisted(message: &[u8]) -> Self {
+    pub(crate) fn unlisted(message: &[u8]) -> Self {
         Self { message: message.to_vec(), status: UNLISTED, ends_stream: true }
     }
 }
 
 /// What ipvsadm says to an error of `command`.
-pub fn explain(command: Command, error: &Error) -> &str {
+pub(crate) fn explain(command: Command, error: &Error) -> &str {
     match error {
         Error::NoSuchService => match command {
-            Command::AddServer | Command::EditServer | Command::DeleteServer => "Service not defined",
+            Command::AddServer | Command::EditServer | Command::DeleteServer => {
+                "Service not defined"
+            }
             _ => "No such service",
         },
         Error::ServiceExists => "Service already exists",

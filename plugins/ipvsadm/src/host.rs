@@ -13,8 +13,12 @@ pub use weir_sdk::command::{
     errors::{Denial, Error, Refusal},
     live::{IpvsInfo, Scope},
     operations::{Operation, RealServerChange},
-    real_servers::{Forwarding, RealServerConfig, RealServerKey, Tunnel, TunnelChecksum, TunnelType},
-    services::{Fwmark, Protocol, Service, ServiceConfig, ServiceFlags, ServiceKey, VirtualEndpoint},
+    real_servers::{
+        Forwarding, RealServerConfig, RealServerKey, Tunnel, TunnelChecksum, TunnelType,
+    },
+    services::{
+        Fwmark, Protocol, Service, ServiceConfig, ServiceFlags, ServiceKey, VirtualEndpoint,
+    },
     snapshots::{Fields, RealServerColumns},
     stats::{Stats, Traffic},
     stdio::Output,
@@ -54,6 +58,23 @@ pub trait Connections {
     fn more(&mut self) -> Result<Vec<Connection>, Error>;
 }
 
+/// What the bindings' sets of flags lack.
+pub trait Flags {
+    fn contains(self, flag: Self) -> bool;
+}
+
+impl Flags for ServiceFlags {
+    fn contains(self, flag: Self) -> bool {
+        self & flag == flag
+    }
+}
+
+impl Flags for Terminals {
+    fn contains(self, flag: Self) -> bool {
+        self & flag == flag
+    }
+}
+
 /// An address in the host's words.
 pub fn to_host(address: IpAddr) -> IpAddress {
     match address {
@@ -79,8 +100,9 @@ mod component {
     use weir_sdk::command::{Guest, admin, connections, live, names, snapshots, stdio};
 
     use super::{
-        AddressFamily, Connection, Connections, ConnectionTimeouts, Error, Fields, Host, Invocation, IpvsInfo, Operation,
-        Output, RealServerColumns, Scope, Service, StepFailure, SyncDaemon, Table, from_host, to_host,
+        AddressFamily, Connection, ConnectionTimeouts, Connections, Error, Fields, Host,
+        Invocation, IpvsInfo, Operation, Output, RealServerColumns, Scope, Service, StepFailure,
+        SyncDaemon, Table, from_host, to_host,
     };
 
     /// Most that one call of `stdio.read` gives.

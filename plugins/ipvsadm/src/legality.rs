@@ -16,7 +16,7 @@ struct Rules {
 }
 
 /// Options that only tunnels have.
-pub const TUNNEL: Kinds = Kinds::of(&[
+pub(crate) const TUNNEL: Kinds = Kinds::of(&[
     Kind::TunnelType,
     Kind::TunnelPort,
     Kind::TunnelNoChecksum,
@@ -28,25 +28,33 @@ pub const TUNNEL: Kinds = Kinds::of(&[
 const LAYOUTS: Kinds = Kinds::of(&[Kind::Stats, Kind::Rate, Kind::Thresholds]);
 
 /// Checks, in the order of the options, what was given against what the command takes.
-pub fn check_command(command: Command, given: Kinds) -> Result<(), Failure> {
+pub(crate) fn check_command(command: Command, given: Kinds) -> Result<(), Failure> {
     let Some(rules) = command_rules(command) else { return Ok(()) };
     check(&rules, "command", given, KINDS.map(|(kind, _)| kind))
 }
 
 /// The same for the options of a tunnel; `name` is its type.
-pub fn check_tunnel(name: &'static str, given: Kinds) -> Result<(), Failure> {
+pub(crate) fn check_tunnel(name: &'static str, given: Kinds) -> Result<(), Failure> {
     use Kind::{TunnelChecksum, TunnelNoChecksum, TunnelPort, TunnelRemoteChecksum};
     let (required, exclusive) = match name {
-        "gue" => (Kinds::of(&[TunnelPort]), Kinds::of(&[TunnelNoChecksum, TunnelChecksum, TunnelRemoteChecksum])),
+        "gue" => (
+            Kinds::of(&[TunnelPort]),
+            Kinds::of(&[TunnelNoChecksum, TunnelChecksum, TunnelRemoteChecksum]),
+        ),
         "gre" => (Kinds::NONE, Kinds::of(&[TunnelNoChecksum, TunnelChecksum])),
         _ => (Kinds::NONE, Kinds::NONE),
     };
     let rules = Rules { name, required, optional: Kinds::NONE, exclusive };
-    check(&rules, "tunnel type", given, [TunnelPort, TunnelNoChecksum, TunnelChecksum, TunnelRemoteChecksum])
+    check(
+        &rules,
+        "tunnel type",
+        given,
+        [TunnelPort, TunnelNoChecksum, TunnelChecksum, TunnelRemoteChecksum],
+    )
 }
 
 /// Combinations that a listing has no layout for.
-pub fn check_list(given: Kinds) -> Result<(), Failure> {
+pub(crate) fn check_list(given: Kinds) -> Result<(), Failure> {
     let general = Kinds::of(&[Kind::Timeout, Kind::Daemon]);
     let other = Kinds::of(&[Kind::Connection, Kind::Timeout, Kind::Daemon]);
     let conflict = given.intersects(other) && given.intersects(LAYOUTS)
@@ -54,23 +62,39 @@ pub fn check_list(given: Kinds) -> Result<(), Failure> {
     if conflict { Err(Failure::rejected("options conflicts in the list command")) } else { Ok(()) }
 }
 
-fn check(rules: &Rules, what: &str, given: Kinds, order: impl IntoIterator<Item = Kind>) -> Result<(), Failure> {
+fn check(
+    rules: &Rules,
+    what: &str,
+    given: Kinds,
+    order: impl IntoIterator<Item = Kind>,
+) -> Result<(), Failure> {
     let complain = |parts: &[&str]| {
-        let parts = [parts, &["' ", what]].concat();
-        Err(Failure::rejected(&parts.concat()))
+        let parts: Vec<&[u8]> =
+            parts.iter().chain(&["' ", what]).map(|part| part.as_bytes()).collect();
+        Err(Failure::rejected_value(&parts))
     };
     let mut chosen: Option<Kind> = None;
     for kind in order {
         let name = kind.name();
         if !given.contains(kind) {
             if rules.required.contains(kind) {
-                return complain(&["You need to supply the '", name, "' option for the '", rules.name]);
+                return complain(&[
+                    "You need to supply the '",
+                    name,
+                    "' option for the '",
+                    rules.name,
+                ]);
             }
         } else if rules.exclusive.contains(kind) {
             if let Some(earlier) = chosen.replace(kind) {
                 let earlier = earlier.name();
                 return complain(&[
-                    "The option '", name, "' conflicts with the '", earlier, "' option in the '", rules.name,
+                    "The option '",
+                    name,
+                    "' conflicts with the '",
+                    earlier,
+                    "' option in the '",
+                    rules.name,
                 ]);
             }
         } else if !rules.required.contains(kind) && !rules.optional.contains(kind) {
@@ -93,10 +117,18 @@ fn command_rules(command: Command) -> Option<Rules> {
     };
     let service = &[Scheduler, Persistent, Netmask, OnePacket, Engine, SchedulerFlags];
     let server = &[
-        Forwarding, Weight, UpperThreshold, LowerThreshold, TunnelType, TunnelPort, TunnelNoChecksum, TunnelChecksum,
+        Forwarding,
+        Weight,
+        UpperThreshold,
+        LowerThreshold,
+        TunnelType,
+        TunnelPort,
+        TunnelNoChecksum,
+        TunnelChecksum,
         TunnelRemoteChecksum,
     ];
-    let listing = &[Numeric, Stats, Rate, Thresholds, PersistentConn, NoSort, SyncId, Exact, TunnelInfo];
+    let listing =
+        &[Numeric, Stats, Rate, Thresholds, PersistentConn, NoSort, SyncId, Exact, TunnelInfo];
     let daemon = &[McastInterface, SyncId, McastGroup, McastPort, McastTtl, SyncMaxLength];
     match command {
         Command::AddService => rules("add-service", &[Service], service, &[]),
@@ -135,7 +167,10 @@ mod tests {
             "You need to supply the 'service-address' option for the 'add-server' command",
         );
         let given = Kinds::of(&[Kind::Numeric, Kind::Scheduler]);
-        check_message(check_command(Command::AddServer, given), "Illegal 'numeric' option with the 'add-server' command");
+        check_message(
+            check_command(Command::AddServer, given),
+            "Illegal 'numeric' option with the 'add-server' command",
+        );
     }
 
     #[test]
@@ -151,7 +186,13 @@ mod tests {
     fn tunnels_have_options_of_their_own() {
         let csum = Kinds::of(&[Kind::TunnelType, Kind::TunnelChecksum]);
         check_message(check_tunnel("gre", csum), "");
-        check_message(check_tunnel("gue", csum), "You need to supply the 'tun-port' option for the 'gue' tunnel type");
-        check_message(check_tunnel("ipip", csum), "Illegal 'tun-csum' option with the 'ipip' tunnel type");
+        check_message(
+            check_tunnel("gue", csum),
+            "You need to supply the 'tun-port' option for the 'gue' tunnel type",
+        );
+        check_message(
+            check_tunnel("ipip", csum),
+            "Illegal 'tun-csum' option with the 'ipip' tunnel type",
+        );
     }
 }

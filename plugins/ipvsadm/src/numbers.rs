@@ -6,18 +6,18 @@
 use std::ops::RangeInclusive;
 
 /// The whole of `text` as a decimal number within `range`.
-pub fn int(text: &[u8], range: RangeInclusive<i64>) -> Option<i64> {
+pub(crate) fn int(text: &[u8], range: RangeInclusive<i64>) -> Option<i64> {
     let (number, rest) = decimal(text)?;
     (rest.is_empty() && range.contains(&number)).then_some(number)
 }
 
 /// The number at the start of `text`, 0 if there is none; what follows is ignored.
-pub fn prefix(text: &[u8]) -> i64 {
+pub(crate) fn prefix(text: &[u8]) -> i64 {
     decimal(text).map_or(0, |(number, _)| number)
 }
 
 /// What C calls white space.
-pub fn is_space(byte: u8) -> bool {
+pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
@@ -30,9 +30,9 @@ fn decimal(text: &[u8]) -> Option<(i64, &[u8])> {
         digits => (false, digits),
     };
     let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let magnitude = digits[..length]
-        .iter()
-        .fold(0_i64, |number, digit| number.saturating_mul(10).saturating_add((digit - b'0').into()));
+    let magnitude = digits[..length].iter().fold(0_i64, |number, digit| {
+        number.saturating_mul(10).saturating_add((digit - b'0').into())
+    });
     let number = if negative { -magnitude } else { magnitude };
     (length > 0).then_some((number, &digits[length..]))
 }

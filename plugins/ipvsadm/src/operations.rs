@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use crate::{
     checks::Checked,
     host::{
-        AddressFamily, ConnectionTimeouts, Endpoint, Forwarding, Fwmark, Operation, Protocol, RealServerChange,
-        RealServerConfig, RealServerKey, ServiceConfig, ServiceFlags, ServiceKey, SyncDaemon, SyncStop, Tunnel,
-        TunnelChecksum, VirtualEndpoint, to_host,
+        AddressFamily, ConnectionTimeouts, Endpoint, Forwarding, Fwmark, Operation, Protocol,
+        RealServerChange, RealServerConfig, RealServerKey, ServiceConfig, ServiceFlags, ServiceKey,
+        SyncDaemon, SyncStop, Tunnel, TunnelChecksum, VirtualEndpoint, to_host,
     },
     options::{Checksum, Command, Kind, Method, Transport},
     request::{Request, Target},
@@ -23,7 +23,7 @@ const DEVICE_BYTES_MAX: usize = 15;
 const DEVICE_DEFAULT: &[u8] = b"eth0";
 
 /// The change that a request asks for; none = it changes nothing.
-pub fn operation(request: &Request<'_>, checked: &Checked) -> Option<Operation> {
+pub(crate) fn operation(request: &Request<'_>, checked: &Checked) -> Option<Operation> {
     Some(match request.command {
         Command::AddService => Operation::AddService(service_config(request, checked)),
         Command::EditService => Operation::EditService(service_config(request, checked)),
@@ -45,14 +45,17 @@ pub fn operation(request: &Request<'_>, checked: &Checked) -> Option<Operation> 
             Operation::StopDaemon(SyncStop { role: daemon.role, sync_id: daemon.sync_id })
         }
         Command::Zero => Operation::Zero(service_to_zero(request)),
-        Command::List | Command::Restore | Command::Save | Command::Help | Command::Version => return None,
+        Command::List | Command::Restore | Command::Save | Command::Help | Command::Version => {
+            return None;
+        }
     })
 }
 
 /// What identifies a service.
-pub fn service_key(service: &Target) -> ServiceKey {
+pub(crate) fn service_key(service: &Target) -> ServiceKey {
     if let Some(mark) = service.fwmark {
-        let family = if service.address.is_ipv6() { AddressFamily::Ipv6 } else { AddressFamily::Ipv4 };
+        let family =
+            if service.address.is_ipv6() { AddressFamily::Ipv6 } else { AddressFamily::Ipv4 };
         return ServiceKey::Fwmark(Fwmark { mark, family });
     }
     let protocol = match service.transport {
@@ -60,7 +63,10 @@ pub fn service_key(service: &Target) -> ServiceKey {
         Some(Transport::Sctp) => Protocol::Sctp,
         Some(Transport::Tcp) | None => Protocol::Tcp,
     };
-    ServiceKey::Vip(VirtualEndpoint { protocol, endpoint: endpoint((service.address, service.port)) })
+    ServiceKey::Vip(VirtualEndpoint {
+        protocol,
+        endpoint: endpoint((service.address, service.port)),
+    })
 }
 
 fn endpoint((address, port): (IpAddr, u16)) -> Endpoint {
@@ -68,10 +74,11 @@ fn endpoint((address, port): (IpAddr, u16)) -> Endpoint {
 }
 
 fn service_config(request: &Request<'_>, checked: &Checked) -> ServiceConfig {
-    let scheduler: &[u8] = if request.scheduler.is_empty() { values::SCHEDULER_DEFAULT } else { &request.scheduler };
+    let scheduler: &[u8] =
+        if request.scheduler.is_empty() { values::SCHEDULER_DEFAULT } else { &request.scheduler };
     let mut flags = checked.scheduler_flags;
     if request.given.contains(Kind::OnePacket) {
-        flags |= ServiceFlags::ONE_PACKET;
+        flags = flags | ServiceFlags::ONE_PACKET;
     }
     ServiceConfig {
         key: service_key(&request.service),
@@ -80,7 +87,8 @@ fn service_config(request: &Request<'_>, checked: &Checked) -> ServiceConfig {
         unnamed_flags: 0,
         persistence: request.persistence,
         netmask: request.netmask,
-        engine: (!request.engine.is_empty()).then(|| module_name(&request.engine, ENGINE_BYTES_MAX)),
+        engine: (!request.engine.is_empty())
+            .then(|| module_name(&request.engine, ENGINE_BYTES_MAX)),
     }
 }
 
@@ -101,7 +109,8 @@ fn cut(name: &[u8], bytes_max: usize) -> &[u8] {
 /// All-zero and without a port stands for everything.
 fn service_to_zero(request: &Request<'_>) -> Option<ServiceKey> {
     let service = &request.service;
-    let anything = service.fwmark.is_none() && service.address.is_unspecified() && service.port == 0;
+    let anything =
+        service.fwmark.is_none() && service.address.is_unspecified() && service.port == 0;
     (!anything).then(|| service_key(service))
 }
 
@@ -140,7 +149,11 @@ fn tunnel(request: &Request<'_>) -> Tunnel {
 
 fn sync_daemon(request: &Request<'_>) -> SyncDaemon {
     let daemon = &request.daemon;
-    let device = if daemon.device.is_empty() { DEVICE_DEFAULT } else { cut(&daemon.device, DEVICE_BYTES_MAX) };
+    let device = if daemon.device.is_empty() {
+        DEVICE_DEFAULT
+    } else {
+        cut(&daemon.device, DEVICE_BYTES_MAX)
+    };
     SyncDaemon {
         role: daemon.role,
         device: device.to_vec(),

@@ -3,7 +3,7 @@
 
 /// What is to be done; the first option says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     AddService,
     EditService,
     DeleteService,
@@ -25,7 +25,7 @@ pub enum Command {
 /// Options as the checks see them, in the order in which they are checked: the three
 /// forwarding methods are one, and so are the four ways of naming a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Numeric,
     Connection,
     Service,
@@ -63,7 +63,7 @@ pub enum Kind {
 }
 
 /// Every kind with its name in messages, in the order of the checks.
-pub const KINDS: [(Kind, &str); 34] = [
+pub(crate) const KINDS: [(Kind, &str); 34] = [
     (Kind::Numeric, "numeric"),
     (Kind::Connection, "connection"),
     (Kind::Service, "service-address"),
@@ -102,19 +102,19 @@ pub const KINDS: [(Kind, &str); 34] = [
 
 impl Kind {
     /// Its name in messages.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         KINDS[self as usize].1
     }
 }
 
 /// A set of kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kinds(u64);
+pub(crate) struct Kinds(u64);
 
 impl Kinds {
-    pub const NONE: Self = Self::of(&[]);
+    pub(crate) const NONE: Self = Self::of(&[]);
 
-    pub const fn of(kinds: &[Kind]) -> Self {
+    pub(crate) const fn of(kinds: &[Kind]) -> Self {
         let mut bits = 0;
         let mut index = 0;
         while index < kinds.len() {
@@ -124,16 +124,16 @@ impl Kinds {
         Self(bits)
     }
 
-    pub fn contains(self, kind: Kind) -> bool {
+    pub(crate) fn contains(self, kind: Kind) -> bool {
         self.intersects(Self::of(&[kind]))
     }
 
-    pub fn intersects(self, other: Self) -> bool {
+    pub(crate) fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
     /// Adds `kind`; false if it was there.
-    pub fn insert(&mut self, kind: Kind) -> bool {
+    pub(crate) fn insert(&mut self, kind: Kind) -> bool {
         let new = !self.contains(kind);
         self.0 |= 1 << kind as u32;
         new
@@ -142,7 +142,7 @@ impl Kinds {
 
 /// Transport protocol of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
+pub(crate) enum Transport {
     Tcp,
     Udp,
     Sctp,
@@ -150,7 +150,7 @@ pub enum Transport {
 
 impl Transport {
     /// Its name in the services database.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
@@ -161,7 +161,7 @@ impl Transport {
 
 /// How packets reach a real server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub(crate) enum Method {
     Direct,
     Tunnel,
     Masquerade,
@@ -169,7 +169,7 @@ pub enum Method {
 
 /// Checksums of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checksum {
+pub(crate) enum Checksum {
     None,
     Full,
     Remote,
@@ -177,7 +177,7 @@ pub enum Checksum {
 
 /// What an option means to the parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
+pub(crate) enum Meaning {
     Command(Command),
     /// A service by address.
     Service(Transport),
@@ -195,7 +195,7 @@ pub enum Meaning {
 
 impl Meaning {
     /// What the checks know it as; none = they do not look at it.
-    pub fn kind(self) -> Option<Kind> {
+    pub(crate) fn kind(self) -> Option<Kind> {
         match self {
             Self::Command(_) | Self::Ipv6 | Self::Nothing => None,
             Self::Service(_) | Self::Fwmark => Some(Kind::Service),
@@ -210,7 +210,7 @@ impl Meaning {
 
 /// Whether an option has a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
+pub(crate) enum Takes {
     Nothing,
     Value,
     /// The next token, unless that begins with a dash.
@@ -218,12 +218,12 @@ pub enum Takes {
 }
 
 /// One option as it is typed.
-pub struct Row {
+pub(crate) struct Row {
     /// 0 = it has no short form.
-    pub short: u8,
-    pub long: &'static [u8],
-    pub takes: Takes,
-    pub meaning: Meaning,
+    pub(crate) short: u8,
+    pub(crate) long: &'static [u8],
+    pub(crate) takes: Takes,
+    pub(crate) meaning: Meaning,
 }
 
 const fn row(short: u8, long: &'static str, takes: Takes, meaning: Meaning) -> Row {
@@ -234,7 +234,7 @@ const fn row(short: u8, long: &'static str, takes: Takes, meaning: Meaning) -> R
 const LONG: u8 = 0;
 
 /// Every option.
-pub const ROWS: [Row; 58] = {
+pub(crate) const ROWS: [Row; 58] = {
     use Meaning::{Fwmark, Ipv6, Other};
     use Takes::{Nothing, OptionalValue, Value};
     [
@@ -308,7 +308,15 @@ mod tests {
         for (index, (kind, _)) in KINDS.iter().enumerate() {
             assert_eq!(*kind as usize, index);
             let typed = ROWS.iter().filter(|row| row.meaning.kind() == Some(*kind)).count();
-            assert_eq!(typed, match kind { Kind::Service => 4, Kind::Forwarding => 3, _ => 1 }, "{kind:?}");
+            assert_eq!(
+                typed,
+                match kind {
+                    Kind::Service => 4,
+                    Kind::Forwarding => 3,
+                    _ => 1,
+                },
+                "{kind:?}"
+            );
         }
     }
 
@@ -316,8 +324,16 @@ mod tests {
     fn no_letter_and_no_name_has_two_meanings() {
         for (index, row) in ROWS.iter().enumerate() {
             for other in &ROWS[index + 1..] {
-                assert!(row.short == LONG || row.short != other.short, "-{}", char::from(row.short));
-                assert!(row.long != other.long || row.meaning == other.meaning, "{:?}", row.meaning);
+                assert!(
+                    row.short == LONG || row.short != other.short,
+                    "-{}",
+                    char::from(row.short)
+                );
+                assert!(
+                    row.long != other.long || row.meaning == other.meaning,
+                    "{:?}",
+                    row.meaning
+                );
             }
         }
     }

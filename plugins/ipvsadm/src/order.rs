@@ -8,25 +8,27 @@ use std::net::IpAddr;
 
 /// What a service is sorted by. Marks have no protocol, and the unspecified address.
 #[derive(Clone, Copy)]
-pub struct ServiceRank {
-    pub fwmark: u32,
-    pub protocol: u16,
-    pub address: IpAddr,
-    pub port: u16,
+pub(crate) struct ServiceRank {
+    pub(crate) fwmark: u32,
+    pub(crate) protocol: u16,
+    pub(crate) address: IpAddr,
+    pub(crate) port: u16,
 }
 
 /// Negative, zero or positive: how a service compares with another.
-pub fn compare_services(left: &ServiceRank, right: &ServiceRank) -> i32 {
+pub(crate) fn compare_services(left: &ServiceRank, right: &ServiceRank) -> i32 {
     let family = |rank: &ServiceRank| u32::from(rank.address.is_ipv6());
     difference(left.fwmark, right.fwmark)
         .or_else(|| difference(family(left), family(right)))
         .or_else(|| difference(left.protocol.into(), right.protocol.into()))
-        .unwrap_or_else(|| compare_endpoints(&(left.address, left.port), &(right.address, right.port)))
+        .unwrap_or_else(|| {
+            compare_endpoints(&(left.address, left.port), &(right.address, right.port))
+        })
 }
 
 /// How an address and port compare with another. The left one's family says how much of
 /// the addresses is compared.
-pub fn compare_endpoints(left: &(IpAddr, u16), right: &(IpAddr, u16)) -> i32 {
+pub(crate) fn compare_endpoints(left: &(IpAddr, u16), right: &(IpAddr, u16)) -> i32 {
     let count = if left.0.is_ipv6() { 4 } else { 1 };
     words(left.0)
         .into_iter()
@@ -42,8 +44,9 @@ fn words(address: IpAddr) -> [u32; 4] {
     match address {
         IpAddr::V4(address) => [address.to_bits(), 0, 0, 0],
         IpAddr::V6(address) => {
-            let bits = address.to_bits();
-            [96, 64, 32, 0].map(|shift| (bits >> shift & u128::from(u32::MAX)) as u32)
+            let [a, b, c, d, e, f, g, h] = address.segments();
+            [(a, b), (c, d), (e, f), (g, h)]
+                .map(|(high, low)| u32::from(high) << 16 | u32::from(low))
         }
     }
 }
@@ -55,7 +58,7 @@ fn difference(left: u32, right: u32) -> Option<i32> {
 
 /// Sorts as glibc's `qsort` does: the halves (the first is the smaller one), then a merge
 /// that prefers the left.
-pub fn sort<T: Copy>(items: &mut [T], compare: &impl Fn(&T, &T) -> i32) {
+pub(crate) fn sort<T: Copy>(items: &mut [T], compare: &impl Fn(&T, &T) -> i32) {
     let mut spare = items.to_vec();
     merge_sort(items, &mut spare, compare);
 }
@@ -101,7 +104,10 @@ mod tests {
     #[test]
     fn addresses_half_the_space_apart_compare_the_wrong_way_round() {
         check("10.0.0.1 192.0.2.200", "192.0.2.200 10.0.0.1");
-        check("10.0.0.9 192.168.0.1 10.0.0.10 130.0.0.1 5.0.0.1", "192.168.0.1 5.0.0.1 10.0.0.9 10.0.0.10 130.0.0.1");
+        check(
+            "10.0.0.9 192.168.0.1 10.0.0.10 130.0.0.1 5.0.0.1",
+            "192.168.0.1 5.0.0.1 10.0.0.9 10.0.0.10 130.0.0.1",
+        );
         check("2001:db8::1 fe80::1", "fe80::1 2001:db8::1");
         check("2001:db8::2 2001:db8::1", "2001:db8::1 2001:db8::2");
     }

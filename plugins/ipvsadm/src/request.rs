@@ -20,54 +20,54 @@ const NETMASK6_DEFAULT: u32 = 128;
 
 /// The service of a request. Without one the unspecified address and port 0.
 #[derive(Clone, Copy, Debug)]
-pub struct Target {
+pub(crate) struct Target {
     /// What names of ports mean; a mark has that of TCP.
-    pub transport: Option<Transport>,
-    pub fwmark: Option<u32>,
+    pub(crate) transport: Option<Transport>,
+    pub(crate) fwmark: Option<u32>,
     /// Unspecified for a mark, but for its family.
-    pub address: IpAddr,
-    pub port: u16,
+    pub(crate) address: IpAddr,
+    pub(crate) port: u16,
 }
 
 /// A sync daemon to be started or stopped.
 #[derive(Debug)]
-pub struct Daemon<'a> {
-    pub role: SyncRole,
-    pub device: Cow<'a, [u8]>,
-    pub sync_id: u32,
-    pub max_length: Option<u16>,
-    pub group: Option<IpAddr>,
-    pub port: Option<u16>,
-    pub ttl: Option<u8>,
+pub(crate) struct Daemon<'a> {
+    pub(crate) role: SyncRole,
+    pub(crate) device: Cow<'a, [u8]>,
+    pub(crate) sync_id: u32,
+    pub(crate) max_length: Option<u16>,
+    pub(crate) group: Option<IpAddr>,
+    pub(crate) port: Option<u16>,
+    pub(crate) ttl: Option<u8>,
 }
 
 /// A line that was understood. What was not given has its default.
 #[derive(Debug)]
-pub struct Request<'a> {
-    pub command: Command,
-    pub given: Kinds,
-    pub service: Target,
+pub(crate) struct Request<'a> {
+    pub(crate) command: Command,
+    pub(crate) given: Kinds,
+    pub(crate) service: Target,
     /// As typed; empty = the default one.
-    pub scheduler: Cow<'a, [u8]>,
+    pub(crate) scheduler: Cow<'a, [u8]>,
     /// As typed, a list.
-    pub scheduler_flags: Cow<'a, [u8]>,
-    pub persistence: Option<u32>,
-    pub netmask: u32,
-    pub engine: Cow<'a, [u8]>,
-    pub server: (IpAddr, u16),
-    pub method: Method,
-    pub weight: u32,
-    pub upper_threshold: u32,
-    pub lower_threshold: u32,
-    pub tunnel_type: TunnelType,
-    pub tunnel_port: u16,
-    pub checksum: Checksum,
-    pub daemon: Daemon<'a>,
-    pub plain: Vec<&'a [u8]>,
+    pub(crate) scheduler_flags: Cow<'a, [u8]>,
+    pub(crate) persistence: Option<u32>,
+    pub(crate) netmask: u32,
+    pub(crate) engine: Cow<'a, [u8]>,
+    pub(crate) server: (IpAddr, u16),
+    pub(crate) method: Method,
+    pub(crate) weight: u32,
+    pub(crate) upper_threshold: u32,
+    pub(crate) lower_threshold: u32,
+    pub(crate) tunnel_type: TunnelType,
+    pub(crate) tunnel_port: u16,
+    pub(crate) checksum: Checksum,
+    pub(crate) daemon: Daemon<'a>,
+    pub(crate) plain: Vec<&'a [u8]>,
 }
 
 /// Reads a line; `program` is what messages call ipvsadm.
-pub fn parse<'a>(
+pub(crate) fn parse<'a>(
     host: &mut dyn Host,
     program: &[u8],
     tokens: &'a [&'a [u8]],
@@ -97,7 +97,7 @@ pub fn parse<'a>(
 
 impl<'a> Request<'a> {
     /// A request for `command` in which nothing is given.
-    pub fn new(command: Command) -> Self {
+    pub(crate) fn new(command: Command) -> Self {
         let unspecified = IpAddr::from([0; 4]);
         Self {
             command,
@@ -135,26 +135,39 @@ impl<'a> Request<'a> {
         if let Some(kind) = meaning.kind()
             && !self.given.insert(kind)
         {
-            let message = ["multiple '", kind.name(), "' options specified"];
-            return Err(Failure::rejected(&message.concat()));
+            let name = kind.name().as_bytes();
+            return Err(Failure::rejected_value(&[b"multiple '", name, b"' options specified"]));
         }
         match (meaning, given.value) {
-            (Meaning::Command(_), _) => Err(Failure::rejected_value(&[b"invalid option `", token, b"'"])),
-            (Meaning::Forwarding(method), _) => Ok(self.method = method),
-            (Meaning::Checksum(checksum), _) => Ok(self.checksum = checksum),
-            (Meaning::Ipv6, _) => self.take_ipv6(),
-            (Meaning::Other(Kind::Persistent), None) => Ok(self.persistence = Some(PERSISTENCE_DEFAULT)),
-            (Meaning::Service(transport), Some(value)) => self.take_service(host, transport, &value),
-            (Meaning::Fwmark, Some(value)) => self.take_fwmark(&value),
-            (Meaning::Other(kind), Some(value)) => self.take_value(host, kind, value),
-            (_, None) | (Meaning::Nothing, _) => Ok(()),
+            (Meaning::Command(_), _) => {
+                return Err(Failure::rejected_value(&[b"invalid option `", token, b"'"]));
+            }
+            (Meaning::Forwarding(method), _) => self.method = method,
+            (Meaning::Checksum(checksum), _) => self.checksum = checksum,
+            (Meaning::Ipv6, _) => self.take_ipv6()?,
+            (Meaning::Other(Kind::Persistent), None) => {
+                self.persistence = Some(PERSISTENCE_DEFAULT)
+            }
+            (Meaning::Service(transport), Some(value)) => {
+                self.take_service(host, transport, &value)?
+            }
+            (Meaning::Fwmark, Some(value)) => self.take_fwmark(&value)?,
+            (Meaning::Other(kind), Some(value)) => self.take_value(host, kind, value)?,
+            (_, None) | (Meaning::Nothing, _) => {}
         }
+        Ok(())
     }
 
-    fn take_service(&mut self, host: &mut dyn Host, transport: Transport, value: &[u8]) -> Result<(), Failure> {
+    fn take_service(
+        &mut self,
+        host: &mut dyn Host,
+        transport: Transport,
+        value: &[u8],
+    ) -> Result<(), Failure> {
         let (address, port) = endpoints::parse(host, value, Some(transport))
             .ok_or_else(|| Failure::rejected("illegal virtual server address[:port] specified"))?;
-        self.service = Target { transport: Some(transport), fwmark: None, address, port: port.unwrap_or(0) };
+        self.service =
+            Target { transport: Some(transport), fwmark: None, address, port: port.unwrap_or(0) };
         if address.is_ipv6() {
             self.netmask = NETMASK6_DEFAULT;
         }
@@ -164,7 +177,8 @@ impl<'a> Request<'a> {
     fn take_fwmark(&mut self, value: &[u8]) -> Result<(), Failure> {
         let mark = values::fwmark(value)?;
         let address = IpAddr::from([0; 4]);
-        self.service = Target { transport: Some(Transport::Tcp), fwmark: Some(mark), address, port: 0 };
+        self.service =
+            Target { transport: Some(Transport::Tcp), fwmark: Some(mark), address, port: 0 };
         Ok(())
     }
 
@@ -178,7 +192,12 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    fn take_value(&mut self, host: &mut dyn Host, kind: Kind, value: Cow<'a, [u8]>) -> Result<(), Failure> {
+    fn take_value(
+        &mut self,
+        host: &mut dyn Host,
+        kind: Kind,
+        value: Cow<'a, [u8]>,
+    ) -> Result<(), Failure> {
         match kind {
             Kind::Scheduler => self.scheduler = value,
             Kind::SchedulerFlags => self.scheduler_flags = value,

@@ -2,7 +2,7 @@
 //! a listing has a million numbers and formatting machinery would be most of the plugin.
 
 /// Appends a number.
-pub fn put_decimal(out: &mut Vec<u8>, number: u64) {
+pub(crate) fn put_decimal(out: &mut Vec<u8>, number: u64) {
     let mut digits = [0; 20];
     let mut start = digits.len();
     let mut rest = number;
@@ -18,7 +18,7 @@ pub fn put_decimal(out: &mut Vec<u8>, number: u64) {
 }
 
 /// Appends the same 32 bits as a signed number.
-pub fn put_signed(out: &mut Vec<u8>, number: u32) {
+pub(crate) fn put_signed(out: &mut Vec<u8>, number: u32) {
     let number = number.cast_signed();
     if number < 0 {
         out.push(b'-');
@@ -27,47 +27,36 @@ pub fn put_signed(out: &mut Vec<u8>, number: u32) {
 }
 
 /// Fills what was written since `start` up to `width` with blanks on the right.
-pub fn pad(out: &mut Vec<u8>, start: usize, width: usize) {
+pub(crate) fn pad(out: &mut Vec<u8>, start: usize, width: usize) {
     if out.len() < start + width {
         out.resize(start + width, b' ');
     }
 }
 
 /// Cuts what was written since `start` to `width` bytes.
-pub fn cut(out: &mut Vec<u8>, start: usize, width: usize) {
+pub(crate) fn cut(out: &mut Vec<u8>, start: usize, width: usize) {
     out.truncate(start + width);
 }
 
 /// `%-{width}s`.
-pub fn put_left(out: &mut Vec<u8>, text: &[u8], width: usize) {
+pub(crate) fn put_left(out: &mut Vec<u8>, text: &[u8], width: usize) {
     let start = out.len();
     out.extend_from_slice(text);
     pad(out, start, width);
 }
 
-/// `%{width}s`.
-pub fn put_right(out: &mut Vec<u8>, text: &[u8], width: usize) {
-    out.resize(out.len() + width.saturating_sub(text.len()), b' ');
-    out.extend_from_slice(text);
-}
-
 /// `%-{width}u`.
-pub fn put_decimal_left(out: &mut Vec<u8>, number: u64, width: usize) {
+pub(crate) fn put_decimal_left(out: &mut Vec<u8>, number: u64, width: usize) {
     let start = out.len();
     put_decimal(out, number);
     pad(out, start, width);
 }
 
 /// `%{width}u`.
-pub fn put_decimal_right(out: &mut Vec<u8>, number: u64, width: usize) {
+pub(crate) fn put_decimal_right(out: &mut Vec<u8>, number: u64, width: usize) {
     let digits = number.checked_ilog10().map_or(1, |log| log as usize + 1);
     out.resize(out.len() + width.saturating_sub(digits), b' ');
     put_decimal(out, number);
-}
-
-/// All of `parts`, one after the other.
-pub fn join(parts: &[&[u8]]) -> Vec<u8> {
-    parts.concat()
 }
 
 #[cfg(test)]
@@ -90,8 +79,6 @@ mod tests {
         check(|out| put_signed(out, 7), "7");
         check(|out| put_left(out, b"ab", 4), "ab  ");
         check(|out| put_left(out, b"abcde", 4), "abcde");
-        check(|out| put_right(out, b"ab", 4), "  ab");
-        check(|out| put_right(out, b"abcde", 4), "abcde");
         check(|out| put_decimal_left(out, 10, 6), "10    ");
         check(|out| put_decimal_right(out, 0, 3), "  0");
         check(|out| put_decimal_right(out, 100, 3), "100");

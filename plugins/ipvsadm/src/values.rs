@@ -16,7 +16,7 @@ const TIMEOUT_MAX: i64 = 2_678_400;
 const SCHEDULER_FLAGS_BYTES_MAX: usize = 127;
 
 /// The scheduler of services that name none.
-pub const SCHEDULER_DEFAULT: &[u8] = b"wlc";
+pub(crate) const SCHEDULER_DEFAULT: &[u8] = b"wlc";
 
 /// Options with a plain number: its range, and what it is called when outside it.
 const NUMBERS: [(Kind, RangeInclusive<i64>, &str); 8] = [
@@ -31,27 +31,29 @@ const NUMBERS: [(Kind, RangeInclusive<i64>, &str); 8] = [
 ];
 
 /// A number for one of the options in `NUMBERS`; `T` must hold its range.
-pub fn number<T: TryFrom<i64>>(kind: Kind, value: &[u8]) -> Result<T, Failure> {
+pub(crate) fn number<T: TryFrom<i64>>(kind: Kind, value: &[u8]) -> Result<T, Failure> {
     let row = NUMBERS.iter().find(|row| row.0 == kind);
-    row.and_then(|(_, range, _)| numbers::int(value, range.clone())).and_then(|number| T::try_from(number).ok()).ok_or_else(
-        || Failure::rejected(&["illegal ", row.map_or("value", |row| row.2), " specified"].concat()),
-    )
+    let number = row.and_then(|(_, range, _)| numbers::int(value, range.clone()));
+    number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
+        let name = row.map_or("value", |row| row.2);
+        Failure::rejected_value(&[b"illegal ", name.as_bytes(), b" specified"])
+    })
 }
 
 /// A firewall mark.
-pub fn fwmark(value: &[u8]) -> Result<u32, Failure> {
+pub(crate) fn fwmark(value: &[u8]) -> Result<u32, Failure> {
     numbers::int(value, 1..=u32::MAX.into())
         .and_then(|mark| u32::try_from(mark).ok())
         .ok_or_else(|| invalid("fwmark value", value))
 }
 
 /// Seconds of persistence.
-pub fn persistence(value: &[u8]) -> Result<u32, Failure> {
+pub(crate) fn persistence(value: &[u8]) -> Result<u32, Failure> {
     seconds(value, 1)
 }
 
 /// Seconds for `--set`; 0 keeps what is there.
-pub fn timeout(value: &[u8]) -> Result<u32, Failure> {
+pub(crate) fn timeout(value: &[u8]) -> Result<u32, Failure> {
     seconds(value, 0)
 }
 
@@ -62,7 +64,7 @@ fn seconds(value: &[u8], min: i64) -> Result<u32, Failure> {
 }
 
 /// An IPv6 prefix length; what follows the number is ignored.
-pub fn prefix_length(value: &[u8]) -> Result<u32, Failure> {
+pub(crate) fn prefix_length(value: &[u8]) -> Result<u32, Failure> {
     u32::try_from(numbers::prefix(value))
         .ok()
         .filter(|length| (1..=128).contains(length))
@@ -70,29 +72,31 @@ pub fn prefix_length(value: &[u8]) -> Result<u32, Failure> {
 }
 
 /// The state that a daemon command starts or stops.
-pub fn sync_role(command: Command, state: &[u8]) -> Result<SyncRole, Failure> {
+pub(crate) fn sync_role(command: Command, state: &[u8]) -> Result<SyncRole, Failure> {
     match state {
         b"master" => Ok(SyncRole::Master),
         b"backup" => Ok(SyncRole::Backup),
-        _ if command == Command::StartDaemon => Err(Failure::rejected("illegal start-daemon parameter specified")),
+        _ if command == Command::StartDaemon => {
+            Err(Failure::rejected("illegal start-daemon parameter specified"))
+        }
         _ => Err(Failure::rejected("illegal start_daemon specified")),
     }
 }
 
 /// A multicast address; a colon makes it one of IPv6.
-pub fn multicast_group(value: &[u8]) -> Result<IpAddr, Failure> {
+pub(crate) fn multicast_group(value: &[u8]) -> Result<IpAddr, Failure> {
     let (address, what) = if value.contains(&b':') {
         (addresses::pton6(value).map(IpAddr::V6), "IPv6 mcast-group")
     } else {
         (addresses::pton4(value).map(IpAddr::V4), "IPv4 mcast-group")
     };
-    address.filter(IpAddr::is_multicast).ok_or_else(|| {
-        Failure::rejected_value(&[b"invalid ", what.as_bytes(), b" `", value, b"'"])
-    })
+    address
+        .filter(IpAddr::is_multicast)
+        .ok_or_else(|| Failure::rejected_value(&[b"invalid ", what.as_bytes(), b" `", value, b"'"]))
 }
 
 /// A type of tunnel.
-pub fn tunnel_type(value: &[u8]) -> Result<TunnelType, Failure> {
+pub(crate) fn tunnel_type(value: &[u8]) -> Result<TunnelType, Failure> {
     match value {
         b"ipip" => Ok(TunnelType::Ipip),
         b"gue" => Ok(TunnelType::Gue),
@@ -102,7 +106,7 @@ pub fn tunnel_type(value: &[u8]) -> Result<TunnelType, Failure> {
 }
 
 /// Flags as a list between commas, some of which only one scheduler has.
-pub fn scheduler_flags(list: &[u8], scheduler: &[u8]) -> Result<ServiceFlags, Failure> {
+pub(crate) fn scheduler_flags(list: &[u8], scheduler: &[u8]) -> Result<ServiceFlags, Failure> {
     let scheduler = if scheduler.is_empty() { SCHEDULER_DEFAULT } else { scheduler };
     let list = &list[..list.len().min(SCHEDULER_FLAGS_BYTES_MAX)];
     let mut flags = ServiceFlags::empty();
@@ -120,7 +124,7 @@ pub fn scheduler_flags(list: &[u8], scheduler: &[u8]) -> Result<ServiceFlags, Fa
         if needs.is_some_and(|needed| needed != scheduler) {
             return Err(Failure::rejected_value(&[b"incompatible scheduler flag `", name, b"'"]));
         }
-        flags |= flag;
+        flags = flags | flag;
     }
     Ok(flags)
 }
@@ -142,7 +146,10 @@ mod tests {
         for (kind, range, name) in NUMBERS {
             for outside in [range.start() - 1, range.end() + 1] {
                 let value = outside.to_string();
-                assert_eq!(message(number::<u32>(kind, value.as_bytes())), format!("illegal {name} specified"));
+                assert_eq!(
+                    message(number::<u32>(kind, value.as_bytes())),
+                    format!("illegal {name} specified")
+                );
             }
             let last = range.end().to_string();
             assert_eq!(number::<i64>(kind, last.as_bytes()).unwrap(), *range.end());
@@ -162,8 +169,14 @@ mod tests {
         let both = ServiceFlags::SCHEDULER_FLAG1 | ServiceFlags::SCHEDULER_FLAG2;
         assert_eq!(scheduler_flags(b"sh-port,,flag-1", b"sh").unwrap(), both);
         assert_eq!(scheduler_flags(b",", b"").unwrap(), ServiceFlags::empty());
-        assert_eq!(message(scheduler_flags(b"flag-1,sh-port", b"")), "incompatible scheduler flag `sh-port'");
-        assert_eq!(message(scheduler_flags(b"sh-port ", b"sh")), "invalid scheduler flag `sh-port '");
+        assert_eq!(
+            message(scheduler_flags(b"flag-1,sh-port", b"")),
+            "incompatible scheduler flag `sh-port'"
+        );
+        assert_eq!(
+            message(scheduler_flags(b"sh-port ", b"sh")),
+            "invalid scheduler flag `sh-port '"
+        );
         assert_eq!(message(scheduler_flags(b" flag-1", b"sh")), "invalid scheduler flag ` flag-1'");
     }
 

@@ -1,1 +1,86 @@
-//! To come.
+//! Guests for the host's tests, one behaviour each: `src/bin/<suite>_<case>.rs`.
+//!
+//! They are written on the bare bindings and not on the SDK, for they do what the SDK
+//! keeps others from. [`policy!`] and [`command!`] make what every one of them needs; both
+//! bring the world's bindings into the guest's own crate, for a component carries the world
+//! of every binding that is linked into it.
+
+/// A policy of two functions: `init`, which may be left out, and `handle`.
+#[macro_export]
+macro_rules! policy {
+    (handle: $handle:expr $(,)?) => {
+        $crate::policy!(init: |_| Ok(()), handle: $handle);
+    };
+    (init: $init:expr, handle: $handle:expr $(,)?) => {
+        wit_bindgen::generate!({ path: "../../wit", world: "policy", generate_all });
+
+        use exports::weir::plugin::reactor::{Context, Guest};
+        use weir::{
+            host::log,
+            plugin::{
+                events::{Envelope, Kind, Subscription},
+                failures::Failure,
+            },
+        };
+
+        struct Exports;
+
+        impl Guest for Exports {
+            fn init(context: Context) -> Result<Subscription, Failure> {
+                log_panics();
+                let init: fn(Context) -> Result<(), Failure> = $init;
+                init(context)?;
+                Ok(Subscription { kinds: vec![Kind::Health] })
+            }
+
+            fn handle(batch: Vec<Envelope>) -> Result<(), Failure> {
+                let handle: fn(Vec<Envelope>) -> Result<(), Failure> = $handle;
+                handle(batch)
+            }
+        }
+
+        $crate::exports!();
+    };
+}
+
+/// A command of one function, from arguments to exit status.
+#[macro_export]
+macro_rules! command {
+    ($run:expr) => {
+        wit_bindgen::generate!({ path: "../../wit", world: "command", generate_all });
+
+        use exports::weir::plugin::cli::{Guest, Invocation};
+        use weir::host::log;
+
+        struct Exports;
+
+        impl Guest for Exports {
+            fn run(invocation: Invocation) -> u8 {
+                log_panics();
+                let run: fn(Invocation) -> u8 = $run;
+                run(invocation)
+            }
+        }
+
+        $crate::exports!();
+    };
+}
+
+/// What both end with. Guests for `wasm32-wasip2` have a `main`, which nobody calls, for
+/// their C library asks for one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! exports {
+    () => {
+        export!(Exports);
+
+        fn log_panics() {
+            std::panic::set_hook(Box::new(|info| {
+                log::write(log::Level::Error, &info.to_string(), &[]);
+            }));
+        }
+
+        #[cfg(not(target_os = "unknown"))]
+        fn main() {}
+    };
+}

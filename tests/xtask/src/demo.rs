@@ -1,10 +1,18 @@
 //! `cargo xtask demo`: the main job, shown on a real kernel.
 
-use std::{io, path::Path, process::Command, process::ExitCode, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::Duration,
+};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use crate::{cache::Cache, guest::Guest, kernel, target, tool};
+use crate::{cache::Cache, cargo, guest::Guest, kernel, toolchain};
+
+/// A run takes half a minute.
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Shows the policy engine at work on a real IPVS kernel
 ///
@@ -25,9 +33,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let programs = build()?;
+    toolchain::add_missing(&mut crate::note)?;
+    crate::note("building weir and the demo; the first time, this takes some minutes");
+    let programs = [build("demo")?, build("weir")?];
     if !args.guest && is_root() && Path::new("/proc/net/ip_vs").exists() {
-        crate::note("this machine has ip_vs: the demo runs here, in network namespaces of its own");
+        crate::note("this machine has ip_vs: it runs here, in network namespaces of its own");
         let status = Command::new(&programs[0]).arg(&programs[1]).status();
         let status = status.context("failed to start the demo")?;
         return Ok(ExitCode::from(u8::from(!status.success())));
@@ -35,7 +45,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let cache = Cache::open()?;
     let kernel = kernel::obtain(&cache, args.kernel, &mut crate::note)?;
     crate::note("this machine's own IPVS is not used: a guest kernel boots");
-    let guest = Guest::new(&cache, &kernel, &mut crate::note)?.timeout(Duration::from_secs(180));
+    let mut guest = Guest::new(&cache, &kernel, &mut crate::note)?.timeout(TIMEOUT);
+    for program in &programs {
+        guest = guest.readable(program.parent().context("a program lies in no directory")?)?;
+    }
     let status = guest.stream(&programs, &mut io::stdout(), &mut io::stderr())?;
     Ok(ExitCode::from(status))
+}
+
+/// Builds with the features that the workspace's tests have, to share what is built.
+fn build(program: &str) -> Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--locked", "--quiet", "--workspace", "--bin", program]);
+    cargo::executable(&mut cargo)
+}
+
+fn is_root() -> bool {
+    // SAFETY: geteuid takes nothing and cannot fail.
+    unsafe { libc::geteuid() == 0 }
 }

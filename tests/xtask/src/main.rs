@@ -3,8 +3,11 @@
 //! One file per command. Nothing here is part of the program.
 
 mod apt;
+mod bench;
 mod cache;
+mod cargo;
 mod debian;
+mod demo;
 mod guest;
 mod kernel;
 mod test;
@@ -31,6 +34,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(bench::Args),
+    Demo(demo::Args),
     Guest(guest::Args),
     Kernel(kernel::Args),
     Test(test::Args),
@@ -38,6 +43,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Bench(args) => bench::run(&args, &mut io::stdout()),
+        Command::Demo(args) => demo::run(&args),
         Command::Guest(args) => guest::run(&args),
         Command::Kernel(args) => kernel::run(&args, &mut io::stdout()),
         Command::Test(args) => test::run(&args, &mut io::stdout()),

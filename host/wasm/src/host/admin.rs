@@ -5,16 +5,10 @@ use weir_ipvs::{Change, OnFailure};
 
 use crate::{
     OPERATIONS_PER_APPLY,
-    bindings::{
-        admin,
-        errors::Error,
-        operations::{self, Operation},
-    },
+    bindings::{admin, errors::Error, operations::Operation},
     host::denied,
-    state::{CommandState, Common},
+    state::CommandState,
 };
-
-impl operations::Host for Common {}
 
 impl admin::Host for CommandState {
     fn apply(
@@ -24,7 +18,8 @@ impl admin::Host for CommandState {
     ) -> wasmtime::Result<Vec<admin::Failure>> {
         let steps = operations.len();
         if !self.grant.admin {
-            let error = denied("admin-outside-grant", "changing IPVS needs the command's grant.admin");
+            let error =
+                denied("admin-outside-grant", "changing IPVS needs the command's grant.admin");
             return Ok(all_fail(0..steps, &error, on_failure.into()));
         }
         let ipvs = match self.backend.get() {
@@ -37,7 +32,10 @@ impl admin::Host for CommandState {
         let mut failures: Vec<admin::Failure> = ipvs
             .apply(&changes, on_failure.into())
             .into_iter()
-            .map(|failure| admin::Failure { step: number(failure.step), error: failure.error.into() })
+            .map(|failure| admin::Failure {
+                step: number(failure.step),
+                error: failure.error.into(),
+            })
             .collect();
         if failures.is_empty() || matches!(on_failure, admin::OnFailure::Proceed) {
             let message = format!("more than {OPERATIONS_PER_APPLY} operations in one call");

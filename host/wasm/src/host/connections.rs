@@ -14,7 +14,8 @@ use crate::{
 const PAGE: usize = 16_384;
 
 /// A walk in the hands of a guest.
-pub(crate) struct Walk {
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct Walk {
     rest: Connections,
     /// What ended the walk, when entries before it were still to be handed over.
     failed: Option<weir_ipvs::Error>,

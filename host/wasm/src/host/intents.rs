@@ -47,10 +47,7 @@ impl intents::Host for PolicyState {
 }
 
 impl PolicyState {
-    fn stage(
-        &mut self,
-        statement: intents::Statement,
-    ) -> Result<intents::Verdict, errors::Error> {
+    fn stage(&mut self, statement: intents::Statement) -> Result<intents::Verdict, errors::Error> {
         if !self.handling {
             return Err(denied("outside-handler", "statements are made in handle, not in init"));
         }
@@ -65,7 +62,8 @@ impl PolicyState {
             return Err(denied("too-many-statements", message));
         }
         let longest = self.grant.lease;
-        let lease = statement.lease.map_or(longest, |lease| longest.min(Duration::from_millis(lease)));
+        let lease =
+            statement.lease.map_or(longest, |lease| longest.min(Duration::from_millis(lease)));
         let reason = shortened(statement.reason);
         self.staged.insert(key, Effect::Publish(Statement { key, intent, lease, reason }));
         Ok(clamped.map_or(intents::Verdict::Accepted, intents::Verdict::Clamped))

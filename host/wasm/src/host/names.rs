@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::{
-    NoNames, Names,
+    Names, NoNames,
     bindings::{
         addresses::{AddressFamily, IpAddress},
         names,

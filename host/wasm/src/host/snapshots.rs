@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// A snapshot in the hands of a guest.
-pub(crate) struct Seen {
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct Seen {
     contents: Arc<Contents>,
     /// The numbers in `contents` of what may be seen, rising; none = everything.
     visible: Option<Arc<[u32]>>,
@@ -28,9 +29,7 @@ impl Seen {
     }
 
     fn size(&self) -> usize {
-        self.visible
-            .as_ref()
-            .map_or(self.contents.snapshot.entries.len(), |visible| visible.len())
+        self.visible.as_ref().map_or(self.contents.snapshot.entries.len(), |visible| visible.len())
     }
 
     fn get(&self, number: usize) -> Option<&TableEntry> {
@@ -45,9 +44,9 @@ impl Seen {
     fn range(&self, first: u32, count: u32) -> impl Iterator<Item = (u32, &TableEntry)> {
         let end = u64::from(first) + u64::from(count);
         let end = usize::try_from(end).map_or(self.size(), |end| end.min(self.size()));
-        (first..).zip(index(first)..end).filter_map(|(number, position)| {
-            self.get(position).map(|entry| (number, entry))
-        })
+        (first..)
+            .zip(index(first)..end)
+            .filter_map(|(number, position)| self.get(position).map(|entry| (number, entry)))
     }
 
     fn find(&self, key: &ServiceKey) -> Option<u32> {

@@ -7,11 +7,7 @@ impl stdio::Host for CommandState {
         Ok(self.stdio.read(max))
     }
 
-    fn write(
-        &mut self,
-        to: stdio::Output,
-        bytes: Vec<u8>,
-    ) -> wasmtime::Result<Result<(), String>> {
+    fn write(&mut self, to: stdio::Output, bytes: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
         Ok(match to {
             stdio::Output::Stdout => self.stdio.write_output(&bytes),
             stdio::Output::Stderr => self.stdio.write_error(&bytes),

@@ -38,7 +38,7 @@ enum Grant {
 /// Loads the plugin and runs it; its exit status is the result.
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let runtime = Runtime::for_command(true)?;
-    let cache = Cache::in_home();
+    let cache = super::cache();
     let plugin = runtime.load(&options.plugin, cache.as_ref()).context("failed to use the plugin")?;
     ensure!(
         plugin.world() == World::Command,

@@ -110,8 +110,10 @@ impl CheckKeys {
         }
         if fast > interval {
             let (fast, interval) = (show(fast), show(interval));
-            section
-                .note_at("fast", format!("expected at most the interval ({interval}), found {fast}"));
+            section.note_at(
+                "fast",
+                format!("expected at most the interval ({interval}), found {fast}"),
+            );
         }
         if self.kind() == Kind::Tcp {
             let extra = [

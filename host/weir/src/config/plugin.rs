@@ -218,7 +218,8 @@ fn read_weights(mut section: Section<'_>) -> PolicyGrant {
             section.note_at("intents", format!("\"{key}\" needs its bounds: add {example}"));
         }
         if !intents.contains(&kind) && given {
-            section.note_at(key, format!("has no effect: add \"{key}\" to intents, or remove this"));
+            section
+                .note_at(key, format!("has no effect: add \"{key}\" to intents, or remove this"));
         }
     }
     section.finish();

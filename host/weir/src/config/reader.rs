@@ -57,9 +57,7 @@ impl<'t> Notes<'t> {
         let before = self.text.get(..offset).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|it| *it != '\n').count() + 1;
-        self.found
-            .borrow_mut()
-            .push(Problem { place: (line, column), message: message.into() });
+        self.found.borrow_mut().push(Problem { place: (line, column), message: message.into() });
     }
 
     /// All of them, sorted by place.
@@ -196,7 +194,10 @@ impl<'t> Section<'t> {
             if !self.asked.contains(name) {
                 let remedy = match self.asked.iter().find(|it| alike(name, it)) {
                     Some(it) => format!("did you mean `{it}`?"),
-                    None => format!("known here: {}", Vec::from_iter(self.asked.iter().copied()).join(", ")),
+                    None => format!(
+                        "known here: {}",
+                        Vec::from_iter(self.asked.iter().copied()).join(", ")
+                    ),
                 };
                 self.note(key.span().start, format!("unknown key `{name}`; {remedy}"));
             }

@@ -76,7 +76,10 @@ pub(super) fn read_all(
 }
 
 /// The name of a service or a match, which no other has.
-pub(super) fn unique_name(section: &mut Section<'_>, names: &mut BTreeSet<String>) -> Option<String> {
+pub(super) fn unique_name(
+    section: &mut Section<'_>,
+    names: &mut BTreeSet<String>,
+) -> Option<String> {
     let name = section.require("name", "\"web\"", value::name)?;
     section.what = format!("{} {name}", section.what);
     if !names.insert(name.clone()) {
@@ -95,8 +98,9 @@ fn read(
     let check = check::of_service(&mut section, defaults);
     let key = key(&mut section);
     let service = key.map(|key| service(&mut section, key));
-    let forwarding =
-        section.get("forwarding", |it| value::word(it, &FORWARDING)).unwrap_or(Forwarding::Masquerade);
+    let forwarding = section
+        .get("forwarding", |it| value::word(it, &FORWARDING))
+        .unwrap_or(Forwarding::Masquerade);
     let mut servers = BTreeMap::new();
     for server in section.sections("server", &format!("{}: server", section.what)) {
         read_server(server, key, forwarding, check.as_ref(), &mut servers);
@@ -138,7 +142,8 @@ fn service(section: &mut Section<'_>, key: ServiceKey) -> Service {
     service.persistence = section.get("persistence", |it| {
         let range = std::time::Duration::from_secs(1)..=std::time::Duration::from_secs(4_294_967);
         let seconds = value::duration(it, &range)?.as_secs();
-        u32::try_from(seconds).map_err(|_| format!("expected at most 4294967s, found {}", found(it)))
+        u32::try_from(seconds)
+            .map_err(|_| format!("expected at most 4294967s, found {}", found(it)))
     });
     if let Some(mask) = section.get("netmask", |it| netmask(it, key.family())) {
         service.netmask = mask;
@@ -147,7 +152,10 @@ fn service(section: &mut Section<'_>, key: ServiceKey) -> Service {
         && endpoint.port == 0
         && service.persistence.is_none()
     {
-        section.note_at("address", "port 0, every port, needs persistence: add persistence = \"300s\"");
+        section.note_at(
+            "address",
+            "port 0, every port, needs persistence: add persistence = \"300s\"",
+        );
     }
     service
 }
@@ -163,10 +171,11 @@ fn module(value: &DeValue<'_>, bytes: usize) -> Result<String, String> {
 
 fn netmask(value: &DeValue<'_>, family: Family) -> Result<u32, String> {
     match (family, value) {
-        (Family::V4, DeValue::String(text)) => text
-            .parse::<Ipv4Addr>()
-            .map(u32::from)
-            .map_err(|_| format!("expected a mask such as \"255.255.255.0\" or 24, found \"{text}\"")),
+        (Family::V4, DeValue::String(text)) => {
+            text.parse::<Ipv4Addr>().map(u32::from).map_err(|_| {
+                format!("expected a mask such as \"255.255.255.0\" or 24, found \"{text}\"")
+            })
+        }
         (Family::V4, _) => Ok(u32::MAX << (32 - value::number(value, 1..=32)?)),
         (Family::V6, _) => value::number(value, 1..=128),
     }
@@ -189,7 +198,9 @@ fn read_server(
     if lower_threshold > upper_threshold {
         section.note_at(
             "lower-threshold",
-            format!("expected at most upper-threshold ({upper_threshold}), found {lower_threshold}"),
+            format!(
+                "expected at most upper-threshold ({upper_threshold}), found {lower_threshold}"
+            ),
         );
     }
     let tunnel = section.section("tunnel").and_then(read_tunnel);

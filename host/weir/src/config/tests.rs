@@ -72,7 +72,8 @@ fn health_weight_can_be_off_and_is_not_there_without_checks() {
 #[test]
 fn a_service_overrides_the_check_key_by_key() {
     let text = "[check]\ntype = \"http\"\npath = \"/health\"\ninterval = \"10s\"\n";
-    let config = good(&format!("{text}{}", service("check = { fall = 2, expect = [204, \"301-302\"] }")));
+    let config =
+        good(&format!("{text}{}", service("check = { fall = 2, expect = [204, \"301-302\"] }")));
     let check = config.services[0].check.clone().unwrap();
     assert_eq!((check.interval, check.fall), (Duration::from_secs(10), 2));
     let CheckKind::Http(http) = check.kind else { panic!("{check:?}") };
@@ -181,8 +182,22 @@ fn plugins_have_settings_grants_and_limits() {
     let key = config.services[0].service.key;
     let grant = plugin.grant.resolve(&[(key, "web".to_owned())].into());
     assert_eq!(grant.services, weir_wasm::Services::Named([key].into()));
-    assert_eq!((grant.scale, grant.floor, grant.cap, grant.drain), (Some(100..=1500), None, true, false));
+    assert_eq!(
+        (grant.scale, grant.floor, grant.cap, grant.drain),
+        (Some(100..=1500), None, true, false)
+    );
     assert_eq!(grant.lease, Duration::from_secs(30));
+}
+
+#[test]
+fn every_documented_example_is_a_configuration() {
+    let manual = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md"));
+    let examples: Vec<&str> =
+        manual.split("```toml\n").skip(1).filter_map(|it| it.split("```").next()).collect();
+    assert!(examples.len() >= 4);
+    for example in examples {
+        good(example);
+    }
 }
 
 #[test]

@@ -48,10 +48,11 @@ impl Statements {
         standing.map(|it| it.statement.clone()).collect()
     }
 
-    /// Leases of `plugin` begin: it stopped running at `now`.
+    /// Leases of `plugin` begin: it stopped running at `now`. Those that count already go
+    /// on.
     pub(super) fn begin_leases(&mut self, plugin: &str, now: Duration) {
         for standing in self.of(plugin).values_mut() {
-            standing.until = Some(now.saturating_add(standing.statement.lease));
+            standing.until.get_or_insert(now.saturating_add(standing.statement.lease));
         }
     }
 

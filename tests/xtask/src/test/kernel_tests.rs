@@ -6,12 +6,11 @@
 use std::{
     env, io,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 
 use super::{
     Outcome, Session,
@@ -19,6 +18,7 @@ use super::{
     units,
 };
 use crate::{
+    cargo,
     guest::{self, Guest},
     kernel::{self, Kernel, Version},
 };
@@ -116,49 +116,8 @@ struct Tests {
 }
 
 fn build(root: &Path) -> Result<Tests> {
-    let program = executable(units::program().arg("--message-format=json-render-diagnostics"))?;
+    let program = cargo::executable(&mut units::program())?;
     let mut cargo = Command::new("cargo");
-    cargo
-        .args(["test", "--locked", "--workspace", "--no-run", "--test", "main"])
-        .arg("--message-format=json-render-diagnostics")
-        .current_dir(root);
-    Ok(Tests { runner: executable(&mut cargo)?, program })
-}
-
-/// Returns what cargo says it has built.
-fn executable(cargo: &mut Command) -> Result<PathBuf> {
-    let output =
-        cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
-    if !output.status.success() {
-        bail!("cannot build the tests: {}", output.status);
-    }
-    built(&String::from_utf8_lossy(&output.stdout)).context("cargo built no program to run")
-}
-
-#[derive(Deserialize)]
-struct Message {
-    executable: Option<PathBuf>,
-}
-
-fn built(messages: &str) -> Option<PathBuf> {
-    messages
-        .lines()
-        .filter_map(|it| serde_json::from_str::<Message>(it).ok())
-        .filter_map(|it| it.executable)
-        .next_back()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_executable_is_the_one_asked_for() {
-        let messages = r#"{"reason":"compiler-artifact","executable":"/t/build-script"}
-{"reason":"compiler-artifact","executable":null}
-not a message
-{"reason":"compiler-artifact","executable":"/t/main-1"}
-{"reason":"build-finished","success":true}"#;
-        assert_eq!(built(messages), Some(PathBuf::from("/t/main-1")));
-    }
+    cargo.args(["test", "--locked", "--workspace", "--no-run", "--test", "main"]).current_dir(root);
+    Ok(Tests { runner: cargo::executable(&mut cargo)?, program })
 }

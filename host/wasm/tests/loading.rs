@@ -1,0 +1,120 @@
+//! What can be loaded, and what is refused, in which words.
+
+use std::{fs, path::Path};
+
+use weir_wasm::{Runtime, World};
+
+use crate::guests;
+
+fn refusal(name: &str, bytes: &[u8]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    let runtime = Runtime::for_daemon().unwrap();
+    let error = runtime.load(&path, None).err().unwrap().to_string();
+    error.replace(&format!("{}/", directory.path().display()), "")
+}
+
+/// A component that holds nothing but this core module.
+fn around(module: &[u8]) -> Vec<u8> {
+    let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+    bytes.push(1);
+    bytes.push(u8::try_from(module.len() + 8).unwrap());
+    bytes.extend_from_slice(b"\0asm\x01\0\0\0");
+    bytes.extend_from_slice(module);
+    bytes
+}
+
+#[test]
+fn a_plugin_knows_its_world() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let policy = guests::plugin(&runtime, "policy_drains");
+    assert_eq!((policy.name(), policy.world()), ("policy_drains", World::Policy));
+    assert_eq!(guests::plugin(&runtime, "command_echoes").world(), World::Command);
+}
+
+#[test]
+fn what_is_no_component_is_refused() {
+    assert_eq!(refusal("a.wasm", b"(module)"), "load a.wasm: it is not WebAssembly");
+    assert_eq!(refusal("a.wasm", b""), "load a.wasm: it is not WebAssembly");
+    assert!(refusal("a.wasm", b"\0asm\x01\0\0\0").contains("it is a core module"));
+    assert!(refusal("a.wasm", b"\0asm\x0d\0\x01\0garbage").starts_with("compile a: "));
+}
+
+#[test]
+fn a_component_of_no_world_is_refused() {
+    assert_eq!(
+        refusal("empty.wasm", &around(b"")),
+        "load empty: it is neither a policy (which exports weir:plugin/reactor@0.1.0) nor a \
+         command (weir:plugin/cli@0.1.0): it exports nothing"
+    );
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let error = runtime.load(Path::new("/nowhere/x.wasm"), None).err().unwrap();
+    assert_eq!(error.to_string(), "read /nowhere/x.wasm");
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("large.wasm");
+    fs::File::create(&path).unwrap().set_len(weir_wasm::COMPONENT_BYTES + 1).unwrap();
+    let error = Runtime::for_daemon().unwrap().load(&path, None).err().unwrap();
+    assert!(error.to_string().ends_with("it is larger than 67108864 bytes"), "{error}");
+}
+
+#[test]
+fn precompiled_code_is_refused() {
+    let component = fs::read(guests::component("policy_drains")).unwrap();
+    let code = weir_wasm::precompile(&component, "x86_64-unknown-linux-gnu").unwrap();
+    let refusal = refusal("a.cwasm", &code);
+    assert!(refusal.starts_with("load a.cwasm: it is precompiled code"), "{refusal}");
+}
+
+#[test]
+fn imports_that_are_not_offered_are_named() {
+    // The same length, so that the component stays whole.
+    let component = fs::read(guests::component("command_echoes")).unwrap();
+    let component = replaced(component, b"weir:host/stdio@0.1.0", b"weir:host/stdio@9.1.0");
+    assert_eq!(
+        refusal("future.wasm", &component),
+        "load future: it needs what weir does not offer to a command: weir:host/stdio@9.1.0"
+    );
+}
+
+fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
+    for start in 0..bytes.len().saturating_sub(from.len()) {
+        if bytes[start..].starts_with(from) {
+            bytes[start..start + to.len()].copy_from_slice(to);
+        }
+    }
+    bytes
+}
+
+#[test]
+fn proposals_that_no_world_needs_are_off() {
+    let cases: [(&str, &[u8]); 6] = [
+        ("shared memory", b"\x05\x04\x01\x03\x01\x01"),
+        ("64-bit memory", b"\x05\x03\x01\x04\x01"),
+        ("garbage collection", b"\x01\x03\x01\x5f\x00"),
+        ("exceptions", b"\x01\x04\x01\x60\x00\x00\x0d\x03\x01\x00\x00"),
+        ("typed references", b"\x01\x07\x02\x60\x00\x00\x60\x01\x64\x00\x00"),
+        ("small pages", b"\x05\x04\x01\x08\x01\x00"),
+    ];
+    for (proposal, module) in cases {
+        let refusal = refusal("a.wasm", &around(module));
+        assert!(refusal.starts_with("compile a: "), "{proposal}: {refusal}");
+    }
+    let plain = refusal("a.wasm", &around(b"\x05\x03\x01\x00\x01"));
+    assert!(plain.contains("neither"), "an ordinary memory is taken: {plain}");
+}
+
+#[test]
+fn a_runtime_without_a_compiler_says_so() {
+    let runtime = Runtime::for_command(false).unwrap();
+    let error = runtime.load(&guests::component("policy_drains"), None).err().unwrap();
+    assert!(error.to_string().contains("without a compiler"), "{error}");
+}

@@ -1,0 +1,218 @@
+//! What is ours: claims as the table comes and goes, the checks they want, and edits that
+//! others made.
+
+use weir_ipvs::{Endpoint, RealServer, RealServerKey, Service, ServiceKey, Snapshot, TableEntry};
+
+use super::{Cause, Manager, Now, Output};
+use crate::{
+    health::Target,
+    plan::{self, Claim, Server},
+    report::Line,
+};
+
+impl Manager {
+    /// Takes a reading of the whole table in: makes the claims that the configuration has
+    /// on it, ends those of matches whose service is gone, and looks at each.
+    pub(super) fn claim_all(&mut self, now: Now, snapshot: Snapshot) {
+        for key in self.config.services.iter().map(|it| it.service.key) {
+            if !self.claims.contains_key(&key) {
+                self.claims.extend(plan::claim(&self.config, &key).map(|it| (key, it)));
+            }
+        }
+        let mut missing: Vec<ServiceKey> = self.claims.keys().copied().collect();
+        for entry in snapshot.entries {
+            let key = entry.service.config.key;
+            if !self.claims.contains_key(&key) {
+                let Some(claim) = plan::claim(&self.config, &key) else { continue };
+                self.claims.insert(key, claim);
+            }
+            missing.retain(|it| *it != key);
+            self.observe(now, key, Some(entry));
+        }
+        for key in missing {
+            self.observe(now, key, None);
+        }
+        self.renew_grants();
+    }
+
+    /// Takes a reading of one claimed service in.
+    pub(super) fn observe(&mut self, now: Now, key: ServiceKey, entry: Option<TableEntry>) {
+        let Some(mut claim) = self.claims.remove(&key) else { return };
+        self.table = None;
+        if claim.stated.is_none() && entry.is_none() {
+            self.unclaim(key, claim);
+            return;
+        }
+        self.update_servers(now, key, &mut claim, entry.as_ref());
+        for (endpoint, server) in &mut claim.servers {
+            let found = find(entry.as_ref(), endpoint);
+            if claim.looked && server.seen != found {
+                let key = RealServerKey { service: key, server: *endpoint };
+                self.edited(key, server, found);
+            }
+            server.seen = found;
+        }
+        let found = entry.as_ref().map(|it| it.service.config.clone());
+        if claim.looked && claim.stated.is_some() && claim.seen != found {
+            let line = Line::warn("foreign-edit").with("service", key);
+            let line = line.with("expected", show_service(claim.seen.as_ref()));
+            self.log(line.with("found", show_service(found.as_ref())).with("then", "restored"));
+        }
+        claim.seen = found;
+        claim.looked = true;
+        match entry {
+            Some(mut entry) => {
+                entry.servers.retain(|it| claim.servers.contains_key(&it.config.endpoint));
+                self.entries.insert(key, entry);
+            }
+            None => {
+                self.entries.remove(&key);
+            }
+        }
+        self.claims.insert(key, claim);
+    }
+
+    /// The claimed real server with this key.
+    pub(super) fn server(&self, key: &RealServerKey) -> Option<&Server> {
+        self.claims.get(&key.service)?.servers.get(&key.server)
+    }
+
+    /// Brings the claimed real servers up to date: those of a `[[service]]` are what it
+    /// lists, those of a `[[match]]` what is there.
+    fn update_servers(
+        &mut self,
+        now: Now,
+        key: ServiceKey,
+        claim: &mut Claim,
+        entry: Option<&TableEntry>,
+    ) {
+        let checked = |endpoint: &Endpoint| {
+            claim.check.as_ref().is_some_and(|it| it.port.unwrap_or(endpoint.port) != 0)
+        };
+        let mut new = Vec::new();
+        if let Some(named) = plan::named(&self.config, &key) {
+            if !claim.looked {
+                new.extend(named.servers.values().map(|it| {
+                    Server::stated(*it, find(entry, &it.endpoint), checked(&it.endpoint))
+                }));
+            }
+        } else if let Some(matched) = plan::matched(&self.config, &key) {
+            let found = entry.into_iter().flat_map(|it| &it.servers).map(|it| it.config);
+            let unknown = found.filter(|it| {
+                matched.claims_server(&it.endpoint) && !claim.servers.contains_key(&it.endpoint)
+            });
+            new.extend(unknown.map(|it| Server::found(it, matched.weight, checked(&it.endpoint))));
+            let gone = claim.servers.extract_if(.., |it, _| find(entry, it).is_none());
+            for (endpoint, server) in gone.collect::<Vec<_>>() {
+                self.release(RealServerKey { service: key, server: endpoint }, &server);
+            }
+        }
+        for mut server in new {
+            server.since = now.monotonic;
+            let endpoint = server.seen.or(server.stated).map(|it| it.endpoint);
+            let Some(endpoint) = endpoint else { continue };
+            self.watch(RealServerKey { service: key, server: endpoint }, claim, &mut server);
+            claim.servers.insert(endpoint, server);
+        }
+    }
+
+    /// Begins the checks of a real server, if it has any.
+    fn watch(&mut self, key: RealServerKey, claim: &Claim, server: &mut Server) {
+        let Some(check) = &claim.check else { return };
+        let port = check.port.unwrap_or(key.server.port);
+        if port == 0 {
+            let line = Line::warn("not-checked").with("service", key.service);
+            self.log(line.with("server", key.server).with(
+                "reason",
+                format!("there is no port to check: add port to the check of {}", claim.name),
+            ));
+            return;
+        }
+        self.next_watch += 1;
+        server.watch = Some(self.next_watch);
+        self.output.push_back(Output::Watch(Target {
+            key,
+            watch: self.next_watch,
+            address: Endpoint { address: key.server.address, port }.into(),
+            check: check.clone(),
+        }));
+    }
+
+    /// Someone else changed, removed or added a claimed real server.
+    fn edited(&mut self, key: RealServerKey, server: &mut Server, found: Option<RealServer>) {
+        let line = Line::warn("foreign-edit")
+            .with("service", key.service)
+            .with("server", key.server)
+            .with("expected", show_server(server.seen.as_ref()))
+            .with("found", show_server(found.as_ref()));
+        let weight = |it: Option<RealServer>| it.map(|it| it.weight);
+        let then = match found {
+            _ if server.stated.is_some() => "restored",
+            Some(_) if weight(server.seen) == weight(found) => return,
+            Some(found) if !server.owns_base => {
+                server.base = found.weight;
+                server.held = server.held.map(|_| found.weight);
+                "taken as its base weight"
+            }
+            _ => "restored",
+        };
+        let found = show_server(found.as_ref());
+        self.causes
+            .entry(key)
+            .or_insert_with(|| Cause::own(&format!("someone else changed it: found {found}")));
+        self.log(line.with("then", then));
+    }
+
+    fn unclaim(&mut self, key: ServiceKey, claim: Claim) {
+        for (endpoint, server) in claim.servers {
+            self.release(RealServerKey { service: key, server: endpoint }, &server);
+        }
+        self.entries.remove(&key);
+        self.dirty.remove(&key);
+    }
+
+    /// A real server that a match claimed is gone.
+    fn release(&mut self, key: RealServerKey, server: &Server) {
+        self.output.extend(server.watch.map(Output::Unwatch));
+        self.statements.forget(&key);
+        self.causes.remove(&key);
+        let line = Line::info("gone").with("service", key.service).with("server", key.server);
+        self.log(line.with("reason", "someone else removed it"));
+    }
+
+    /// Makes instances anew whose grant names what is now claimed otherwise.
+    fn renew_grants(&mut self) {
+        let claimed = self.claimed_names();
+        for policy in &mut self.policies {
+            if policy.granted().is_some_and(|it| *it != policy.grant.resolve(&claimed)) {
+                policy.renew("the services within its grant changed");
+            }
+        }
+    }
+}
+
+fn find(entry: Option<&TableEntry>, endpoint: &Endpoint) -> Option<RealServer> {
+    let mut servers = entry?.servers.iter().map(|it| it.config);
+    servers.find(|it| it.endpoint == *endpoint)
+}
+
+fn show_server(server: Option<&RealServer>) -> String {
+    let Some(server) = server else { return "absent".to_owned() };
+    let mut words = format!("weight {}", server.weight);
+    if server.upper_threshold != 0 || server.lower_threshold != 0 {
+        words += &format!(", thresholds {}/{}", server.upper_threshold, server.lower_threshold);
+    }
+    words + &format!(", {:?}", server.forwarding).to_lowercase()
+}
+
+fn show_service(service: Option<&Service>) -> String {
+    let Some(service) = service else { return "absent".to_owned() };
+    let mut words = format!("scheduler {}", service.scheduler);
+    if let Some(seconds) = service.persistence {
+        words += &format!(", persistence {seconds}s");
+    }
+    if service.flags.bits() != 0 {
+        words += &format!(", flags {:#x}", service.flags.bits());
+    }
+    words
+}

@@ -1,0 +1,191 @@
+//! An IPVS table in memory, for tests of the manager: refuses what the kernel refuses, and
+//! remembers what was written.
+
+use std::collections::BTreeMap;
+
+use weir_ipvs::{
+    Change, Connections, Error, Failure, Fields, Forwarding, Info, Ipvs, OnFailure, Protocol,
+    RealServer, RealServerStatus, Scheduler, Scope, Service, ServiceKey, ServiceStatus, Snapshot,
+    Stats, SyncDaemon, TableEntry, Timeouts,
+};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Fake {
+    services: BTreeMap<ServiceKey, (Service, Vec<RealServer>)>,
+    /// What was written since last asked, in words.
+    pub(super) writes: Vec<String>,
+    /// Fails every call, if set.
+    pub(super) broken: Option<Error>,
+    /// What someone else does just before the next write.
+    pub(super) before_write: Vec<Change>,
+    /// Calls of `read`.
+    pub(super) reads: usize,
+}
+
+impl Fake {
+    /// A table of lines such as `tcp 10.0.0.1:80 wrr 10.0.1.1:80=100 10.0.1.2:80=0`.
+    pub(super) fn new(table: &str) -> Self {
+        let mut fake = Self::default();
+        for line in table.lines().map(str::trim).filter(|it| !it.is_empty()) {
+            let mut words = line.split_whitespace().skip(1);
+            let key = service_key(words.next().unwrap());
+            let service = Service::new(key, words.next().unwrap());
+            fake.make(&Change::AddService(service)).unwrap();
+            for word in words {
+                let (address, weight) = word.split_once('=').unwrap();
+                fake.make(&Change::AddServer(key, server(address, weight.parse().unwrap())))
+                    .unwrap();
+            }
+        }
+        fake
+    }
+
+    /// The table in the same words.
+    pub(super) fn show(&self) -> String {
+        let lines = self.services.values().map(|(service, servers)| {
+            let servers = servers.iter().map(|it| format!(" {}={}", it.endpoint, it.weight));
+            format!("{} {}{}", service.key, service.scheduler, servers.collect::<String>())
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Someone else's change.
+    pub(super) fn make(&mut self, change: &Change) -> Result<(), Error> {
+        match change {
+            Change::AddService(service) => {
+                if self.services.contains_key(&service.key) {
+                    return Err(Error::ServiceExists);
+                }
+                if service.scheduler == "missing" {
+                    return Err(Error::NoSuchModule);
+                }
+                self.services.insert(service.key, (service.clone(), Vec::new()));
+            }
+            Change::EditService(service) => {
+                self.services.get_mut(&service.key).ok_or(Error::NoSuchService)?.0 =
+                    service.clone();
+            }
+            Change::DeleteService(key) => {
+                self.services.remove(key).ok_or(Error::NoSuchService)?;
+            }
+            Change::AddServer(key, server) => {
+                let servers = self.servers(key)?;
+                if servers.iter().any(|it| it.endpoint == server.endpoint) {
+                    return Err(Error::ServerExists);
+                }
+                servers.push(*server);
+            }
+            Change::EditServer(key, server) => {
+                let mut servers = self.servers(key)?.iter_mut();
+                let there = servers.find(|it| it.endpoint == server.endpoint);
+                *there.ok_or(Error::NoSuchServer)? = *server;
+            }
+            Change::DeleteServer(key) => {
+                let servers = self.servers(&key.service)?;
+                let at = servers.iter().position(|it| it.endpoint == key.server);
+                servers.remove(at.ok_or(Error::NoSuchServer)?);
+            }
+            Change::Flush => self.services.clear(),
+            other => return Err(Error::Unsupported(format!("{other:?}"))),
+        }
+        Ok(())
+    }
+
+    fn servers(&mut self, key: &ServiceKey) -> Result<&mut Vec<RealServer>, Error> {
+        self.services.get_mut(key).map(|it| &mut it.1).ok_or(Error::NoSuchService)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.broken.clone().map_or(Ok(()), Err)
+    }
+}
+
+/// A TCP service, by `10.0.0.1:80`.
+pub(super) fn service_key(address: &str) -> ServiceKey {
+    ServiceKey::from((Protocol::Tcp, address.parse().unwrap()))
+}
+
+/// A masqueraded real server.
+pub(super) fn server(address: &str, weight: u32) -> RealServer {
+    RealServer::new(address.parse().unwrap(), Forwarding::Masquerade, weight)
+}
+
+fn entry((service, servers): &(Service, Vec<RealServer>)) -> TableEntry {
+    let status = |it: &RealServer| RealServerStatus {
+        config: *it,
+        active: 0,
+        inactive: 0,
+        persistent: 0,
+        stats: Stats::default(),
+    };
+    TableEntry {
+        service: ServiceStatus { config: service.clone(), stats: Stats::default() },
+        servers: servers.iter().map(status).collect(),
+    }
+}
+
+fn words(change: &Change) -> String {
+    match change {
+        Change::AddService(it) => format!("add {}", it.key),
+        Change::EditService(it) => format!("edit {} {}", it.key, it.scheduler),
+        Change::AddServer(_, it) => format!("add {}={}", it.endpoint, it.weight),
+        Change::EditServer(_, it) => format!("{}={}", it.endpoint, it.weight),
+        other => format!("{other:?}"),
+    }
+}
+
+impl Ipvs for Fake {
+    fn info(&mut self) -> Result<Info, Error> {
+        Ok(Info { version: (1, 2, 1), connection_table_size: 4096 })
+    }
+
+    fn read(&mut self, scope: Scope, _: Fields) -> Result<Snapshot, Error> {
+        self.check()?;
+        self.reads += 1;
+        let entries = match scope {
+            Scope::All => self.services.values().map(entry).collect(),
+            Scope::One(key) => vec![entry(self.services.get(&key).ok_or(Error::NoSuchService)?)],
+        };
+        Ok(Snapshot { entries })
+    }
+
+    fn apply(&mut self, changes: &[Change], on_failure: OnFailure) -> Vec<Failure> {
+        for change in std::mem::take(&mut self.before_write) {
+            self.make(&change).unwrap();
+        }
+        let mut failures = Vec::new();
+        for (step, change) in changes.iter().enumerate() {
+            match self.check().and_then(|()| self.make(change)) {
+                Ok(()) => self.writes.push(words(change)),
+                Err(error) => {
+                    failures.push(Failure { step, error });
+                    if on_failure == OnFailure::Stop {
+                        break;
+                    }
+                }
+            }
+        }
+        failures
+    }
+
+    fn totals(&mut self) -> Result<Stats, Error> {
+        Ok(Stats::default())
+    }
+
+    fn timeouts(&mut self) -> Result<Timeouts, Error> {
+        Ok(Timeouts { tcp: 900, tcp_fin: 120, udp: 300 })
+    }
+
+    fn daemons(&mut self) -> Result<Vec<SyncDaemon>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn schedulers(&mut self) -> Result<Vec<Scheduler>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn connections(&mut self) -> Result<Connections, Error> {
+        Ok(Box::new(std::iter::empty()))
+    }
+}

@@ -1,0 +1,278 @@
+//! `weir run`: the daemon, put together.
+//!
+//! The only file that spawns. Three threads: this one runs the checks and waits for
+//! signals, one owns the manager and the kernel's IPVS and calls the plugins, and one ticks
+//! while a plugin is being called. They share two bounded channels and nothing else:
+//! events to the manager, checks to begin and end from it.
+
+mod plugins;
+mod pulse;
+
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use anyhow::{Context as _, anyhow};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+    sync::{Semaphore, mpsc, oneshot},
+    task::AbortHandle,
+    time::sleep,
+};
+use weir_ipvs::Error;
+use weir_netlink::{Autoload, Netlink};
+use weir_wasm::Runtime;
+
+use self::{plugins::Loaded, pulse::Pulse};
+use crate::{
+    config::{self, Config},
+    health::{self, PROBES_IN_FLIGHT, Target},
+    manager::{Event, Manager, Now, Output},
+    report::Line,
+};
+
+/// Verdicts and signals on their way to the manager; a check that finds no room waits.
+const EVENTS_WAITING: usize = 4096;
+
+/// Events that the manager takes in before it acts on them.
+const EVENTS_AT_ONCE: usize = 1024;
+
+/// Checks on their way to be begun or ended; the manager waits when there are more.
+const WATCHES_WAITING: usize = 1024;
+
+/// How long a check waits for room among the events.
+const ROOM: Duration = Duration::from_millis(10);
+
+/// How long the manager may take to stop. Longer than one call of a plugin may.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What `weir run` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// What to run; `host/docs/configuration.md` says how it is written.
+    #[arg(long, value_name = "FILE", default_value = "/etc/weir/weir.toml")]
+    config: PathBuf,
+}
+
+/// Runs until a signal says to stop. Everything that can be wrong with the configuration,
+/// the plugins or the machine is found before the table is touched.
+pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let config = config::read(&options.config)?;
+    let runtime = Arc::new(Runtime::for_daemon()?);
+    let loaded = plugins::load(&runtime, &config)?;
+    let pulse = Arc::new(Pulse::default());
+    let ticker = runtime.ticker();
+    let beating = {
+        let pulse = Arc::clone(&pulse);
+        let beat = move || pulse.run(|| ticker.tick());
+        thread::Builder::new()
+            .name("ticker".into())
+            .spawn(beat)
+            .context("failed to start a thread")?
+    };
+    let (events, incoming) = sync_channel(EVENTS_WAITING);
+    let (watches, to_watch) = mpsc::channel(WATCHES_WAITING);
+    let (done, ended) = oneshot::channel::<()>();
+    let managing = {
+        let pulse = Arc::clone(&pulse);
+        let manage = move || {
+            // Dropped when this thread ends, however it ends.
+            let _done = done;
+            manage(config, loaded, &runtime, &pulse, &incoming, &watches)
+        };
+        thread::Builder::new()
+            .name("manager".into())
+            .spawn(manage)
+            .context("failed to start a thread")?
+    };
+    let served = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the checks")?
+        .block_on(serve(events, to_watch, ended));
+    if served? == Ended::TooLate {
+        return Err(anyhow!("the manager did not stop within {} s", GRACE.as_secs()));
+    }
+    let result = managing.join().map_err(|_| anyhow!("the manager failed: this is a bug"))?;
+    pulse.stop(beating.thread());
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// The manager's thread: waits for events, lets it act, and does what it wants.
+fn manage(
+    config: Config,
+    loaded: Vec<Loaded>,
+    runtime: &Arc<Runtime>,
+    pulse: &Arc<Pulse>,
+    incoming: &Receiver<Event>,
+    watches: &mpsc::Sender<Output>,
+) -> anyhow::Result<()> {
+    let mut ipvs = Netlink::open(Autoload::Yes).map_err(|error| unusable(&error))?;
+    let clock = Clock::new();
+    let starters = loaded.into_iter().map(|it| plugins::starter(it, runtime, pulse));
+    let mut manager = Manager::new(config, starters);
+    manager.start(clock.now(), &mut ipvs).map_err(|error| unusable(&error))?;
+    put_out(&mut manager, watches);
+    print(&Line::info("ready").with("version", env!("CARGO_PKG_VERSION")));
+    while !manager.is_stopped() {
+        let wait = manager.deadline().saturating_sub(clock.now().monotonic);
+        let event = match incoming.recv_timeout(wait) {
+            Ok(event) => event,
+            Err(RecvTimeoutError::Timeout) => Event::Due,
+            Err(RecvTimeoutError::Disconnected) => Event::Stop,
+        };
+        let now = clock.now();
+        manager.handle(now, event);
+        for event in incoming.try_iter().take(EVENTS_AT_ONCE) {
+            manager.handle(now, event);
+        }
+        manager.settle(now, &mut ipvs);
+        put_out(&mut manager, watches);
+    }
+    Ok(())
+}
+
+fn put_out(manager: &mut Manager, watches: &mpsc::Sender<Output>) {
+    while let Some(output) = manager.poll_output() {
+        match output {
+            Output::Log(line) => print(&line),
+            // Fails only once the checks have ended, and then there are none to change.
+            watch => drop(watches.blocking_send(watch)),
+        }
+    }
+}
+
+/// Why there is no IPVS to work on, and what to do.
+fn unusable(error: &Error) -> anyhow::Error {
+    let remedy = match error {
+        Error::NotPermitted => "; run weir as root",
+        Error::NoIpvs => "; run a kernel that has it, and try `modprobe ip_vs`",
+        _ => "",
+    };
+    anyhow!("failed to use the kernel's IPVS: {error}{remedy}")
+}
+
+/// How [`serve`] came to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// The manager ended.
+    InTime,
+    /// It was told to, and did not.
+    TooLate,
+}
+
+/// Runs the checks that the manager wants and passes signals on, until the manager ended.
+async fn serve(
+    events: SyncSender<Event>,
+    mut to_watch: mpsc::Receiver<Output>,
+    mut ended: oneshot::Receiver<()>,
+) -> anyhow::Result<Ended> {
+    let signals = || {
+        anyhow::Ok((
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::hangup())?,
+        ))
+    };
+    let (mut terminate, mut interrupt, mut hangup) =
+        signals().context("failed to listen for signals")?;
+    let in_flight = Arc::new(Semaphore::new(PROBES_IN_FLIGHT));
+    let mut watches: BTreeMap<u64, AbortHandle> = BTreeMap::new();
+    let mut deadline = None;
+    loop {
+        let name = tokio::select! {
+            Some(output) = to_watch.recv() => {
+                match output {
+                    Output::Watch(target) => {
+                        let watch = target.watch;
+                        let task = tokio::spawn(check(target, Arc::clone(&in_flight), events.clone()));
+                        watches.insert(watch, task.abort_handle());
+                    }
+                    Output::Unwatch(watch) => {
+                        if let Some(task) = watches.remove(&watch) {
+                            task.abort();
+                        }
+                    }
+                    Output::Log(line) => print(&line),
+                }
+                continue;
+            }
+            _ = &mut ended => return Ok(Ended::InTime),
+            () = expired(deadline) => return Ok(Ended::TooLate),
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+            _ = hangup.recv() => {
+                print(&Line::warn("signal").with("name", "SIGHUP").with(
+                    "then",
+                    "ignored: to read the configuration again, start weir again",
+                ));
+                continue;
+            }
+        };
+        print(&Line::info("signal").with("name", name).with("then", "stopping"));
+        if deadline.is_none() {
+            deadline = Some(tokio::time::Instant::now() + GRACE);
+            tokio::spawn(tell(events.clone(), Event::Stop));
+        }
+    }
+}
+
+async fn expired(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn check(target: Target, in_flight: Arc<Semaphore>, events: SyncSender<Event>) {
+    let tell = |verdict| tell(events.clone(), Event::Health(verdict));
+    match health::watch(target, in_flight, tell).await {}
+}
+
+/// Sends an event as soon as there is room. Nobody is left to hear it once the manager
+/// ended.
+async fn tell(events: SyncSender<Event>, mut event: Event) {
+    while let Err(TrySendError::Full(refused)) = events.try_send(event) {
+        event = refused;
+        sleep(ROOM).await;
+    }
+}
+
+/// Writes one line of the log. Nobody can be told if even this cannot be written.
+fn print(line: &Line) {
+    let mut text = line.at(wall());
+    text.push('\n');
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// The manager's time.
+struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    #[expect(clippy::disallowed_methods, reason = "the daemon's clock is read here")]
+    fn new() -> Self {
+        Self { origin: Instant::now() }
+    }
+
+    fn now(&self) -> Now {
+        Now { monotonic: self.origin.elapsed(), wall: wall() }
+    }
+}
+
+/// Time since the Unix epoch; a clock before that counts as at it.
+#[expect(clippy::disallowed_methods, reason = "the daemon's clock is read here")]
+fn wall() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}

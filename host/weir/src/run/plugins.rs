@@ -1,0 +1,96 @@
+//! Plugins as the manager calls them: loaded from where the configuration says, and given
+//! what it grants.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, ensure};
+use weir_wasm::{
+    Birth, Effect, Envelope, LogLine, LogSink, Plugin, Policy, PolicyGrant, PolicySettings,
+    Runtime, View, World,
+};
+
+use super::{print, pulse::Pulse};
+use crate::{
+    builtin, commands,
+    config::{self, Config, Source},
+    manager::{Guest, Starter},
+    report::Line,
+};
+
+/// A plugin whose code is ready to run.
+pub(super) struct Loaded {
+    config: config::Plugin,
+    plugin: Plugin,
+}
+
+/// Loads every plugin of `config`, in its order.
+pub(super) fn load(runtime: &Runtime, config: &Config) -> anyhow::Result<Vec<Loaded>> {
+    let load = |config: &config::Plugin| {
+        let plugin = load_one(runtime, &config.source)
+            .with_context(|| format!("failed to use plugin {}", config.name))?;
+        ensure!(
+            plugin.world() == World::Policy,
+            "failed to use plugin {}: it is a command, not a policy: run it with `weir exec`",
+            config.name
+        );
+        Ok(Loaded { config: config.clone(), plugin })
+    };
+    config.plugins.iter().map(load).collect()
+}
+
+fn load_one(runtime: &Runtime, source: &Source) -> anyhow::Result<Plugin> {
+    match source {
+        Source::Builtin(name) => {
+            let found = builtin::POLICIES.iter().find(|it| it.name() == name);
+            let builtin = found.ok_or_else(|| {
+                let names: Vec<&str> = builtin::POLICIES.iter().map(|it| it.name()).collect();
+                anyhow!("there is no built-in policy {name}, but {}", names.join(", "))
+            })?;
+            Ok(runtime.builtin(builtin)?)
+        }
+        Source::File(path) => {
+            let plugin = runtime.load(path, commands::cache().as_ref())?;
+            if let Some(error) = plugin.cache_error() {
+                print(&Line::warn("cache").with("error", error));
+            }
+            Ok(plugin)
+        }
+    }
+}
+
+/// What makes instances of a plugin.
+pub(super) fn starter(loaded: Loaded, runtime: &Arc<Runtime>, pulse: &Arc<Pulse>) -> Starter {
+    let (runtime, pulse) = (Arc::clone(runtime), Arc::clone(pulse));
+    let log: LogSink = Arc::new(print_plugin_line);
+    Box::new(move |grant: PolicyGrant, birth: Birth, view: View| {
+        let settings = PolicySettings {
+            instance: loaded.config.name.clone(),
+            config_json: loaded.config.config_json.clone(),
+            grant,
+            limits: loaded.config.limits,
+            log: Arc::clone(&log),
+        };
+        let started = pulse.during(|| runtime.start_policy(&loaded.plugin, settings, birth, view));
+        let (policy, subscription) = started.map_err(|failure| failure.to_string())?;
+        let instance = Instance { policy, pulse: Arc::clone(&pulse) };
+        Ok((Box::new(instance) as Box<dyn Guest>, subscription))
+    })
+}
+
+struct Instance {
+    policy: Policy,
+    pulse: Arc<Pulse>,
+}
+
+impl Guest for Instance {
+    fn handle(&mut self, view: View, batch: &[Envelope]) -> Result<Vec<Effect>, String> {
+        let handled = self.pulse.during(|| self.policy.handle(view, batch));
+        handled.map_err(|failure| failure.to_string())
+    }
+}
+
+fn print_plugin_line(line: LogLine) {
+    let start =
+        Line::new(line.level, "log").with("plugin", line.plugin).with("message", line.message);
+    print(&line.fields.into_iter().fold(start, |line, (key, value)| line.with(key, value)));
+}

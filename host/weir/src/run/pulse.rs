@@ -1,0 +1,82 @@
+//! What makes time pass for plugins: a tick every millisecond while one is called, and
+//! nothing at all while none is.
+
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, Thread},
+    time::Duration,
+};
+
+/// Between two ticks. Bounds by how much a plugin can exceed its limits of time.
+const PERIOD: Duration = Duration::from_millis(1);
+
+/// Whether a plugin is being called.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    is_calling: AtomicBool,
+    is_over: AtomicBool,
+    ticking: OnceLock<Thread>,
+}
+
+impl Pulse {
+    /// Calls `tick` while plugins are called, until [`Pulse::stop`]; for a thread of its
+    /// own.
+    pub(super) fn run(&self, tick: impl Fn()) {
+        self.ticking.get_or_init(thread::current);
+        while !self.is_over.load(Ordering::Acquire) {
+            if self.is_calling.load(Ordering::Acquire) {
+                thread::sleep(PERIOD);
+                tick();
+            } else {
+                thread::park();
+            }
+        }
+    }
+
+    /// Does `call`, during which there are ticks.
+    pub(super) fn during<T>(&self, call: impl FnOnce() -> T) -> T {
+        self.is_calling.store(true, Ordering::Release);
+        if let Some(ticking) = self.ticking.get() {
+            ticking.unpark();
+        }
+        let result = call();
+        self.is_calling.store(false, Ordering::Release);
+        result
+    }
+
+    /// Ends [`Pulse::run`].
+    pub(super) fn stop(&self, ticking: &Thread) {
+        self.is_over.store(true, Ordering::Release);
+        ticking.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+
+    use super::*;
+
+    #[test]
+    fn it_ticks_during_calls_and_ends_when_told() {
+        let pulse = Arc::new(Pulse::default());
+        let (ticks, ticked) = mpsc::channel();
+        let ticking = {
+            let pulse = Arc::clone(&pulse);
+            thread::spawn(move || {
+                pulse.run(|| {
+                    let _ = ticks.send(());
+                })
+            })
+        };
+        for _ in 0..2 {
+            pulse.during(|| ticked.recv().unwrap());
+        }
+        pulse.stop(ticking.thread());
+        ticking.join().unwrap();
+        assert!(ticked.try_iter().count() < 1000);
+    }
+}

@@ -1,0 +1,85 @@
+//! Measures weir against the programs whose place it takes, and prints one line of JSON
+//! for each measurement. `cargo xtask bench` builds it, brings it to its beds, and reports.
+//!
+//! A bed is where the kernel's part comes from: this kernel, or the stand-in. Everything is
+//! done in network namespaces of its own. Both programs are measured in the same run and in
+//! turns, so that whatever else the machine does hits both.
+
+mod bed;
+mod checks;
+mod edits;
+mod instances;
+mod list;
+mod restore;
+mod row;
+mod sample;
+mod server;
+mod verdict;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::{
+    bed::Bed,
+    row::{Outcome, Row},
+};
+
+/// What is measured, by the names that reports have.
+struct Measurement {
+    name: &'static str,
+    /// Whether it can be made there.
+    fits: fn(&Bed) -> bool,
+    run: fn(&Bed) -> Result<Row>,
+}
+
+/// In the order of the report.
+const MEASUREMENTS: [Measurement; 11] = [
+    Measurement { name: "list-empty", fits: Bed::has_table, run: list::empty },
+    Measurement { name: "list-10x10", fits: Bed::has_table, run: list::small },
+    Measurement { name: "list-1000x10", fits: Bed::has_kernel, run: list::large },
+    Measurement { name: "list-10000x10", fits: Bed::has_kernel, run: list::huge },
+    Measurement { name: "restore-1000", fits: Bed::has_kernel, run: restore::small },
+    Measurement { name: "restore-50000", fits: Bed::is_uml, run: restore::large },
+    Measurement { name: "edits", fits: Bed::has_kernel, run: edits::run },
+    Measurement { name: "instances", fits: Bed::is_machine, run: instances::run },
+    Measurement { name: "check-tcp", fits: Bed::has_table, run: checks::tcp },
+    Measurement { name: "check-http", fits: Bed::has_table, run: checks::http },
+    Measurement { name: "verdict", fits: Bed::has_table, run: verdict::run },
+];
+
+fn main() -> ExitCode {
+    match measure(&Bed::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to tell when standard error itself is gone.
+            let _ = writeln!(io::stderr(), "weir-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(bed: &Bed) -> Result<()> {
+    let bed_name = bed.name();
+    bed.enter()?;
+    for Measurement { name, fits, run } in MEASUREMENTS {
+        if !fits(bed) || !bed.is_wanted(name) {
+            continue;
+        }
+        writeln!(io::stderr(), "bench: {name}, {bed_name}")?;
+        let outcome = match weir_tests::namespace::on_thread(|| run(bed)) {
+            Ok(row) => Outcome::Measured(Row { name: name.to_owned(), ..row }),
+            Err(error) => Outcome::Failed {
+                name: name.to_owned(),
+                bed: bed_name.clone(),
+                why: format!("{error:#}"),
+            },
+        };
+        writeln!(io::stdout(), "{}", serde_json::to_string(&outcome)?)?;
+    }
+    Ok(())
+}
