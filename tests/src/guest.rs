@@ -1,6 +1,11 @@
 //! Where kernel tests may run, and what they find there.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    env,
+    path::PathBuf,
+    process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 /// The original, as the guest has it.
 pub const ORIGINAL: &str = "/usr/sbin/ipvsadm";
@@ -26,11 +31,18 @@ const MODULES: [&str; 16] = [
 ];
 
 /// Fails unless the test runs where it may do as it likes with namespaces and modules.
-pub fn require() {
+///
+/// Kernel tests run one after the other, however many threads there are: while services come
+/// and go in one namespace, a listing of another may show a service twice, or not at all.
+#[must_use = "others wait only as long as it is held"]
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
     assert!(
         env::var_os("WEIR_KERNEL_TESTS").is_some_and(|it| it == "1"),
         "kernel tests run in a guest kernel: use `cargo xtask test`, or `--skip kernel:: --skip no_ip_vs::`"
     );
+    // A test that failed left nothing that another could see.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Loads everything of IPVS, so that no test depends on which one ran before.

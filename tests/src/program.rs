@@ -143,7 +143,7 @@ fn read_both(child: &mut Child) -> (Vec<u8>, Vec<u8>) {
         ];
         // SAFETY: the array is valid for its two entries.
         if unsafe { libc::poll(ends.as_mut_ptr(), 2, SILENCE_MS) } == 0 {
-            child.kill().expect("a child can be killed");
+            kill_group(child.id());
             err.extend(b"(killed: it was silent for a minute)\n");
         }
         if ends[0].revents != 0 {

@@ -79,3 +79,39 @@ impl fmt::Display for Endpoint {
         SocketAddr::from(*self).fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, family: Family) {
+        let endpoint: Endpoint = text.parse().unwrap();
+        assert_eq!(endpoint.to_string(), text);
+        assert_eq!(endpoint.family(), family);
+        assert_eq!(Endpoint::from(SocketAddr::from(endpoint)), endpoint);
+    }
+
+    #[test]
+    fn endpoints_are_read_as_they_are_written() {
+        check("192.0.2.1:80", Family::V4);
+        check("0.0.0.0:0", Family::V4);
+        check("[2001:db8::1]:65535", Family::V6);
+        // Mapped addresses are not IPv4 to the kernel.
+        check("[::ffff:192.0.2.1]:80", Family::V6);
+    }
+
+    #[test]
+    fn what_is_no_endpoint_is_refused() {
+        for text in ["", "192.0.2.1", "192.0.2.1:65536", "2001:db8::1:80", "host:80"] {
+            assert!(text.parse::<Endpoint>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn each_family_has_an_unspecified_address() {
+        for family in [Family::V4, Family::V6] {
+            assert!(family.unspecified().is_unspecified());
+            assert_eq!(Family::of(family.unspecified()), family);
+        }
+    }
+}

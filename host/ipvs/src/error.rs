@@ -114,3 +114,30 @@ pub fn errno_text(errno: i32) -> String {
     };
     text.to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_keep_the_number_of_the_kernel() {
+        let check = |error: Error, errno: i32| assert_eq!(error.errno(), errno, "{error}");
+        check(Error::NoSuchService, 3);
+        check(Error::DaemonNotRunning, 3);
+        check(Error::NoSuchServer, 2);
+        check(Error::NoSuchModule, 2);
+        check(Error::ServiceExists, 17);
+        check(Error::NotPermitted, 1);
+        check(Error::NoIpvs, 92);
+        check(Error::Errno(34), 34);
+        check(Error::NoAnswer, 22);
+    }
+
+    #[test]
+    fn numbers_are_worded_as_glibc_does() {
+        assert_eq!(Error::Errno(34).to_string(), "Numerical result out of range");
+        assert_eq!(Error::Errno(101).to_string(), "Network is unreachable");
+        assert_eq!(errno_text(4000), "Unknown error 4000");
+        assert_eq!(errno_text(-1), "Unknown error -1");
+    }
+}

@@ -197,3 +197,21 @@ pub struct RealServerStatus {
     /// Its traffic since its service was zeroed.
     pub stats: Stats,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_without_a_name_are_kept() {
+        for number in 0..8 {
+            assert_eq!(u32::from(Forwarding::from_number(number).number()), number);
+        }
+        // The kernel looks at three bits.
+        assert_eq!(Forwarding::from_number(0x103), Forwarding::Direct);
+        for number in [0, 1, 2, 3, 255] {
+            assert_eq!(TunnelKind::from_number(number).number(), number);
+            assert_eq!(TunnelChecksum::from_number(number.into()).number(), number.into());
+        }
+    }
+}

@@ -94,3 +94,29 @@ pub fn named_flags(scheduler: &str) -> Vec<(ServiceFlags, &'static str)> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedulers_stand_in_the_order_of_their_names() {
+        assert!(KNOWN.is_sorted_by(|(left, _), (right, _)| left < right));
+    }
+
+    #[test]
+    fn weights_mean_what_the_scheduler_makes_of_them() {
+        assert_eq!(WeightMeaning::of("wrr"), WeightMeaning::Share);
+        assert_eq!(WeightMeaning::of("sh"), WeightMeaning::HashSlots);
+        assert_eq!(WeightMeaning::of("WRR"), WeightMeaning::Unknown);
+    }
+
+    #[test]
+    fn only_hashing_schedulers_name_flags() {
+        for (name, _) in KNOWN {
+            let flags = named_flags(name);
+            assert_eq!(flags.is_empty(), !matches!(name, "sh" | "mh"), "{name}");
+            assert!(flags.iter().all(|(_, flag)| flag.starts_with(name)));
+        }
+    }
+}

@@ -193,3 +193,46 @@ impl From<(Protocol, IpAddr, u16)> for ServiceKey {
         Self::Address { protocol, endpoint: Endpoint { address, port } }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn protocols_keep_their_number() {
+        for number in [0, 6, 17, 47, 132, 256, u16::MAX] {
+            assert_eq!(Protocol::from_number(number).number(), number);
+        }
+        assert_eq!(Protocol::from_number(132), Protocol::Sctp);
+    }
+
+    #[test]
+    fn keys_are_shown_as_people_write_them() {
+        let check = |key: ServiceKey, text: &str| assert_eq!(key.to_string(), text);
+        let endpoint: Endpoint = "[2001:db8::1]:53".parse().unwrap();
+        check((Protocol::Udp, endpoint).into(), "udp [2001:db8::1]:53");
+        check(
+            (Protocol::Other(47), "192.0.2.1".parse().unwrap(), 0).into(),
+            "protocol 47 192.0.2.1:0",
+        );
+        check(ServiceKey::Fwmark { mark: 7, family: Family::V4 }, "fwmark 7");
+        check(ServiceKey::Fwmark { mark: 7, family: Family::V6 }, "fwmark 7 IPv6");
+    }
+
+    #[test]
+    fn a_mark_belongs_to_a_family() {
+        let [four, six] =
+            [Family::V4, Family::V6].map(|family| ServiceKey::Fwmark { mark: 1, family });
+        assert_ne!(four, six);
+        assert_eq!(Service::new(four, "rr").netmask, u32::MAX);
+        assert_eq!(Service::new(six, "rr").netmask, 128);
+    }
+
+    #[test]
+    fn flags_said_elsewhere_are_not_kept() {
+        let flags = ServiceFlags::from_bits(0xffff_ffff);
+        assert_eq!(flags.bits(), 0xffff_fffc);
+        assert!(flags.contains(ServiceFlags::ONE_PACKET | ServiceFlags::SCHEDULER_3));
+        assert!(!ServiceFlags::SCHEDULER_1.contains(ServiceFlags::SCHEDULER_2));
+    }
+}

@@ -252,3 +252,56 @@ impl Netlink {
 fn attributes(reply: &[u8]) -> &[u8] {
     reply.get(GENERIC_HEADER_BYTES..).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket::Socket;
+
+    /// The controller of generic netlink, which every kernel has. Its `GETFAMILY` has the
+    /// number of our `DelService`.
+    fn controller() -> Netlink {
+        let family = u16::from(neli::consts::nl::GenlId::Ctrl);
+        Netlink { socket: Socket::open().unwrap(), family, requests: Vec::new() }
+    }
+
+    fn count(netlink: &mut Netlink) -> usize {
+        let mut count = 0;
+        netlink
+            .dump(
+                Command::DelService,
+                |_| {},
+                |_| {
+                    count += 1;
+                    Ok(())
+                },
+            )
+            .unwrap();
+        count
+    }
+
+    #[test]
+    fn a_dump_left_in_the_middle_does_not_block_the_next() {
+        let expected = count(&mut controller());
+        assert!(expected > 0);
+        let mut netlink = controller();
+        netlink.request(Command::DelService, NlmF::REQUEST | NlmF::DUMP, |_| {}).unwrap();
+        assert_eq!(count(&mut netlink), expected);
+    }
+
+    #[test]
+    fn a_dump_is_received_to_its_end_even_after_an_error() {
+        let mut netlink = controller();
+        let mut given = 0;
+        let result = netlink.dump(
+            Command::DelService,
+            |_| {},
+            |_| {
+                given += 1;
+                Err(Error::Unsupported("nonsense".to_owned()))
+            },
+        );
+        assert_eq!((result, given), (Err(Error::Unsupported("nonsense".to_owned())), 1));
+        assert_eq!(count(&mut netlink), count(&mut controller()));
+    }
+}

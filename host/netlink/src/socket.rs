@@ -242,7 +242,7 @@ fn hear_only_the_kernel(socket: &NlSocket) -> io::Result<()> {
     // SAFETY: sockaddr_nl is plain integers, for which zeros are valid: port 0, no group.
     let mut kernel: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
     kernel.nl_family = libc::sa_family_t::try_from(libc::AF_NETLINK).expect("AF_NETLINK is 16");
-    let length = size_of_val(&kernel) as libc::socklen_t;
+    let length = length_of::<libc::sockaddr_nl>();
     // SAFETY: the address is a sockaddr_nl of this length, and lives until the call returns.
     let result = unsafe { libc::connect(socket.as_raw_fd(), (&raw const kernel).cast(), length) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -260,7 +260,7 @@ fn grow(
         set(socket, libc::SOL_SOCKET, plain, bytes)?;
     }
     let mut size: libc::c_int = 0;
-    let mut length = size_of_val(&size) as libc::socklen_t;
+    let mut length = length_of::<libc::c_int>();
     // SAFETY: the option is an int, and length says how much room there is for it.
     let result = unsafe {
         libc::getsockopt(
@@ -292,13 +292,17 @@ fn set<T: Copy>(
     option: libc::c_int,
     value: T,
 ) -> io::Result<()> {
-    let length = libc::socklen_t::try_from(size_of::<T>()).expect("options are small");
+    let length = length_of::<T>();
     // SAFETY: value is `length` bytes that live until the call returns; the kernel reads
     // no more of them.
     let result = unsafe {
         libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), length)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn length_of<T>() -> libc::socklen_t {
+    libc::socklen_t::try_from(size_of::<T>()).expect("options and addresses are small")
 }
 
 #[cfg(test)]
@@ -402,7 +406,7 @@ mod tests {
                 forged.len(),
                 0,
                 (&raw const target).cast(),
-                libc::socklen_t::try_from(size_of_val(&target)).unwrap(),
+                length_of::<libc::sockaddr_nl>(),
             )
         };
         assert_eq!(sent, -1, "the kernel should refuse it");

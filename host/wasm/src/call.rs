@@ -89,7 +89,7 @@ fn by_text(text: &str) -> String {
             "handed over more bytes in one call than it may (limit lifted_bytes)",
         ),
         ("resource limit exceeded", "it is made of more parts than it may be (limit instances)"),
-        ("component handles", "held more resources at a time than it may (limit handles)"),
+        ("store handle limit", "held more resources at a time than it may (limit handles)"),
     ];
     let known = KNOWN.iter().find(|(part, _)| text.contains(part));
     known.map_or_else(|| text.to_owned(), |(_, words)| (*words).to_owned())

@@ -40,6 +40,9 @@ pub(crate) fn engine(purpose: Purpose) -> Result<Engine, Error> {
 pub fn precompile(component: &[u8], target: &str) -> Result<Vec<u8>, Error> {
     let mut config = config();
     compiler(&mut config);
+    // Every byte is read at every start. Names of functions stay; their lines would not be
+    // known anyway, for plugins are embedded without them.
+    config.generate_address_map(false);
     let failed = |error: wasmtime::Error| Error::Engine(format!("{error:#}"));
     config.target(target).map_err(failed)?;
     let engine = Engine::new(&config).map_err(failed)?;

@@ -49,7 +49,8 @@ pub struct Limits {
     /// Time on the clock in one call of the guest. 5 s for a policy, so that a loaded
     /// machine alone does not reach it; none for a command, which may wait for a person.
     pub wall: Option<Duration>,
-    /// Resources (snapshots, cursors, streams) open at one time: 1024.
+    /// Resources (snapshots, cursors, streams) open at one time: 64, for each snapshot may
+    /// keep a whole table in the host's memory.
     pub handles: usize,
     /// Bytes the host takes over from the guest in one host call: 8 MiB for a policy,
     /// 128 MiB for a command, for a script of [`OPERATIONS_PER_APPLY`] steps and a table
@@ -71,7 +72,7 @@ impl Limits {
             instances: 100,
             cpu: Duration::from_millis(100),
             wall: Some(Duration::from_secs(5)),
-            handles: 1024,
+            handles: 64,
             lifted_bytes: 8 << 20,
             log_lines_per_second: 20,
             log_line_bytes: 4096,

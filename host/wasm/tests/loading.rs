@@ -2,9 +2,12 @@
 
 use std::{fs, path::Path};
 
-use weir_wasm::{Runtime, World};
+use weir_wasm::{Birth, Builtin, Failure, Runtime, World};
 
-use crate::guests;
+use crate::{
+    fixtures::{Lines, Remembering, WHOLE_COMMAND_GRANT, command, settings, view},
+    guests,
+};
 
 fn refusal(name: &str, bytes: &[u8]) -> String {
     let directory = tempfile::tempdir().unwrap();
@@ -69,9 +72,55 @@ fn a_file_that_is_too_large_is_not_read() {
 #[test]
 fn precompiled_code_is_refused() {
     let component = fs::read(guests::component("policy_drains")).unwrap();
-    let code = weir_wasm::precompile(&component, "x86_64-unknown-linux-gnu").unwrap();
+    let code = weir_wasm::precompile(&component, HOST).unwrap();
     let refusal = refusal("a.cwasm", &code);
     assert!(refusal.starts_with("load a.cwasm: it is precompiled code"), "{refusal}");
+}
+
+/// As a build script and the program make one.
+fn builtin(name: &'static str, world: World) -> Builtin {
+    let component = fs::read(guests::component(name)).unwrap();
+    let code = weir_wasm::precompile(&component, HOST).unwrap();
+    // SAFETY: this is what `precompile` just returned.
+    unsafe { Builtin::embedded(name, world, code.leak()) }
+}
+
+#[cfg(target_arch = "x86_64")]
+const HOST: &str = "x86_64-unknown-linux-gnu";
+#[cfg(target_arch = "aarch64")]
+const HOST: &str = "aarch64-unknown-linux-gnu";
+
+#[test]
+fn a_builtin_needs_no_compiler_and_its_traps_have_names() {
+    let builtin = builtin("command_changes", World::Command);
+    let runtime = Runtime::for_command(false).unwrap();
+    let plugin = runtime.builtin(&builtin).unwrap();
+    assert_eq!((plugin.name(), plugin.world()), ("command_changes", World::Command));
+    let null = || tempfile::tempfile().unwrap().into();
+    let streams = [null(), null(), null()];
+    let command =
+        command(&["x", "many", "stop"], streams, WHOLE_COMMAND_GRANT, Remembering::default());
+    let failure = runtime.run_command(&plugin, command).unwrap_err();
+    let Failure::Trapped(report) = &failure else { panic!("{failure}") };
+    assert!(report.frames.iter().any(|it| it.contains("rust_panic")), "{report}");
+}
+
+#[test]
+fn a_builtin_of_the_daemon_is_a_policy_like_any_other() {
+    let builtin = builtin("policy_drains", World::Policy);
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = runtime.builtin(&builtin).unwrap();
+    let settings = settings(&Lines::default());
+    let started = runtime.start_policy(&plugin, settings, Birth::Fresh, view());
+    assert_eq!(started.unwrap().0.handle(view(), &[]).unwrap(), []);
+}
+
+#[test]
+fn a_builtin_that_is_damaged_is_an_error() {
+    // SAFETY: the engine refuses these bytes by their head, before it uses any as code.
+    let builtin = unsafe { Builtin::embedded("broken", World::Policy, b"not compiled code") };
+    let error = Runtime::for_command(false).unwrap().builtin(&builtin).err().unwrap();
+    assert!(error.to_string().starts_with("use the built-in plugin broken: "), "{error}");
 }
 
 #[test]

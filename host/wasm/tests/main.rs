@@ -1,5 +1,7 @@
 //! The host's side of plugins, tried with real guests: `tests/guests/src/bin`.
 
+#![expect(clippy::unwrap_used, reason = "tests, whose helpers the exception for tests leaves out")]
+
 mod cache;
 mod commands;
 mod fixtures;

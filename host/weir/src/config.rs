@@ -38,15 +38,23 @@ pub(crate) struct Config {
     /// `[[match]]`: claims on what others put into the table, in the order of the file:
     /// the first that fits counts.
     pub(crate) matches: Vec<Match>,
-    /// `[plugin.NAME]`, by name; those that are off are left out.
+    /// `[plugin.NAME]`, in the order in which they are called; those that are off are left
+    /// out.
     pub(crate) plugins: Vec<Plugin>,
 }
 
-/// Reads the file at `path`.
+/// Reads the file at `path`, beside which relative paths in it are looked for.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("failed to read the configuration {}", path.display()))?;
-    Ok(parse(&path.display().to_string(), &text)?)
+    let mut config = parse(&path.display().to_string(), &text)?;
+    for plugin in &mut config.plugins {
+        if let (Source::File(file), Some(directory)) = (&mut plugin.source, path.parent()) {
+            // An absolute path stays what it is.
+            *file = directory.join(&file);
+        }
+    }
+    Ok(config)
 }
 
 /// Reads `text`; `file` is its name in messages.

@@ -161,7 +161,7 @@ impl Manager {
         self.start_policies(now);
         self.deliver(now);
         self.dirty = self.claims.keys().copied().collect();
-        self.reconcile(now, ipvs);
+        self.write(now, ipvs);
         Ok(())
     }
 

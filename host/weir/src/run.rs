@@ -80,6 +80,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             .spawn(beat)
             .context("failed to start a thread")?
     };
+    pulse.beat_on(beating.thread());
     let (events, incoming) = sync_channel(EVENTS_WAITING);
     let (watches, to_watch) = mpsc::channel(WATCHES_WAITING);
     let (done, ended) = oneshot::channel::<()>();
@@ -104,7 +105,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         return Err(anyhow!("the manager did not stop within {} s", GRACE.as_secs()));
     }
     let result = managing.join().map_err(|_| anyhow!("the manager failed: this is a bug"))?;
-    pulse.stop(beating.thread());
+    pulse.stop();
     result.map(|()| ExitCode::SUCCESS)
 }
 

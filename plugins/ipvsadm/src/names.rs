@@ -3,7 +3,10 @@
 //! Names are asked for many at a time and once a run: note what will be needed, resolve,
 //! then write.
 
-use std::{collections::BTreeMap, iter, net::IpAddr};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    net::IpAddr,
+};
 
 use crate::{addresses, host::Host, text};
 
@@ -18,23 +21,18 @@ enum Named {
     Port(u16, &'static str),
 }
 
-/// A name, as far as it is known.
-enum Name {
-    /// Until `resolve`.
-    Unasked,
-    Found(Vec<u8>),
-    None,
-}
-
 /// How to write endpoints.
 pub(crate) struct Names {
     numeric: bool,
-    names: BTreeMap<Named, Name>,
+    /// What was noted, with its name if it has one.
+    names: BTreeMap<Named, Option<Vec<u8>>>,
+    /// What was noted and not yet asked for.
+    unasked: Vec<Named>,
 }
 
 impl Names {
     pub(crate) fn new(numeric: bool) -> Self {
-        Self { numeric, names: BTreeMap::new() }
+        Self { numeric, names: BTreeMap::new(), unasked: Vec::new() }
     }
 
     /// Whether there is nothing to look up.
@@ -49,31 +47,31 @@ impl Names {
         }
         let port = protocol.filter(|_| port != 0).map(|protocol| Named::Port(port, protocol));
         for named in [Some(Named::Host(address)), port].into_iter().flatten() {
-            self.names.entry(named).or_insert(Name::Unasked);
+            if let Entry::Vacant(entry) = self.names.entry(named) {
+                entry.insert(None);
+                self.unasked.push(named);
+            }
         }
     }
 
     /// Asks for all names noted and not yet known.
     pub(crate) fn resolve(&mut self, host: &mut dyn Host) {
         let (mut addresses, mut ports) = (Vec::new(), Vec::new());
-        for (named, _) in self.names.iter().filter(|(_, name)| matches!(name, Name::Unasked)) {
-            match *named {
+        for named in self.unasked.drain(..) {
+            match named {
                 Named::Host(address) => addresses.push(address),
-                Named::Port(port, protocol) => ports.push((port, protocol.to_owned())),
+                Named::Port(port, protocol) => ports.push((port, protocol)),
             }
         }
-        let mut answers = Vec::new();
         if !addresses.is_empty() {
-            answers.extend(host.host_names(&addresses));
-            answers.resize(addresses.len(), None);
+            let names = host.host_names(&addresses);
+            self.names.extend(addresses.into_iter().map(Named::Host).zip(names));
         }
         if !ports.is_empty() {
-            answers.extend(host.port_names(&ports));
-        }
-        let unasked = self.names.values_mut().filter(|name| matches!(name, Name::Unasked));
-        // Hosts come before ports, here as there.
-        for (name, answer) in unasked.zip(answers.into_iter().chain(iter::repeat(None))) {
-            *name = answer.map_or(Name::None, Name::Found);
+            let asked: Vec<_> =
+                ports.iter().map(|(port, protocol)| (*port, (*protocol).to_owned())).collect();
+            let named = ports.into_iter().map(|(port, protocol)| Named::Port(port, protocol));
+            self.names.extend(named.zip(host.port_names(&asked)));
         }
     }
 
@@ -112,9 +110,6 @@ impl Names {
         if self.numeric {
             return None;
         }
-        match self.names.get(&named)? {
-            Name::Found(name) => Some(name),
-            Name::Unasked | Name::None => None,
-        }
+        self.names.get(&named)?.as_deref()
     }
 }

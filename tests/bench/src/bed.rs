@@ -1,9 +1,9 @@
 //! Where measurements are made, and how programs are started there.
 
 use std::{
-    fs,
+    env, fs, io,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{self, Command, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -112,6 +112,8 @@ impl Bed {
 
     /// Sets this process up, before it has threads.
     pub(crate) fn enter(&self) -> Result<()> {
+        fs::create_dir_all(scratch()).context("failed to create a directory for files")?;
+        become_root().context("failed to be root in a namespace; run this as root")?;
         if self.libraries.is_empty() {
             return Ok(());
         }
@@ -225,7 +227,24 @@ impl Size {
 
 /// A directory for files that programs are given.
 pub(crate) fn scratch() -> PathBuf {
-    namespace::scratch("bench")
+    env::temp_dir().join(format!("weir-bench-{}", process::id()))
+}
+
+/// Goes to a user namespace, unless this is root already: namespaces for mounts and
+/// networks are for root only.
+fn become_root() -> Result<()> {
+    // SAFETY: neither takes anything, and neither can fail.
+    let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
+    if user == 0 {
+        return Ok(());
+    }
+    // SAFETY: unshare takes no pointers.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWUSER) };
+    ensure!(result == 0, "unshare: {}", io::Error::last_os_error());
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
+    fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
+    Ok(())
 }
 
 /// Puts this thread into a network namespace of its own, with a loopback device that works.

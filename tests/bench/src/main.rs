@@ -17,6 +17,7 @@ mod server;
 mod verdict;
 
 use std::{
+    fs,
     io::{self, Write as _},
     process::ExitCode,
 };
@@ -81,5 +82,7 @@ fn measure(bed: &Bed) -> Result<()> {
         };
         writeln!(io::stdout(), "{}", serde_json::to_string(&outcome)?)?;
     }
+    // What is left behind lies among temporary files.
+    let _ = fs::remove_dir_all(bed::scratch());
     Ok(())
 }

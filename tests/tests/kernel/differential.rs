@@ -38,7 +38,7 @@ const FAILURES_MAX: usize = 24;
 
 #[test]
 fn weir_does_what_the_original_does() {
-    guest::require();
+    let _alone = guest::alone();
     guest::load_modules();
     let count = setting("WEIR_DIFFERENTIAL_COUNT", COUNT);
     let seed = setting("WEIR_DIFFERENTIAL_SEED", 1);

@@ -6,7 +6,7 @@ use weir_tests::{cases::Case, fixture, guest, links, namespace};
 
 #[test]
 fn every_recorded_case_of_the_original_passes() {
-    guest::require();
+    let _alone = guest::alone();
     guest::load_modules();
     run(Case::needs_ip_vs);
 }
@@ -22,8 +22,6 @@ pub(crate) fn run(wanted: impl Fn(&Case) -> bool) {
     assert!(!cases.is_empty(), "no case is wanted");
 
     let program = guest::ipvsadm();
-    // One after the other: while services come and go in one namespace, a listing of another
-    // may show a service twice, or not at all.
     let failures: Vec<String> = namespace::on_thread(|| {
         let traffic = (&*fixture::place("t"), Path::new(env!("CARGO_BIN_EXE_t")));
         let ours = (Path::new(guest::ORIGINAL), &*program);

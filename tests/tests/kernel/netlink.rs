@@ -25,7 +25,7 @@ const PLAIN: Fields = Fields { details: false, connections: true, templates: fal
 
 /// Runs `body` with an IPVS of its own, empty.
 fn with_ipvs(body: impl FnOnce(&mut Netlink) + Send) {
-    guest::require();
+    let _alone = guest::alone();
     guest::load_modules();
     namespace::in_fresh_network(|| {
         links::set_up().expect("the guest has dummy devices");
@@ -71,8 +71,11 @@ fn motley() -> Vec<(Service, Vec<RealServer>)> {
         ..RealServer::new(endpoint.parse().unwrap(), Forwarding::Tunnel, 5)
     };
     let limited = RealServer { upper_threshold: 100, lower_threshold: 50, ..server(9) };
-    let direct =
-        RealServer { forwarding: Forwarding::Direct, weight: i32::MAX as u32, ..server(3) };
+    let direct = RealServer {
+        forwarding: Forwarding::Direct,
+        weight: i32::MAX.cast_unsigned(),
+        ..server(3)
+    };
     let local6 = RealServer::new("[::1]:8080".parse().unwrap(), Forwarding::Masquerade, 1);
     let udp = ServiceKey::from((Protocol::Udp, "192.0.2.1:53".parse::<Endpoint>().unwrap()));
     let sctp = ServiceKey::from((Protocol::Sctp, "192.0.2.1:80".parse::<Endpoint>().unwrap()));

@@ -134,7 +134,7 @@ fn a_day_of_draining_and_replacing() {
 
 #[test]
 fn weir_ipvsadm_is_ipvsadm() {
-    guest::require();
+    let _alone = guest::alone();
     guest::load_modules();
     let weir = guest::weir();
     for args in ["-A -t 10.0.0.1:80 && ipvsadm -Ln", "--foo", "-h", "-L --foo"] {
@@ -146,7 +146,7 @@ fn weir_ipvsadm_is_ipvsadm() {
 }
 
 fn check(script: &str) {
-    guest::require();
+    let _alone = guest::alone();
     guest::load_modules();
     let script = format!("{RULES}{script}{SHOW}");
     let expected = run(&script, None);

@@ -84,7 +84,8 @@ const HEALTH_WEIGHT: &str = "health-weight";
 /// How long statements outlive a plugin that stopped running, unless its grant says.
 const LEASE: Duration = Duration::from_secs(120);
 
-/// Every plugin that is on. `names` are those of services and matches. Where something is
+/// Every plugin that is on, in the order in which they are called: our own first, for they
+/// keep nobody waiting. `names` are those of services and matches. Where something is
 /// `checked`, health-weight is added unless it is configured, or configured off.
 pub(super) fn read_all(
     top: &mut Section<'_>,
@@ -108,7 +109,7 @@ pub(super) fn read_all(
             limits: Limits::for_policy(),
         });
     }
-    plugins.sort_by(|left, right| left.name.cmp(&right.name));
+    plugins.sort_by_key(|it| (matches!(it.source, Source::File(_)), it.name.clone()));
     plugins
 }
 

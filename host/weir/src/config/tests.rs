@@ -208,7 +208,7 @@ colour = "red"
 [check]
 interval = 5
 timeout = "1000m"
-fal = 3
+falls = 3
 
 [[service]]
 name = "web"
@@ -238,7 +238,7 @@ grant = { services = ["web", "shop"], weights = { intents = ["scale"], floor = 3
     weir.toml:2:1: unknown key `colour`; known here: backend, check, match, plugin, service
     weir.toml:5:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found 5
     weir.toml:6:11: check: timeout: expected a duration from 10ms to 1h, such as "5s" or "200ms", found "1000m"
-    weir.toml:7:1: check: unknown key `fal`; did you mean `fall`?
+    weir.toml:7:1: check: unknown key `falls`; did you mean `fall`?
     weir.toml:11:12: service web: protocol: expected "tcp" or "udp" or "sctp", found "icmp"
     weir.toml:12:11: service web: address: expected an address and port such as "192.0.2.1:80" or "[2001:db8::1]:80", found "10.0.0.1"
     weir.toml:13:9: service web: check: expected a table, or false for none, found "tcp"

@@ -49,7 +49,7 @@ impl Manager {
     }
 
     /// Writes what is wanted of the dirty services, which were just looked at.
-    fn write(&mut self, now: Now, ipvs: &mut dyn Ipvs) {
+    pub(super) fn write(&mut self, now: Now, ipvs: &mut dyn Ipvs) {
         for _ in 0..ATTEMPTS {
             let (actual, desired) = self.plans();
             let changes = diff(&actual, &desired);
@@ -175,10 +175,12 @@ impl Manager {
         before: Option<RealServer>,
         server: RealServer,
     ) {
+        let mut is_held = false;
         if let Some(claim) = self.claims.get_mut(&key.service)
             && let Some(claimed) = claim.servers.get_mut(&key.server)
         {
             claimed.seen = Some(server);
+            is_held = claimed.held.is_some();
         }
         if let Some(entry) = self.entries.get_mut(&key.service) {
             let there = entry.servers.iter_mut().find(|it| it.config.endpoint == key.server);
@@ -187,8 +189,13 @@ impl Manager {
                 None => entry.servers.insert(0, new_status(server)),
             }
         }
-        let cause =
-            self.causes.remove(&key).unwrap_or_else(|| Cause::own("stated by the configuration"));
+        let cause = self.causes.remove(&key).unwrap_or_else(|| {
+            Cause::own(if is_held {
+                "waits for its first pass"
+            } else {
+                "stated by the configuration"
+            })
+        });
         let is_weight = before.is_none_or(|it| it.weight != server.weight);
         let shown = before.map_or_else(|| "absent".to_owned(), |it| it.weight.to_string());
         self.log(

@@ -23,9 +23,8 @@ pub(super) struct Pulse {
 
 impl Pulse {
     /// Calls `tick` while plugins are called, until [`Pulse::stop`]; for a thread of its
-    /// own.
+    /// own, which [`Pulse::beat_on`] then names.
     pub(super) fn run(&self, tick: impl Fn()) {
-        self.ticking.get_or_init(thread::current);
         while !self.is_over.load(Ordering::Acquire) {
             if self.is_calling.load(Ordering::Acquire) {
                 thread::sleep(PERIOD);
@@ -36,21 +35,31 @@ impl Pulse {
         }
     }
 
+    /// Says which thread is in [`Pulse::run`]; before the first [`Pulse::during`].
+    pub(super) fn beat_on(&self, ticking: &Thread) {
+        self.ticking.get_or_init(|| ticking.clone());
+    }
+
     /// Does `call`, during which there are ticks.
     pub(super) fn during<T>(&self, call: impl FnOnce() -> T) -> T {
         self.is_calling.store(true, Ordering::Release);
-        if let Some(ticking) = self.ticking.get() {
-            ticking.unpark();
-        }
+        self.wake();
         let result = call();
         self.is_calling.store(false, Ordering::Release);
         result
     }
 
     /// Ends [`Pulse::run`].
-    pub(super) fn stop(&self, ticking: &Thread) {
+    pub(super) fn stop(&self) {
         self.is_over.store(true, Ordering::Release);
-        ticking.unpark();
+        self.wake();
+    }
+
+    /// A thread that was not yet parked does not park then, so no wake is lost.
+    fn wake(&self) {
+        if let Some(ticking) = self.ticking.get() {
+            ticking.unpark();
+        }
     }
 }
 
@@ -72,10 +81,11 @@ mod tests {
                 })
             })
         };
+        pulse.beat_on(ticking.thread());
         for _ in 0..2 {
             pulse.during(|| ticked.recv().unwrap());
         }
-        pulse.stop(ticking.thread());
+        pulse.stop();
         ticking.join().unwrap();
         assert!(ticked.try_iter().count() < 1000);
     }

@@ -68,7 +68,7 @@ impl Report {
     pub(super) fn write_json(&self, out: &mut dyn Write) -> Result<()> {
         let shown = |outcome| {
             let (ratio, reached) = match outcome {
-                &Outcome::Measured(ref row) => (row.ratio(), row.is_reached()),
+                Outcome::Measured(row) => (row.ratio(), row.is_reached()),
                 Outcome::Failed { .. } => (None, None),
             };
             Shown { outcome, ratio, reached }

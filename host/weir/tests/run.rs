@@ -1,0 +1,77 @@
+//! `weir run` where it cannot start: one line for each thing that is wrong, and status 1.
+//!
+//! All of this is found before the kernel is asked for anything, so it needs none. What
+//! `weir run` does on a kernel is shown in the tests of the workspace.
+
+use std::{fs, path::Path, process::Command};
+
+/// What stands in `weir.toml`, and what `weir run` says of it, paths cut to their names.
+fn refused(directory: &Path, config: &str) -> String {
+    let file = directory.join("weir.toml");
+    fs::write(&file, config).unwrap();
+    said(directory, &file)
+}
+
+fn said(directory: &Path, file: &Path) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(["run", "--config"])
+        .arg(file)
+        .env("XDG_CACHE_HOME", directory)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, b"");
+    let directory = format!("{}/", directory.display());
+    String::from_utf8(output.stderr).unwrap().replace(&directory, "")
+}
+
+#[test]
+fn a_missing_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    insta::assert_snapshot!(
+        said(directory.path(), &directory.path().join("weir.toml")),
+        @"weir: failed to read the configuration weir.toml: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn a_configuration_with_mistakes() {
+    let directory = tempfile::tempdir().unwrap();
+    insta::assert_snapshot!(
+        refused(directory.path(), "backend = \"embedded\"\n[check]\ninterval = 5\n"),
+        @r#"
+    weir: weir.toml:1:11: backend: expected "kernel", found "embedded"
+    weir.toml:3:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found 5
+    "#
+    );
+}
+
+#[test]
+fn a_plugin_that_is_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    insta::assert_snapshot!(
+        refused(directory.path(), "[plugin.x]\nsource = \"x.wasm\"\n"),
+        @"weir: failed to use plugin x: read x.wasm: No such file or directory (os error 2)"
+    );
+    insta::assert_snapshot!(
+        refused(directory.path(), "[plugin.x]\nsource = \"builtin:x\"\n"),
+        @"weir: failed to use plugin x: there is no built-in policy x, but health-weight"
+    );
+}
+
+#[test]
+fn a_plugin_that_is_no_policy() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = "[plugin.x]\nsource = \"x.wasm\"\n";
+    fs::write(directory.path().join("x.wasm"), "hello").unwrap();
+    insta::assert_snapshot!(
+        refused(directory.path(), config),
+        @"weir: failed to use plugin x: load x.wasm: it is not WebAssembly"
+    );
+    let empty_component = b"\0asm\x0d\0\x01\0";
+    fs::write(directory.path().join("x.wasm"), empty_component).unwrap();
+    insta::assert_snapshot!(
+        refused(directory.path(), config),
+        @"weir: failed to use plugin x: load x: it is neither a policy (which exports weir:plugin/reactor@0.1.0) nor a command (weir:plugin/cli@0.1.0): it exports nothing"
+    );
+}
