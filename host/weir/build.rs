@@ -31,7 +31,7 @@ fn build_plugin(workspace: &Path, package: &str, out: &Path) -> Result<()> {
         artifact: Artifact::Library,
         target: Target::Bare,
         directory: workspace,
-        target_directory: &out.join("plugins"),
+        target_directory: &weir_build::shared_target_directory(out),
     };
     let compiled = weir_wasm::precompile(&plugin.component()?, &target()?)
         .with_context(|| format!("failed to compile the plugin {package}"))?;
@@ -43,7 +43,7 @@ fn build_plugin(workspace: &Path, package: &str, out: &Path) -> Result<()> {
 fn build_names(workspace: &Path, out: &Path) -> Result<()> {
     println!("cargo::rerun-if-changed={}", workspace.join("host/names").display());
     let target = target()?;
-    let target_directory = out.join("names");
+    let target_directory = weir_build::shared_target_directory(out);
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(workspace)
         .args(["build", "--quiet", "--profile", "guest", "--package", "weir-names"])

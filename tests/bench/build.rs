@@ -19,7 +19,7 @@ fn main() -> Result<()> {
         artifact: Artifact::Library,
         target: Target::Bare,
         directory: &workspace,
-        target_directory: &out.join("plugins"),
+        target_directory: &weir_build::shared_target_directory(&out),
     };
     let compiled = weir_wasm::precompile(&plugin.component()?, &target)
         .with_context(|| format!("failed to compile the plugin {PLUGIN}"))?;

@@ -4,6 +4,7 @@
 //! Everything panics when something fails that is not the thing under test.
 
 pub mod cases;
+pub mod engine;
 pub mod fixture;
 pub mod guest;
 pub mod lab;

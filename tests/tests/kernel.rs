@@ -2,4 +2,6 @@
 
 mod differential;
 pub(crate) mod ipvsadm_cases;
+mod netlink;
 mod operators_day;
+mod policy;

@@ -28,7 +28,7 @@ fn build(name: &str) -> PathBuf {
         artifact: Artifact::Binary(name),
         target,
         directory: Path::new(env!("CARGO_MANIFEST_DIR")),
-        target_directory: &scratch().join("guests"),
+        target_directory: &weir_build::shared_target_directory(scratch()),
     };
     let directory = scratch().join("components");
     fs::create_dir_all(&directory).unwrap();

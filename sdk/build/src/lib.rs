@@ -143,6 +143,15 @@ fn forget_outer_build(cargo: &mut Command) {
     }
 }
 
+/// The target directory for plugins that are built within another build: `plugins` in
+/// cargo's target directory, which `inside` (a build script's `OUT_DIR`, a test's
+/// `CARGO_TARGET_TMPDIR`) lies in. One for all, so that what they have in common is built
+/// once; cargo lets one build at a time into it.
+pub fn shared_target_directory(inside: &Path) -> PathBuf {
+    let tagged = inside.ancestors().find(|it| it.join("CACHEDIR.TAG").is_file());
+    tagged.unwrap_or(inside).join("plugins")
+}
+
 /// Files and directories that a plugin is made of, for a build script's
 /// `cargo::rerun-if-changed`.
 pub fn sources(workspace: &Path, package_directory: &str) -> [PathBuf; 5] {

@@ -8,28 +8,18 @@ use std::{
     env,
     fmt::Write as _,
     fs,
-    io::{self, BufRead as _, BufReader, Write as _},
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, Stdio},
+    io::{self, Write as _},
+    path::PathBuf,
+    process::{Command, ExitCode},
     sync::Mutex,
-    thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use weir_tests::{
+    engine::{BOUND, Engine, PATIENCE, WEIGHTS, configuration, wait_for, weights},
     lab::{Lab, VIP},
     namespace::on_thread,
 };
-
-/// Weights of the three real servers.
-const WEIGHTS: [u32; 3] = [3, 2, 1];
-
-/// After how many seconds a crashed server must be drained: `interval * 1.1 + 2 * fast`,
-/// and a tenth for the write.
-const BOUND: Duration = Duration::from_millis(1600);
-
-/// How long to wait for what has no bound of its own.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     let Some(weir) = env::args_os().nth(1).map(PathBuf::from) else {
@@ -67,7 +57,7 @@ impl Demo {
 
         self.step("weir run begins, with this configuration:");
         say(configuration().trim_end());
-        let mut engine = Engine::start(&self.weir, &self.config);
+        let mut engine = self.start();
         let ready = wait_for(PATIENCE, || weights() == WEIGHTS.map(Some));
         self.check("every real server is in the kernel's table with its weight", ready);
         self.list();
@@ -96,10 +86,20 @@ impl Demo {
         self.share("traffic goes on", &[1, 2, 3]);
 
         self.step("weir starts again, and finds the table as it should be.");
-        let engine = Engine::start(&self.weir, &self.config);
+        let engine = self.start();
         self.check("the table is as it was", weights() == WEIGHTS.map(Some));
         drop((engine, one, two, three));
         self.summary()
+    }
+
+    fn start(&mut self) -> Engine {
+        let engine =
+            Engine::start(&self.weir, &self.config, |line| say(&format!("   weir | {line}")));
+        let ready = engine.wait_for_line(PATIENCE, |line| line.contains(" ready "));
+        if !ready {
+            self.check("weir is ready", false);
+        }
+        engine
     }
 
     fn step(&self, text: &str) {
@@ -157,79 +157,6 @@ impl Demo {
         }
         failed.len()
     }
-}
-
-/// `weir run`, whose lines are shown as they come.
-struct Engine {
-    child: Child,
-}
-
-impl Engine {
-    /// Starts it and waits until it says that it is ready.
-    fn start(weir: &Path, config: &Path) -> Self {
-        let mut command = Command::new(weir);
-        command.arg("run").arg("--config").arg(config);
-        command.stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("weir can be started");
-        let lines = BufReader::new(child.stderr.take().expect("it is a pipe"));
-        let (ready, is_ready) = std::sync::mpsc::channel();
-        thread::spawn(move || {
-            for line in lines.lines().map_while(Result::ok) {
-                say(&format!("   weir | {line}"));
-                if line.contains("ready") {
-                    let _ = ready.send(());
-                }
-            }
-        });
-        if is_ready.recv_timeout(PATIENCE).is_err() {
-            say("          FAILED: weir did not become ready");
-        }
-        Self { child }
-    }
-
-    fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-fn configuration() -> String {
-    let mut text = format!(
-        "[check]\ntype = \"http\"\ninterval = \"1s\"\nfast = \"200ms\"\ntimeout = \"500ms\"\n\n\
-         [[service]]\nname = \"web\"\naddress = \"{VIP}\"\nscheduler = \"wrr\"\n"
-    );
-    for (number, weight) in (1..).zip(WEIGHTS) {
-        let address = Lab::server_address(number);
-        let _ = write!(text, "\n[[service.server]]\naddress = \"{address}\"\nweight = {weight}\n");
-    }
-    text
-}
-
-/// The weights that the kernel shows; none = no such real server.
-fn weights() -> [Option<u32>; 3] {
-    let table = fs::read_to_string("/proc/thread-self/net/ip_vs").unwrap_or_default();
-    [1, 2, 3].map(|number| {
-        let address = format!("-> 0A09{number:02X}02:0050 ");
-        let line = table.lines().find(|line| line.contains(&address))?;
-        line.split_whitespace().nth(3)?.parse().ok()
-    })
-}
-
-fn wait_for(patience: Duration, mut happened: impl FnMut() -> bool) -> bool {
-    let start = now();
-    while start.elapsed() < patience {
-        if happened() {
-            return true;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    happened()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a demonstration is a shell: it owns its clock")]

@@ -14,7 +14,8 @@ fn fail_in(here: &str) -> Result<(), Failure> {
     drain_one();
     let settings = config::get();
     let failure = |retryable| Failure { message: "the settings say so".to_owned(), retryable };
-    match settings.trim_matches(['{', '}', '"']).split_once("\": \"") {
+    let setting = settings.trim_matches(['{', '}', '"']).split_once("\":");
+    match setting.map(|(place, how)| (place, how.trim_start_matches([' ', '"']))) {
         Some((place, _)) if place != here => Ok(()),
         Some((_, "error")) => Err(failure(false)),
         Some((_, "retryable")) => Err(failure(true)),

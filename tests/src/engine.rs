@@ -1,0 +1,122 @@
+//! `weir run` in the lab: its configuration, its lines, and what the kernel then shows.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::lab::{Lab, VIP};
+
+/// Weights of the three real servers.
+pub const WEIGHTS: [u32; 3] = [3, 2, 1];
+
+/// When a server that crashed must be drained: `interval * 1.1 + 2 * fast` of
+/// [`configuration`], and a tenth of a second for the write.
+pub const BOUND: Duration = Duration::from_millis(1600);
+
+/// How long to wait for what has no bound of its own.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A service with three real servers, which are checked once a second.
+pub fn configuration() -> String {
+    let mut text = format!(
+        "[check]\ntype = \"http\"\ninterval = \"1s\"\nfast = \"200ms\"\ntimeout = \"500ms\"\n\n\
+         [[service]]\nname = \"web\"\naddress = \"{VIP}\"\nscheduler = \"wrr\"\n"
+    );
+    for (number, weight) in (1..).zip(WEIGHTS) {
+        let address = Lab::server_address(number);
+        let _ = write!(text, "\n[[service.server]]\naddress = \"{address}\"\nweight = {weight}\n");
+    }
+    text
+}
+
+/// The weights of the three that the kernel shows; none = no such real server.
+pub fn weights() -> [Option<u32>; 3] {
+    let table = fs::read_to_string("/proc/thread-self/net/ip_vs").unwrap_or_default();
+    [1, 2, 3].map(|number| {
+        let address = format!("-> 0A09{number:02X}02:0050 ");
+        let line = table.lines().find(|line| line.contains(&address))?;
+        line.split_whitespace().nth(3)?.parse().ok()
+    })
+}
+
+/// Looks again and again until it happened, or `patience` is over.
+pub fn wait_for(patience: Duration, mut happened: impl FnMut() -> bool) -> bool {
+    let start = now();
+    while start.elapsed() < patience {
+        if happened() {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    happened()
+}
+
+/// `weir run`, killed when dropped.
+pub struct Engine {
+    child: Child,
+    lines: Arc<Lines>,
+}
+
+#[derive(Default)]
+struct Lines {
+    seen: Mutex<Vec<String>>,
+    more: Condvar,
+}
+
+impl Engine {
+    /// Starts it in this thread's network; `show` gets its lines as they come.
+    pub fn start(weir: &Path, config: &Path, show: impl Fn(&str) + Send + 'static) -> Self {
+        let mut command = Command::new(weir);
+        command.arg("run").arg("--config").arg(config);
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("weir can be started");
+        let stderr = BufReader::new(child.stderr.take().expect("it is a pipe"));
+        let lines = Arc::<Lines>::default();
+        let keep = Arc::clone(&lines);
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                show(&line);
+                keep.seen.lock().expect("nobody panics here").push(line);
+                keep.more.notify_all();
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// Waits until one of its lines, past ones included, is the one that is `wanted`.
+    pub fn wait_for_line(&self, patience: Duration, wanted: impl Fn(&str) -> bool) -> bool {
+        let seen = self.lines.seen.lock().expect("nobody panics here");
+        let absent = |seen: &mut Vec<String>| !seen.iter().any(|line| wanted(line));
+        let waited = self.lines.more.wait_timeout_while(seen, patience, absent);
+        !waited.expect("nobody panics here").1.timed_out()
+    }
+
+    /// Everything it said so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.seen.lock().expect("nobody panics here").clone()
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "what is tested is real time")]
+fn now() -> Instant {
+    Instant::now()
+}
