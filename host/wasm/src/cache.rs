@@ -18,12 +18,13 @@ use std::{
         },
     },
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use sha2::{Digest, Sha256};
 use wasmtime::{Engine, component::Component};
 
-use crate::Error;
+use crate::{Error, clock};
 
 /// First bytes of every file; a digest of the rest follows, then the code.
 const HEAD: &[u8; 16] = b"weir cache 1\n\0\0\0";
@@ -127,8 +128,7 @@ impl Entry<'_> {
 
     fn write(&self, code: &[u8]) -> io::Result<()> {
         let directory = self.cache.directory.as_raw_fd();
-        let temporary = format!("{}.{}.tmp", self.name, std::process::id());
-        remove_at(directory, &temporary);
+        let temporary = temporary_name(&self.name);
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
         let mut file = File::from(open_at(directory, temporary.as_bytes(), flags)?);
         let written = file
@@ -141,6 +141,15 @@ impl Entry<'_> {
         }
         written
     }
+}
+
+/// A name that nobody else writes to, not even another thread or a process of the same
+/// number in another namespace.
+fn temporary_name(name: &str) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let now = clock::monotonic().as_nanos();
+    format!("{name}.{}.{now}.{count}.tmp", std::process::id())
 }
 
 /// What is hashed, digested: names of entries must not collide.

@@ -36,6 +36,18 @@ fn code_is_kept_and_used_again() {
 }
 
 #[test]
+fn many_may_keep_the_same_code_at_once() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("cache");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| load(&directory));
+        }
+    });
+    assert_eq!(entries(&directory).len(), 1, "{:?}", entries(&directory));
+}
+
+#[test]
 fn a_damaged_entry_is_compiled_again() {
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("cache");

@@ -1,16 +1,16 @@
 //! Where measurements are made, and how programs are started there.
 
 use std::{
-    env, fs, io,
+    env, fs,
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
-use weir_tests::{namespace, netlink::Socket};
 
 use crate::{
+    namespace,
     row::{Goal, Row},
     sample,
 };
@@ -113,7 +113,7 @@ impl Bed {
     /// Sets this process up, before it has threads.
     pub(crate) fn enter(&self) -> Result<()> {
         fs::create_dir_all(scratch()).context("failed to create a directory for files")?;
-        become_root().context("failed to be root in a namespace; run this as root")?;
+        namespace::become_root().context("failed to be root in a namespace; run this as root")?;
         if self.libraries.is_empty() {
             return Ok(());
         }
@@ -211,9 +211,7 @@ impl Bed {
             .status()
             .context("cannot run ldconfig")?;
         ensure!(status.success(), "ldconfig: {status}");
-        namespace::fresh_mounts();
-        namespace::cover("/etc/ld.so.cache", &index);
-        Ok(())
+        namespace::cover("/etc/ld.so.cache", &index)
     }
 }
 
@@ -228,38 +226,4 @@ impl Size {
 /// A directory for files that programs are given.
 pub(crate) fn scratch() -> PathBuf {
     env::temp_dir().join(format!("weir-bench-{}", process::id()))
-}
-
-/// Goes to a user namespace, unless this is root already: namespaces for mounts and
-/// networks are for root only.
-fn become_root() -> Result<()> {
-    // SAFETY: neither takes anything, and neither can fail.
-    let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
-    if user == 0 {
-        return Ok(());
-    }
-    // SAFETY: unshare takes no pointers.
-    let result = unsafe { libc::unshare(libc::CLONE_NEWUSER) };
-    ensure!(result == 0, "unshare: {}", io::Error::last_os_error());
-    fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
-    fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
-    Ok(())
-}
-
-/// Puts this thread into a network namespace of its own, with a loopback device that works.
-pub(crate) fn fresh_network() -> Result<()> {
-    const NEW_LINK: u16 = 16;
-    const LOOPBACK: i32 = 1;
-    const UP: u32 = 1;
-
-    namespace::fresh_network();
-    let mut link = vec![0; 4];
-    link.extend(LOOPBACK.to_ne_bytes());
-    link.extend(UP.to_ne_bytes());
-    link.extend(UP.to_ne_bytes());
-    Socket::open(libc::NETLINK_ROUTE)
-        .and_then(|socket| socket.request(NEW_LINK, 0, &link))
-        .context("failed to bring the loopback device up")?;
-    Ok(())
 }

@@ -15,8 +15,9 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    bed::{self, Bed, Size, scratch},
+    bed::{Bed, Size, scratch},
     edits::{server_address, service_address},
+    namespace,
     row::{Goal, Row},
     sample,
     server::{Manner, Server},
@@ -44,7 +45,7 @@ fn size(bed: &Bed) -> Size {
 }
 
 fn compare(bed: &Bed, manner: Manner, kind: &str) -> Result<Row> {
-    bed::fresh_network()?;
+    namespace::fresh_network()?;
     let size = size(bed);
     let server = Server::start(manner)?;
     let keepalived_config = scratch().join("keepalived.conf");

@@ -10,7 +10,8 @@ use weir_ipvs::{
 use weir_netlink::{Autoload, Netlink};
 
 use crate::{
-    bed::{self, Bed, Size},
+    bed::{Bed, Size},
+    namespace,
     row::{Goal, Row},
     sample::{self, now},
 };
@@ -29,7 +30,7 @@ const SERVERS: u32 = (127 << 24) + (1 << 16);
 const SERVERS_APART: u32 = 64;
 
 pub(crate) fn run(bed: &Bed) -> Result<Row> {
-    bed::fresh_network()?;
+    namespace::fresh_network()?;
     fill(TABLE)?;
     let mut ipvs = Netlink::open(Autoload::No)?;
     let rounds = bed.rounds(40, 10);

@@ -5,8 +5,8 @@ use std::{fs, process::Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    bed::{self, Bed, Size, scratch},
-    edits,
+    bed::{Bed, Size, scratch},
+    edits, namespace,
     row::{Goal, Row},
     sample,
 };
@@ -32,7 +32,7 @@ pub(crate) fn huge(bed: &Bed) -> Result<Row> {
 }
 
 fn list(bed: &Bed, size: Size, rounds: usize) -> Result<Row> {
-    bed::fresh_network()?;
+    namespace::fresh_network()?;
     if bed.has_kernel() {
         edits::fill(size)?;
     }

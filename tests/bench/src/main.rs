@@ -10,6 +10,7 @@ mod checks;
 mod edits;
 mod instances;
 mod list;
+mod namespace;
 mod restore;
 mod row;
 mod sample;
@@ -72,7 +73,7 @@ fn measure(bed: &Bed) -> Result<()> {
             continue;
         }
         writeln!(io::stderr(), "bench: {name}, {bed_name}")?;
-        let outcome = match weir_tests::namespace::on_thread(|| run(bed)) {
+        let outcome = match namespace::on_thread(|| run(bed)) {
             Ok(row) => Outcome::Measured(Row { name: name.to_owned(), ..row }),
             Err(error) => Outcome::Failed {
                 name: name.to_owned(),

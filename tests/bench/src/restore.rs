@@ -13,11 +13,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use weir_tests::namespace::on_thread;
 
 use crate::{
-    bed::{self, Bed, Size, scratch},
+    bed::{Bed, Size, scratch},
     edits::{server_address, service_address},
+    namespace::{fresh_network, on_thread},
     row::{Goal, Row},
     sample,
 };
@@ -55,7 +55,7 @@ fn restore(bed: &Bed, rules: u32, rounds: usize) -> Result<Row> {
 /// What `-S` prints after the script, in an order of its own.
 fn saved_after(bed: &Bed, command: Command, script: &Path) -> Result<Vec<String>> {
     on_thread(|| {
-        bed::fresh_network()?;
+        fresh_network()?;
         sample::time(reading(command, script)?)?;
         let mut save = bed.original(Size::EMPTY);
         let output = save.args(["-S", "-n"]).stdout(Stdio::piped()).output();
@@ -70,7 +70,7 @@ fn saved_after(bed: &Bed, command: Command, script: &Path) -> Result<Vec<String>
 
 fn in_fresh_table(measure: impl FnOnce() -> Result<Duration> + Send) -> Result<Duration> {
     on_thread(|| {
-        bed::fresh_network()?;
+        fresh_network()?;
         measure()
     })
 }

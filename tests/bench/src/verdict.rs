@@ -17,9 +17,10 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    bed::{self, Bed, Size, scratch},
+    bed::{Bed, Size, scratch},
     checks::{Daemon, weir_configuration},
     edits::server_address,
+    namespace,
     row::{Goal, Row},
     sample::{self, now},
     server::{Manner, Server},
@@ -33,7 +34,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(bed: &Bed) -> Result<Row> {
-    bed::fresh_network()?;
+    namespace::fresh_network()?;
     let server = Server::start(Manner::Http)?;
     let config = scratch().join("weir.toml");
     fs::write(&config, weir_configuration(TABLE, Manner::Http, INTERVAL))?;

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use weir_wasm::{Cache, CommandGrant, Runtime, World};
+use weir_wasm::{CommandGrant, Runtime, World};
 
 /// What `weir exec` takes.
 #[derive(Debug, Args)]

@@ -32,8 +32,11 @@ enum Kind {
 
 pub(super) fn all(say: &mut dyn FnMut(&str)) -> Result<Programs> {
     say("building for release");
-    let bench = cargo::executable(release("build", "weir-bench").args(["--bin", "weir-bench"]))?;
-    let built = cargo::executable(release("build", "weir").args(["--bin", "weir"]))?;
+    // Both at once, so that what they share is built once.
+    let both = ["--package", "weir-bench", "--bin", "weir-bench", "--bin", "weir"];
+    let built = cargo::executable(release("build", "weir").args(both))?;
+    let built = built.with_file_name("weir");
+    let bench = built.with_file_name("weir-bench");
     let release_directory = built.parent().context("a program lies in no directory")?;
     let directory = release_directory.join("bench");
     fs::create_dir_all(&directory)?;

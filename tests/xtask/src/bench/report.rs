@@ -66,15 +66,8 @@ impl Report {
     }
 
     pub(super) fn write_json(&self, out: &mut dyn Write) -> Result<()> {
-        let shown = |outcome| {
-            let (ratio, reached) = match outcome {
-                Outcome::Measured(row) => (row.ratio(), row.is_reached()),
-                Outcome::Failed { .. } => (None, None),
-            };
-            Shown { outcome, ratio, reached }
-        };
-        let document =
-            Document { machine: &self.machine, rows: self.outcomes.iter().map(shown).collect() };
+        let rows = self.outcomes.iter().map(shown).collect();
+        let document = Document { machine: &self.machine, rows };
         serde_json::to_writer_pretty(&mut *out, &document)?;
         writeln!(out)?;
         Ok(())
@@ -197,6 +190,14 @@ fn number(value: f64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+fn shown(outcome: &Outcome) -> Shown<'_> {
+    let (ratio, reached) = match outcome {
+        Outcome::Measured(row) => (row.ratio(), row.is_reached()),
+        Outcome::Failed { .. } => (None, None),
+    };
+    Shown { outcome, ratio, reached }
 }
 
 #[cfg(test)]
