@@ -39,7 +39,8 @@ enum Grant {
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let runtime = Runtime::for_command(true)?;
     let cache = super::cache();
-    let plugin = runtime.load(&options.plugin, cache.as_ref()).context("failed to use the plugin")?;
+    let plugin =
+        runtime.load(&options.plugin, cache.as_ref()).context("failed to use the plugin")?;
     ensure!(
         plugin.world() == World::Command,
         "{} is not a command: it exports no weir:plugin/cli; policies are named in the \

@@ -13,8 +13,7 @@ pub(crate) fn run(tool: &Tool, arguments: &[OsString]) -> ExitCode {
         .and_then(|runtime| runtime.builtin(&tool.plugin).map(|plugin| (runtime, plugin)));
     match loaded {
         Ok((runtime, plugin)) => {
-            let grant =
-                CommandGrant { live: true, admin: true, connections: true, names: true };
+            let grant = CommandGrant { live: true, admin: true, connections: true, names: true };
             super::run_plugin(&runtime, &plugin, arguments, tool.environment, grant)
         }
         Err(error) => super::failed(&error.into()),

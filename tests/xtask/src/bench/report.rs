@@ -112,6 +112,22 @@ impl Report {
     }
 }
 
+impl Row {
+    /// weir's median in parts of the original's.
+    fn ratio(&self) -> Option<f64> {
+        self.original.map(|original| self.weir / original)
+    }
+
+    /// Whether the goal is reached; none where there is none.
+    fn is_reached(&self) -> Option<bool> {
+        Some(match self.goal? {
+            Goal::RatioAtMost(most) => self.ratio()? <= most,
+            Goal::AtMost(most) => self.weir <= most,
+            Goal::AtLeast(least) => self.weir >= least,
+        })
+    }
+}
+
 impl Machine {
     fn this() -> Self {
         let text = |path| fs::read_to_string(path).unwrap_or_default();
@@ -203,6 +219,30 @@ fn shown(outcome: &Outcome) -> Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check(original: Option<f64>, weir: f64, goal: Goal, expected: Option<bool>) {
+        let row = Row {
+            name: String::new(),
+            bed: String::new(),
+            what: String::new(),
+            unit: String::new(),
+            original,
+            weir,
+            goal: Some(goal),
+            samples: 1,
+            note: String::new(),
+        };
+        assert_eq!(row.is_reached(), expected);
+    }
+
+    #[test]
+    fn goals_are_met_at_their_bounds() {
+        check(Some(2.0), 2.0, Goal::RatioAtMost(1.0), Some(true));
+        check(Some(2.0), 2.1, Goal::RatioAtMost(1.0), Some(false));
+        check(None, 2.0, Goal::RatioAtMost(1.0), None);
+        check(None, 0.2, Goal::AtMost(0.2), Some(true));
+        check(None, 499_999.0, Goal::AtLeast(500_000.0), Some(false));
+    }
 
     #[test]
     fn numbers_are_as_long_as_they_are_good_for() {

@@ -1,0 +1,3 @@
+//! The program as its users start it.
+
+mod run;
