@@ -9,7 +9,12 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{cache::Cache, cargo, guest::Guest, kernel, toolchain};
+use crate::{
+    cache::Cache,
+    cargo::{self, Wanted},
+    guest::Guest,
+    kernel, toolchain,
+};
 
 /// A run takes half a minute.
 const TIMEOUT: Duration = Duration::from_secs(180);
@@ -35,7 +40,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     toolchain::add_missing(&mut crate::note)?;
     crate::note("building weir and the demo; the first time, this takes some minutes");
-    let programs = [build("demo")?, build("weir")?];
+    let programs = [build("weir-tests", "demo")?, build("weir", "weir")?];
     if !args.guest && is_root() && Path::new("/proc/net/ip_vs").exists() {
         crate::note("this machine has ip_vs: it runs here, in network namespaces of its own");
         let status = Command::new(&programs[0]).arg(&programs[1]).status();
@@ -54,10 +59,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// Builds with the features that the workspace's tests have, to share what is built.
-fn build(program: &str) -> Result<PathBuf> {
+fn build(package: &'static str, program: &'static str) -> Result<PathBuf> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--locked", "--quiet", "--workspace", "--bin", program]);
-    cargo::executable(&mut cargo)
+    cargo::executable(&mut cargo, Wanted::program(package, program))
 }
 
 fn is_root() -> bool {

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cargo;
+use crate::cargo::{self, Wanted};
 
 pub(super) struct Programs {
     pub(super) bench: PathBuf,
@@ -34,7 +34,8 @@ pub(super) fn all(say: &mut dyn FnMut(&str)) -> Result<Programs> {
     say("building for release");
     // Both at once, so that what they share is built once.
     let both = ["--package", "weir-bench", "--bin", "weir-bench", "--bin", "weir"];
-    let built = cargo::executable(release("build", "weir").args(both))?;
+    let built =
+        cargo::executable(release("build", "weir").args(both), Wanted::program("weir", "weir"))?;
     let built = built.with_file_name("weir");
     let bench = built.with_file_name("weir-bench");
     let release_directory = built.parent().context("a program lies in no directory")?;

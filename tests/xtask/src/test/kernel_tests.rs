@@ -19,7 +19,7 @@ use super::{
     units,
 };
 use crate::{
-    cargo,
+    cargo::{self, Wanted},
     guest::{self, Guest},
     kernel::{self, Kernel, Version},
 };
@@ -147,8 +147,9 @@ struct Tests {
 }
 
 fn build(root: &Path) -> Result<Tests> {
-    let program = cargo::executable(&mut units::program())?;
+    let program = cargo::executable(&mut units::program(), Wanted::program("weir", "weir"))?;
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--locked", "--workspace", "--no-run", "--test", "main"]).current_dir(root);
-    Ok(Tests { runner: cargo::executable(&mut cargo)?, program })
+    let tests = Wanted { package: "weir-tests", kind: "test", name: "main" };
+    Ok(Tests { runner: cargo::executable(&mut cargo, tests)?, program })
 }
