@@ -3,6 +3,9 @@
 //! `kernel::` runs in a guest kernel and nowhere else, `no_ip_vs::` in one that has no
 //! ip_vs; `cargo xtask test` starts both.
 
+#![expect(clippy::unwrap_used, reason = "tests, whose helpers the exception for tests leaves out")]
+#![expect(clippy::print_stdout, reason = "what a test tells is shown if it fails")]
+
 mod kernel;
 mod no_ip_vs;
 mod tidy;
