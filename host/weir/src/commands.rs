@@ -18,7 +18,7 @@ use weir_wasm::{
     Cache, Command, CommandGrant, Failure, Limits, LogLine, Plugin, Runtime, Stdio, Terminals,
 };
 
-use crate::{builtin, cli::Exit, names, timer};
+use crate::{builtin, cli::Exit, inherited, names, timer};
 
 /// Runs a command plugin on the kernel with the caller's own streams.
 ///
@@ -30,7 +30,7 @@ fn run_plugin(
     environment: &[&str],
     grant: CommandGrant,
 ) -> ExitCode {
-    die_by_closed_pipes();
+    inherited::restore_sigpipe();
     timer::start(runtime.ticker());
     let command = Command {
         arguments: arguments.iter().map(|it| it.as_bytes().to_vec()).collect(),
@@ -72,13 +72,6 @@ pub(crate) fn print_error(line: &str) {
 
     // Nobody can be told if even this cannot be printed.
     let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// A tool whose output nobody reads any more ends by `SIGPIPE`, as every other does;
-/// Rust's start-up code has switched that off.
-fn die_by_closed_pipes() {
-    // SAFETY: restoring the default action installs no handler.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
 /// Where compiled plugins are kept: `weir/components` in the user's cache directory. None

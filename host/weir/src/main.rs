@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 mod config;
 mod health;
+mod inherited;
 mod manager;
 mod merge;
 mod names;
