@@ -1,3 +1,5 @@
 //! The program as its users start it.
 
+#![expect(clippy::unwrap_used, reason = "tests, whose helpers the exception for tests leaves out")]
+
 mod run;
