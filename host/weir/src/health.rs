@@ -17,9 +17,9 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 use weir_ipvs::RealServerKey;
-use weir_wasm::HealthStatus;
 
 use self::{counter::Counter, outcome::Outcome, schedule::Schedule};
+pub(crate) use self::{counter::State, outcome::Evidence};
 use crate::config::{Check, CheckKind};
 
 /// Probes under way at one time, of all watches together. Bounds descriptors; a probe that
@@ -40,7 +40,7 @@ pub(crate) struct Target {
     pub(crate) check: Check,
 }
 
-/// A real server's status changed.
+/// A real server's state changed, or what is known of why it is down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// Whose.
@@ -48,7 +48,9 @@ pub(crate) struct Verdict {
     /// [`Target::watch`].
     pub(crate) watch: u64,
     /// Never unknown.
-    pub(crate) status: HealthStatus,
+    pub(crate) state: State,
+    /// Of its failure, if it fails.
+    pub(crate) evidence: Evidence,
     /// What was seen, for people: `refused, 3 in a row`.
     pub(crate) detail: String,
 }
@@ -76,7 +78,7 @@ impl Probe {
     }
 }
 
-/// Probes `target` for ever and tells each change of its status. Never two probes at a
+/// Probes `target` for ever and tells each change of its state. Never two probes at a
 /// time; starts are at least the period apart, or the time that the previous probe took.
 pub(crate) async fn watch<Told: Future<Output = ()>>(
     target: Target,
@@ -95,9 +97,15 @@ pub(crate) async fn watch<Told: Future<Output = ()>>(
         let outcome = limit.await.unwrap_or(Outcome::TIMED_OUT);
         let took = started.elapsed();
         drop(turn);
-        if let Some(status) = counter.record(outcome) {
-            let detail = counter.explain(outcome);
-            tell(Verdict { key: target.key, watch: target.watch, status, detail }).await;
+        if counter.record(outcome) {
+            tell(Verdict {
+                key: target.key,
+                watch: target.watch,
+                state: counter.state(),
+                evidence: counter.evidence(),
+                detail: counter.explain(outcome),
+            })
+            .await;
         }
         due = started + schedule.next(counter.is_changing()).max(took);
     }
@@ -133,11 +141,11 @@ mod tests {
     }
 
     /// Watches `target` until `verdicts` were told.
-    async fn first(target: Target, verdicts: usize) -> Vec<(HealthStatus, String)> {
+    async fn first(target: Target, verdicts: usize) -> Vec<(State, String)> {
         let told = RefCell::new(Vec::new());
         let enough = Notify::new();
         let tell = |verdict: Verdict| {
-            told.borrow_mut().push((verdict.status, verdict.detail));
+            told.borrow_mut().push((verdict.state, verdict.detail));
             if told.borrow().len() == verdicts {
                 enough.notify_one();
             }
@@ -170,7 +178,7 @@ mod tests {
         }
     }
 
-    fn check_http(answer: &str, expected: &(HealthStatus, &str)) {
+    fn check_http(answer: &str, expected: &(State, &str)) {
         let http = HttpCheck { path: "/".into(), host: None, expect: BTreeSet::from([200]) };
         let check = Check { kind: CheckKind::Http(http), ..QUICK };
         let told = run(async {
@@ -193,10 +201,11 @@ mod tests {
             let listener = RefCell::new(Some(listener));
             let enough = Notify::new();
             let tell = |verdict: Verdict| {
-                told.borrow_mut().push((verdict.status, verdict.detail));
-                if listener.borrow_mut().take().is_none() {
+                listener.borrow_mut().take();
+                if verdict.state == State::Down {
                     enough.notify_one();
                 }
+                told.borrow_mut().push((verdict.state, verdict.detail));
                 std::future::ready(())
             };
             let gate = Semaphore::new(1);
@@ -209,8 +218,9 @@ mod tests {
         assert_eq!(
             told,
             [
-                (HealthStatus::Up, "passed, the first check".to_owned()),
-                (HealthStatus::Down, "refused, 3 in a row".to_owned()),
+                (State::Up, "passed, the first check".to_owned()),
+                (State::Suspect, "refused, 1 of 3".to_owned()),
+                (State::Down, "refused, 3 in a row".to_owned()),
             ]
         );
     }
@@ -228,8 +238,8 @@ mod tests {
             } else {
                 (Outcome::TIMED_OUT, took)
             };
-            let verdict = counter.record(outcome);
-            if verdict == Some(HealthStatus::Down) {
+            counter.record(outcome);
+            if counter.state() == State::Down {
                 return start + took - fault;
             }
             start += schedule.next(counter.is_changing()).max(took);
@@ -256,14 +266,14 @@ mod tests {
 
     #[test]
     fn an_http_answer_counts_by_its_status() {
-        let up = (HealthStatus::Up, "passed, the first check");
+        let up = (State::Up, "passed, the first check");
         check_http("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", &up);
-        check_http("HTTP/1.0 200 OK\r\n\r\n", &(HealthStatus::Up, "passed, the first check"));
+        check_http("HTTP/1.0 200 OK\r\n\r\n", &(State::Up, "passed, the first check"));
         check_http(
             "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n",
-            &(HealthStatus::Down, "status 503, the first check"),
+            &(State::Down, "status 503, the first check"),
         );
-        check_http("SSH-2.0-x\r\n", &(HealthStatus::Down, "not HTTP, the first check"));
-        check_http("", &(HealthStatus::Down, "timeout, the first check"));
+        check_http("SSH-2.0-x\r\n", &(State::Down, "not HTTP, the first check"));
+        check_http("", &(State::Down, "timeout, the first check"));
     }
 }

@@ -32,7 +32,7 @@ use std::{
 };
 
 use weir_ipvs::{Error, Ipvs, RealServerKey, ServiceKey, TableEntry};
-use weir_wasm::{Effect, Event as PolicyEvent, HealthChange, HealthStatus, Intent, Table};
+use weir_wasm::{Effect, Event as PolicyEvent, HealthChange, Intent, Table};
 
 pub(crate) use self::policy::{Guest, Starter};
 use self::{
@@ -42,7 +42,7 @@ use self::{
 };
 use crate::{
     config::{Config, Plugin},
-    health::{Target, Verdict},
+    health::{State, Target, Verdict},
     plan::Claim,
     report::Line,
 };
@@ -213,20 +213,13 @@ impl Manager {
         else {
             return;
         };
-        if server.watch != Some(verdict.watch) || server.health == verdict.status {
+        if server.watch != Some(verdict.watch) || !server.health.differs(verdict) {
             return;
         }
-        let change = HealthChange {
-            server: key,
-            detail: verdict.detail.clone(),
-            before: server.health,
-            after: verdict.status,
-            lasted: now.monotonic.saturating_sub(server.since),
-        };
-        server.health = verdict.status;
-        server.since = now.monotonic;
-        server.detail.clone_from(&verdict.detail);
-        if verdict.status == HealthStatus::Up && server.held.take().is_some() {
+        let before = server.health.clone();
+        server.health.take(verdict, now.monotonic);
+        let after = verdict.state;
+        if after == State::Up && server.held.take().is_some() {
             self.causes.insert(key, Cause::own(&verdict.detail));
         }
         self.dirty.insert(key.service);
@@ -234,10 +227,20 @@ impl Manager {
             Line::info("health")
                 .with("service", key.service)
                 .with("server", key.server)
-                .with("before", status_word(change.before))
-                .with("after", status_word(change.after))
+                .with("before", before.state)
+                .with("after", after)
                 .with("reason", &verdict.detail),
         );
+        if before.state.status() == after.status() {
+            return;
+        }
+        let change = HealthChange {
+            server: key,
+            detail: verdict.detail.clone(),
+            before: before.state.status(),
+            after: after.status(),
+            lasted: now.monotonic.saturating_sub(before.since),
+        };
         for policy in &mut self.policies {
             policy.queue(now.wall_ns(), PolicyEvent::Health(change.clone()));
         }
@@ -310,7 +313,7 @@ impl Manager {
             }
             Effect::Withdraw(key) => {
                 let Some(statement) = self.statements.withdraw(plugin, &key) else { return };
-                let detail = self.server(&key).map_or("", |it| it.detail.as_str());
+                let detail = self.server(&key).map_or("", |it| it.health.detail.as_str());
                 (key, format!("{} withdrawn: {detail}", intent_words(statement.intent)))
             }
         };
@@ -369,14 +372,6 @@ impl Cause {
 /// 584 years fit.
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn status_word(status: HealthStatus) -> &'static str {
-    match status {
-        HealthStatus::Unknown => "unknown",
-        HealthStatus::Up => "up",
-        HealthStatus::Down => "down",
-    }
 }
 
 fn intent_words(intent: Intent) -> String {

@@ -8,10 +8,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use weir_ipvs::{Endpoint, RealServer, Service, ServiceKey, TableEntry, diff::PlannedService};
-use weir_wasm::{HealthStatus, Intent};
+use weir_wasm::Intent;
 
 use crate::{
     config::{Check, Config, Match, NamedService},
+    health::{Evidence, State, Verdict},
     merge,
 };
 
@@ -47,13 +48,39 @@ pub(crate) struct Server {
     /// Its checks; none = not checked.
     pub(crate) watch: Option<u64>,
     /// What they say.
-    pub(crate) health: HealthStatus,
-    /// When they first said so.
-    pub(crate) since: Duration,
-    /// What they saw then, for people.
-    pub(crate) detail: String,
+    pub(crate) health: Health,
     /// The real server as the kernel had it when last looked at.
     pub(crate) seen: Option<RealServer>,
+}
+
+/// What the checks of a real server say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Health {
+    /// Where they stand.
+    pub(crate) state: State,
+    /// When the status was last another: up is up, whether or not it is suspect.
+    pub(crate) since: Duration,
+    /// How sure its failure is.
+    pub(crate) evidence: Evidence,
+    /// What was seen last, for people.
+    pub(crate) detail: String,
+}
+
+impl Health {
+    /// Whether `verdict` says something new.
+    pub(crate) fn differs(&self, verdict: &Verdict) -> bool {
+        (self.state, self.evidence) != (verdict.state, verdict.evidence)
+    }
+
+    /// Takes a verdict in that was given at `now`.
+    pub(crate) fn take(&mut self, verdict: &Verdict, now: Duration) {
+        if self.state.status() != verdict.state.status() {
+            self.since = now;
+        }
+        self.state = verdict.state;
+        self.evidence = verdict.evidence;
+        self.detail.clone_from(&verdict.detail);
+    }
 }
 
 impl Server {
@@ -66,9 +93,7 @@ impl Server {
             owns_base: true,
             held: checked.then_some(held),
             watch: None,
-            health: HealthStatus::Unknown,
-            since: Duration::ZERO,
-            detail: String::new(),
+            health: Health::default(),
             seen: found,
         }
     }

@@ -1,20 +1,65 @@
 //! Counting: from outcomes of probes to a verdict. Pure.
+//!
+//! ```text
+//!            pass                  fail              fall fails in a row
+//! UNKNOWN ---------> UP  <------------------> SUSPECT -------------------> DOWN
+//!    |                ^           pass                                     ^  |
+//!    |                +------------- RISING <------------------------------|--+ pass
+//!    |  fail            rise passes     |              fail                |
+//!    +----------------------------------+----------------------------------+
+//! ```
+//!
+//! A server that is up while its slow start lasts is called warming. That is the manager's
+//! to know: checks count it as any other that is up.
+
+use std::fmt;
 
 use weir_wasm::HealthStatus;
 
-use super::outcome::Outcome;
+use super::outcome::{Evidence, Outcome};
 
 /// Where one check of one server stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum State {
     /// Nothing seen yet; the first outcome decides.
+    #[default]
     Unknown,
+    /// It passes.
     Up,
-    /// Up, with so many failures in a row, fewer than `fall`.
-    Suspect(u32),
+    /// Still up, but the last probes failed, fewer than `fall`.
+    Suspect,
+    /// It fails.
     Down,
-    /// Down, with so many passes in a row, fewer than `rise`.
-    Rising(u32),
+    /// Still down, but the last probes passed, fewer than `rise`.
+    Rising,
+}
+
+impl State {
+    /// The same in the three words that policies know.
+    pub(crate) fn status(self) -> HealthStatus {
+        match self {
+            Self::Unknown => HealthStatus::Unknown,
+            Self::Up | Self::Suspect => HealthStatus::Up,
+            Self::Down | Self::Rising => HealthStatus::Down,
+        }
+    }
+
+    /// Whether a verdict is changing, so that probes come at the fast period.
+    fn is_changing(self) -> bool {
+        matches!(self, Self::Suspect | Self::Rising)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Suspect => "suspect",
+            Self::Down => "down",
+            Self::Rising => "rising",
+        })
+    }
 }
 
 /// Counts the outcomes of one check.
@@ -23,6 +68,10 @@ pub(super) struct Counter {
     rise: u32,
     fall: u32,
     state: State,
+    /// Outcomes of one kind in a row: passes in [`State::Rising`], failures in
+    /// [`State::Suspect`]; what brought it here in the others.
+    count: u32,
+    evidence: Evidence,
     /// Whether the last verdict was the first.
     first: bool,
 }
@@ -31,56 +80,65 @@ impl Counter {
     /// `rise` passes in a row lift a server, `fall` failures in a row fell it; each 1 or
     /// more.
     pub(super) fn new(rise: u32, fall: u32) -> Self {
-        Self { rise, fall, state: State::Unknown, first: true }
+        let evidence = Evidence::None;
+        Self { rise, fall, state: State::Unknown, count: 0, evidence, first: true }
     }
 
-    /// Takes an outcome in; returns the status if it changed.
-    pub(super) fn record(&mut self, outcome: Outcome) -> Option<HealthStatus> {
-        let before = self.status();
+    /// Takes an outcome in; says whether there is something to tell: another state, or
+    /// other evidence that it is down.
+    pub(super) fn record(&mut self, outcome: Outcome) -> bool {
+        if matches!(outcome, Outcome::Indeterminate(_)) {
+            return false;
+        }
+        let before = (self.state, self.evidence);
         self.first = self.state == State::Unknown;
-        self.state = match (self.state, outcome) {
-            (state, Outcome::Indeterminate(_)) => state,
-            (State::Unknown | State::Up | State::Suspect(_), Outcome::Pass) => State::Up,
-            (State::Unknown | State::Down | State::Rising(_), Outcome::Fail(_)) => State::Down,
+        (self.state, self.count) = match (self.state, outcome) {
+            (State::Unknown | State::Up | State::Suspect, Outcome::Pass) => (State::Up, 1),
+            (State::Unknown | State::Down | State::Rising, Outcome::Fail(_)) => (State::Down, 1),
             (State::Up, Outcome::Fail(_)) => self.suspect(1),
-            (State::Suspect(failures), Outcome::Fail(_)) => self.suspect(failures + 1),
+            (State::Suspect, Outcome::Fail(_)) => self.suspect(self.count + 1),
             (State::Down, Outcome::Pass) => self.rising(1),
-            (State::Rising(passes), Outcome::Pass) => self.rising(passes + 1),
+            (State::Rising, Outcome::Pass) => self.rising(self.count + 1),
+            (state, Outcome::Indeterminate(_)) => (state, self.count),
         };
-        Some(self.status()).filter(|it| *it != before)
+        if self.state != State::Rising {
+            self.evidence = outcome.evidence();
+        }
+        before.0 != self.state || (self.state == State::Down && before.1 != self.evidence)
+    }
+
+    /// Where it stands.
+    pub(super) fn state(&self) -> State {
+        self.state
+    }
+
+    /// How sure the last failures are, while it is suspect, down or rising.
+    pub(super) fn evidence(&self) -> Evidence {
+        self.evidence
     }
 
     /// Whether a verdict is changing, so that probes come at the fast period.
     pub(super) fn is_changing(&self) -> bool {
-        matches!(self.state, State::Suspect(_) | State::Rising(_))
+        self.state.is_changing()
     }
 
-    /// The verdict that [`Counter::record`] just gave upon `outcome`, for people.
+    /// What [`Counter::record`] made of `outcome`, for people.
     pub(super) fn explain(&self, outcome: Outcome) -> String {
-        let count = if self.status() == HealthStatus::Up { self.rise } else { self.fall };
-        if self.first {
-            format!("{outcome}, the first check")
-        } else if count == 1 {
-            outcome.to_string()
-        } else {
-            format!("{outcome}, {count} in a row")
-        }
-    }
-
-    fn status(&self) -> HealthStatus {
+        let goal = if matches!(outcome, Outcome::Pass) { self.rise } else { self.fall };
         match self.state {
-            State::Unknown => HealthStatus::Unknown,
-            State::Up | State::Suspect(_) => HealthStatus::Up,
-            State::Down | State::Rising(_) => HealthStatus::Down,
+            _ if self.first => format!("{outcome}, the first check"),
+            State::Suspect | State::Rising => format!("{outcome}, {} of {goal}", self.count),
+            State::Up | State::Down if self.count > 1 => format!("{outcome}, {goal} in a row"),
+            _ => outcome.to_string(),
         }
     }
 
-    fn suspect(&self, failures: u32) -> State {
-        if failures < self.fall { State::Suspect(failures) } else { State::Down }
+    fn suspect(&self, failures: u32) -> (State, u32) {
+        (if failures < self.fall { State::Suspect } else { State::Down }, failures)
     }
 
-    fn rising(&self, passes: u32) -> State {
-        if passes < self.rise { State::Rising(passes) } else { State::Up }
+    fn rising(&self, passes: u32) -> (State, u32) {
+        (if passes < self.rise { State::Rising } else { State::Up }, passes)
     }
 }
 
@@ -88,27 +146,33 @@ impl Counter {
 mod tests {
     use super::{super::outcome::Cause, *};
 
-    /// Feeds `outcomes`, a letter each (`p`ass, `f`ail, `i`ndeterminate), and shows after
-    /// each the status (`U`p, `D`own, `?`), in lower case while it is changing.
+    fn outcome(letter: char) -> Outcome {
+        match letter {
+            'p' => Outcome::Pass,
+            'f' => Outcome::Fail(Cause::Refused),
+            's' => Outcome::TIMED_OUT,
+            _ => Outcome::Indeterminate(libc::EMFILE),
+        }
+    }
+
+    /// Feeds `outcomes`, a letter each (`p`ass, `f`ail, `s`ilence, `i`ndeterminate), and
+    /// shows after each the state (`U`p, `S`uspect, `D`own, `R`ising, `?`).
     fn check(rise: u32, fall: u32, outcomes: &str, expected: &str) {
         let mut counter = Counter::new(rise, fall);
         let shown: String = outcomes
             .chars()
             .map(|letter| {
-                let before = counter.status();
-                let told = counter.record(match letter {
-                    'p' => Outcome::Pass,
-                    'f' => Outcome::Fail(Cause::Refused),
-                    _ => Outcome::Indeterminate(libc::EMFILE),
-                });
-                let after = counter.status();
-                assert_eq!(told, (before != after).then_some(after), "{outcomes}");
-                match (after, counter.is_changing()) {
-                    (HealthStatus::Unknown, _) => '?',
-                    (HealthStatus::Up, false) => 'U',
-                    (HealthStatus::Up, true) => 'u',
-                    (HealthStatus::Down, false) => 'D',
-                    (HealthStatus::Down, true) => 'd',
+                let before = counter.state();
+                let told = counter.record(outcome(letter));
+                assert_eq!(told, before != counter.state(), "{outcomes}");
+                let fast = counter.is_changing();
+                match counter.state() {
+                    State::Unknown if !fast => '?',
+                    State::Up if !fast => 'U',
+                    State::Suspect if fast => 'S',
+                    State::Down if !fast => 'D',
+                    State::Rising if fast => 'R',
+                    _ => '!',
                 }
             })
             .collect();
@@ -123,34 +187,63 @@ mod tests {
 
     #[test]
     fn a_server_falls_after_so_many_failures_in_a_row() {
-        check(2, 3, "pfff", "UuuD");
-        check(2, 3, "pffpff", "UuuUuu");
+        check(2, 3, "pfff", "USSD");
+        check(2, 3, "pffpff", "USSUSS");
         check(2, 1, "pf", "UD");
+        check(2, 2, "pfpff", "USUSD");
     }
 
     #[test]
     fn a_server_rises_after_so_many_passes_in_a_row() {
-        check(2, 3, "fpp", "DdU");
-        check(2, 3, "fpfpp", "DdDdU");
+        check(2, 3, "fpp", "DRU");
+        check(2, 3, "fpfpp", "DRDRU");
         check(1, 3, "fp", "DU");
+        check(3, 3, "fppfppp", "DRRDRRU");
     }
 
     #[test]
     fn what_this_machine_could_not_ask_counts_as_nothing() {
         check(2, 3, "iip", "??U");
-        check(2, 3, "pffif", "UuuuD");
-        check(2, 3, "fpip", "DddU");
+        check(2, 3, "pffif", "USSSD");
+        check(2, 3, "fpip", "DRRU");
+    }
+
+    #[test]
+    fn other_evidence_of_a_server_that_is_down_is_told() {
+        let mut counter = Counter::new(2, 3);
+        let mut told = |letter| {
+            let told = counter.record(outcome(letter));
+            (told, counter.state(), counter.evidence())
+        };
+        assert_eq!(told('s'), (true, State::Down, Evidence::Soft));
+        assert_eq!(told('s'), (false, State::Down, Evidence::Soft));
+        assert_eq!(told('f'), (true, State::Down, Evidence::Hard));
+        assert_eq!(told('p'), (true, State::Rising, Evidence::Hard), "of why it is still down");
+        assert_eq!(told('s'), (true, State::Down, Evidence::Soft));
+        assert_eq!(told('p'), (true, State::Rising, Evidence::Soft));
+        assert_eq!(told('p'), (true, State::Up, Evidence::None));
+        assert_eq!(told('f'), (true, State::Suspect, Evidence::Hard));
+        assert_eq!(told('s'), (false, State::Suspect, Evidence::Soft));
     }
 
     #[test]
     fn verdicts_are_explained() {
         let mut counter = Counter::new(2, 3);
-        let refused = Outcome::Fail(Cause::Refused);
-        counter.record(Outcome::Pass);
-        assert_eq!(counter.explain(Outcome::Pass), "passed, the first check");
-        for _ in 0..3 {
-            counter.record(refused);
-        }
-        assert_eq!(counter.explain(refused), "refused, 3 in a row");
+        let mut said = |letter| {
+            counter.record(outcome(letter));
+            counter.explain(outcome(letter))
+        };
+        let letters = "pfffspp";
+        let said: Vec<_> = letters.chars().map(&mut said).collect();
+        let expected = [
+            "passed, the first check",
+            "refused, 1 of 3",
+            "refused, 2 of 3",
+            "refused, 3 in a row",
+            "timeout",
+            "passed, 1 of 2",
+            "passed, 2 in a row",
+        ];
+        assert_eq!(said, expected);
     }
 }

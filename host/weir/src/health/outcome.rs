@@ -33,8 +33,29 @@ pub(super) enum Cause {
     Errno(i32),
 }
 
+/// How sure it is that a server takes no connections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// Nothing says that it fails.
+    #[default]
+    None,
+    /// Silence or a wrong answer: it may be overloaded, or the fault may be elsewhere.
+    Soft,
+    /// Refused or unreachable: clients get nothing from it either.
+    Hard,
+}
+
 impl Outcome {
     pub(super) const TIMED_OUT: Self = Self::Fail(Cause::Timeout);
+
+    /// What it says of the server.
+    pub(super) fn evidence(self) -> Evidence {
+        match self {
+            Self::Pass | Self::Indeterminate(_) => Evidence::None,
+            Self::Fail(Cause::Refused | Cause::Unreachable) => Evidence::Hard,
+            Self::Fail(_) => Evidence::Soft,
+        }
+    }
 }
 
 impl From<&io::Error> for Outcome {

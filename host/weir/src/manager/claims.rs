@@ -108,7 +108,7 @@ impl Manager {
             }
         }
         for mut server in new {
-            server.since = now.monotonic;
+            server.health.since = now.monotonic;
             let endpoint = server.seen.or(server.stated).map(|it| it.endpoint);
             let Some(endpoint) = endpoint else { continue };
             self.watch(RealServerKey { service: key, server: endpoint }, claim, &mut server);

@@ -3,13 +3,13 @@
 use std::{cell::RefCell, rc::Rc};
 
 use weir_ipvs::Change;
-use weir_wasm::{Birth, Envelope, HealthReport, Statement, Subscription, View};
+use weir_wasm::{Birth, Envelope, HealthReport, HealthStatus, Statement, Subscription, View};
 
 use super::{
     fake::{Fake, server, service_key},
     *,
 };
-use crate::config;
+use crate::{config, health::Evidence};
 
 /// What the scripted guests share with their test.
 #[derive(Default)]
@@ -58,7 +58,11 @@ impl Guest for Scripted {
         for envelope in batch {
             let words = match &envelope.event {
                 PolicyEvent::Health(change) => {
-                    format!("{} {}", change.server.server, status_word(change.after))
+                    format!(
+                        "{} {}",
+                        change.server.server,
+                        format!("{:?}", change.after).to_lowercase()
+                    )
                 }
                 other => format!("{other:?}"),
             };
@@ -148,15 +152,16 @@ impl Bench {
     fn verdicts(&mut self, verdicts: &[&str]) {
         for verdict in verdicts {
             let (address, status) = verdict.split_once(' ').unwrap();
-            let (status, detail) = match status {
-                "up" => (HealthStatus::Up, "passed, 2 in a row"),
-                _ => (HealthStatus::Down, "refused, 3 in a row"),
+            let (state, evidence, detail) = match status {
+                "up" => (State::Up, Evidence::None, "passed, 2 in a row"),
+                _ => (State::Down, Evidence::Hard, "refused, 3 in a row"),
             };
             let service = service_key("10.0.0.1:80");
             let verdict = Verdict {
                 key: RealServerKey { service, server: address.parse().unwrap() },
                 watch: self.watches.get(address).copied().unwrap_or(0),
-                status,
+                state,
+                evidence,
                 detail: detail.to_owned(),
             };
             self.manager.handle(self.at(), Event::Health(verdict));

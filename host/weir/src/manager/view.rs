@@ -60,8 +60,8 @@ impl Manager {
         let mut health = BTreeMap::new();
         for (key, claim) in &self.claims {
             for (endpoint, server) in claim.servers.iter().filter(|(_, it)| it.watch.is_some()) {
-                let since = now.monotonic.saturating_sub(server.since);
-                let report = HealthReport { status: server.health, since };
+                let since = now.monotonic.saturating_sub(server.health.since);
+                let report = HealthReport { status: server.health.state.status(), since };
                 health.insert(RealServerKey { service: *key, server: *endpoint }, report);
             }
         }
