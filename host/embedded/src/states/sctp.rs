@@ -1,0 +1,152 @@
+//! States of SCTP associations, as a balancer in the middle sees them
+//! ([`ip_vs_proto_sctp.c`](https://github.com/torvalds/linux/blob/v6.12/net/netfilter/ipvs/ip_vs_proto_sctp.c)).
+
+use super::Side;
+use crate::packet::Chunk;
+
+/// State of an SCTP association.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sctp {
+    None,
+    Init1,
+    Init,
+    CookieSent,
+    CookieReplied,
+    CookieWait,
+    Cookie,
+    CookieEchoed,
+    Established,
+    ShutdownSent,
+    ShutdownReceived,
+    ShutdownAckSent,
+    Rejected,
+    Closed,
+}
+
+use Sctp::{
+    Closed, Cookie, CookieEchoed, CookieReplied, CookieSent, CookieWait, Established, Init, Init1,
+    None, Rejected, ShutdownAckSent, ShutdownReceived, ShutdownSent,
+};
+
+impl Sctp {
+    /// The state after a packet that begins with `chunk`.
+    pub(super) fn after(self, side: Side, chunk: Chunk) -> Self {
+        match side {
+            Side::In => self.after_in(chunk),
+            Side::Out => self.after_out(chunk),
+            Side::InOnly => self.after_in_only(chunk),
+        }
+    }
+
+    fn after_in(self, chunk: Chunk) -> Self {
+        match (chunk, self) {
+            (Chunk::Data, None) => Established,
+            (Chunk::Init, None) => Init1,
+            (Chunk::Init, Init1 | Rejected | Closed) => Init,
+            (Chunk::InitAck, None | Init1 | Init) => CookieWait,
+            (Chunk::InitAck, CookieWait) => Cookie,
+            (Chunk::CookieEcho, None | CookieSent) => CookieReplied,
+            (Chunk::CookieEcho, Init1) => Init,
+            (Chunk::CookieAck, None | CookieEchoed) => Established,
+            (Chunk::Shutdown, None | Established) => ShutdownReceived,
+            (Chunk::ShutdownAck, None | ShutdownSent | ShutdownAckSent) => Closed,
+            (Chunk::ShutdownAck, Init1) => Init,
+            (Chunk::ShutdownComplete, None | Init1 | Init | ShutdownAckSent) => Closed,
+            (Chunk::Error, None | CookieEchoed) => Closed,
+            (Chunk::Abort, CookieWait) => Rejected,
+            (Chunk::Abort, _) => Closed,
+            _ => self,
+        }
+    }
+
+    fn after_out(self, chunk: Chunk) -> Self {
+        match (chunk, self) {
+            (Chunk::Data, None) => Established,
+            (Chunk::Init, Established) => Established,
+            (Chunk::Init, _) => CookieWait,
+            (Chunk::InitAck, None | Init1 | Init) => CookieSent,
+            (
+                Chunk::CookieEcho,
+                None | Init1 | Init | CookieSent | CookieReplied | CookieWait | Cookie,
+            ) => CookieEchoed,
+            (
+                Chunk::CookieAck,
+                None | Init1 | Init | CookieSent | CookieReplied | CookieWait | Cookie
+                | CookieEchoed,
+            ) => Established,
+            (
+                Chunk::Shutdown,
+                None | Init1 | Init | CookieSent | CookieReplied | CookieWait | Cookie
+                | CookieEchoed | Established,
+            ) => ShutdownSent,
+            (
+                Chunk::ShutdownAck,
+                None | Init1 | Init | CookieSent | CookieReplied | ShutdownSent | ShutdownReceived,
+            ) => ShutdownAckSent,
+            (Chunk::ShutdownComplete, None) => Closed,
+            (Chunk::Error, None | Init1 | Init | CookieSent | CookieReplied) => Closed,
+            (Chunk::Abort, Init1) => Rejected,
+            (Chunk::Abort, _) => Closed,
+            _ => self,
+        }
+    }
+
+    fn after_in_only(self, chunk: Chunk) -> Self {
+        match (chunk, self) {
+            (Chunk::Data, None | CookieWait) => Established,
+            (Chunk::Init, None) => Init1,
+            (Chunk::Init, Init1 | CookieSent | CookieReplied | CookieWait | Rejected | Closed) => {
+                Init
+            }
+            (Chunk::InitAck, None | Init1 | Init | CookieSent | CookieReplied | CookieWait) => {
+                CookieEchoed
+            }
+            (Chunk::CookieEcho, None | Init1 | Init | CookieSent | CookieReplied | CookieWait) => {
+                Established
+            }
+            (Chunk::CookieAck, None | CookieSent | CookieReplied | Cookie | CookieEchoed) => {
+                Established
+            }
+            (Chunk::Shutdown, None | Established) => ShutdownReceived,
+            (Chunk::ShutdownAck, None | Established | ShutdownSent | ShutdownAckSent) => Closed,
+            (Chunk::ShutdownAck, Init1) => Init,
+            (
+                Chunk::ShutdownComplete,
+                None | Init1 | Init | CookieSent | CookieReplied | ShutdownReceived
+                | ShutdownAckSent,
+            ) => Closed,
+            (Chunk::Error, None) => Closed,
+            (Chunk::Abort, CookieWait) => Rejected,
+            (Chunk::Abort, _) => Closed,
+            _ => self,
+        }
+    }
+
+    pub(super) fn seconds(self) -> u32 {
+        match self {
+            None => 2,
+            Init1 | Rejected => 4,
+            Established => 900,
+            _ => 61,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            None => "NONE",
+            Init1 => "INIT1",
+            Init => "INIT",
+            CookieSent => "COOKIE_SENT",
+            CookieReplied => "COOKIE_REPLIED",
+            CookieWait => "COOKIE_WAIT",
+            Cookie => "COOKIE",
+            CookieEchoed => "COOKIE_ECHOED",
+            Established => "ESTABLISHED",
+            ShutdownSent => "SHUTDOWN_SENT",
+            ShutdownReceived => "SHUTDOWN_RECEIVED",
+            ShutdownAckSent => "SHUTDOWN_ACK_SENT",
+            Rejected => "REJECTED",
+            Closed => "CLOSED",
+        }
+    }
+}
