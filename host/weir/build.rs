@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use weir_build::{Artifact, Plugin, Target};
+use weir_wasm::Metering;
 
 /// The built-in plugins, each a crate below `plugins/`.
 const PLUGINS: [&str; 2] = ["ipvsadm", "health-weight"];
@@ -33,9 +34,15 @@ fn build_plugin(workspace: &Path, package: &str, out: &Path) -> Result<()> {
         directory: workspace,
         target_directory: &weir_build::shared_target_directory(out),
     };
-    let compiled = weir_wasm::precompile(&plugin.component()?, &target()?)
-        .with_context(|| format!("failed to compile the plugin {package}"))?;
-    fs::write(out.join(format!("{package}.cwasm")), compiled)?;
+    let component = plugin.component()?;
+    // Policies run in simulations, too.
+    for (metering, extension) in
+        [(Metering::Time, "cwasm"), (Metering::Instructions, "metered.cwasm")]
+    {
+        let compiled = weir_wasm::precompile(&component, &target()?, metering)
+            .with_context(|| format!("failed to compile the plugin {package}"))?;
+        fs::write(out.join(format!("{package}.{extension}")), compiled)?;
+    }
     Ok(())
 }
 

@@ -12,7 +12,8 @@ use std::{
 
 use weir_ipvs::Error;
 use weir_wasm::{
-    Builtin, Command, CommandGrant, Limits, NoNames, Runtime, Stdio, Terminals, World, precompile,
+    Builtin, Command, CommandGrant, Limits, Metering, NoNames, Runtime, Stdio, Terminals, World,
+    precompile,
 };
 
 const RUNS: usize = 300;
@@ -26,7 +27,7 @@ fn main() -> io::Result<()> {
     } else {
         "x86_64-unknown-linux-gnu"
     };
-    let code = precompile(&fs::read(path)?, target).expect("the guest compiles");
+    let code = precompile(&fs::read(path)?, target, Metering::Time).expect("the guest compiles");
     let size = code.len();
     // SAFETY: this is what `precompile` just returned.
     let builtin = unsafe { Builtin::embedded("guest", World::Command, code.leak()) };

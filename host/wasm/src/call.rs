@@ -8,7 +8,8 @@ use std::{
 use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace, component::ResourceTableError};
 
 use crate::{
-    Failure, Report, STACK_BYTES,
+    Failure, Limits, Report, STACK_BYTES,
+    engine::Metering,
     error::{Exceeded, Size},
     state::State,
 };
@@ -17,8 +18,9 @@ use crate::{
 const TICKS: u64 = 1;
 
 /// A store for `state`, with its limits in force.
-pub(crate) fn store<S: State>(engine: &Engine, mut state: S) -> Store<S> {
+pub(crate) fn store<S: State>(engine: &Engine, metering: Metering, mut state: S) -> Store<S> {
     let limits = state.common().limits;
+    state.common().metering = metering;
     let mut store = Store::new(engine, state);
     store.limiter(|state| state.common());
     store.set_hostcall_fuel(limits.lifted_bytes);
@@ -38,14 +40,16 @@ pub(crate) fn guarded<S: State, R>(
     call: &'static str,
     function: impl FnOnce(&mut Store<S>) -> wasmtime::Result<R>,
 ) -> Result<R, Failure> {
-    store.data_mut().common().arm();
+    if let Some(instructions) = store.data_mut().common().arm() {
+        store.set_fuel(instructions).expect("its engine counts instructions");
+    }
     let outcome = catch_unwind(AssertUnwindSafe(|| function(store)));
     if let Some(wasi) = &store.data_mut().common().wasi {
         wasi.flush();
     }
     let (reason, frames) = match outcome {
         Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => (reason(&error), frames(&error)),
+        Ok(Err(error)) => (reason(&error, store.data_mut().common().limits), frames(&error)),
         Err(panic) => (
             format!("a function of weir that it called has a bug: {}", panic_text(&*panic)),
             Vec::new(),
@@ -62,7 +66,7 @@ pub(crate) fn guarded<S: State, R>(
 }
 
 /// Why it failed, in words for those who do not know WebAssembly.
-fn reason(error: &wasmtime::Error) -> String {
+fn reason(error: &wasmtime::Error, limits: Limits) -> String {
     if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
         return exceeded.to_string();
     }
@@ -70,6 +74,7 @@ fn reason(error: &wasmtime::Error) -> String {
         return "held more resources at a time than it may (limit handles)".to_owned();
     }
     match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => Exceeded::Cpu(limits.cpu).to_string(),
         Some(Trap::StackOverflow) => {
             format!("used more than {} of call stack", Size(STACK_BYTES))
         }

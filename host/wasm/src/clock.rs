@@ -1,6 +1,57 @@
 //! The clocks: the one place in this crate that reads time.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// What a guest is shown as the time where it is not the time of its call: by WASI, and to
+/// its log.
+pub(crate) enum Clock {
+    /// This machine's.
+    Machine,
+    /// Whatever it was last set to, so that a run can be repeated.
+    Given {
+        /// Nanoseconds since the Unix epoch.
+        wall_ns: AtomicU64,
+        /// Nanoseconds since an arbitrary moment.
+        monotonic_ns: AtomicU64,
+    },
+}
+
+impl Clock {
+    pub(crate) fn machine() -> Self {
+        Self::Machine
+    }
+
+    pub(crate) fn given() -> Self {
+        Self::Given { wall_ns: AtomicU64::new(0), monotonic_ns: AtomicU64::new(0) }
+    }
+
+    /// Sets a clock that is given; the machine's goes on.
+    pub(crate) fn set(&self, wall: u64, monotonic: u64) {
+        if let Self::Given { wall_ns, monotonic_ns } = self {
+            wall_ns.store(wall, Ordering::Relaxed);
+            monotonic_ns.store(monotonic, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn wall(&self) -> Duration {
+        match self {
+            Self::Machine => wall(),
+            Self::Given { wall_ns, .. } => Duration::from_nanos(wall_ns.load(Ordering::Relaxed)),
+        }
+    }
+
+    pub(crate) fn monotonic(&self) -> Duration {
+        match self {
+            Self::Machine => monotonic(),
+            Self::Given { monotonic_ns, .. } => {
+                Duration::from_nanos(monotonic_ns.load(Ordering::Relaxed))
+            }
+        }
+    }
+}
 
 /// Processor time of this thread so far.
 pub(crate) fn thread_cpu() -> Duration {

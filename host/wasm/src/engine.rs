@@ -12,6 +12,18 @@ const MEMORY_RESERVATION: u64 = 64 << 20;
 /// Bytes of inaccessible memory after each linear memory.
 const MEMORY_GUARD: u64 = 64 << 10;
 
+/// How a guest's use of the processor is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Metering {
+    /// By time, which passes as [`crate::Ticker::tick`] says: cheap, and never twice the
+    /// same.
+    #[default]
+    Time,
+    /// By instructions, each of which counts as a nanosecond: the same at every run, so
+    /// that a simulation can be repeated.
+    Instructions,
+}
+
 /// What an engine is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -21,8 +33,8 @@ pub(crate) enum Purpose {
     Compile,
 }
 
-pub(crate) fn engine(purpose: Purpose) -> Result<Engine, Error> {
-    let mut config = config();
+pub(crate) fn engine(purpose: Purpose, metering: Metering) -> Result<Engine, Error> {
+    let mut config = config(metering);
     match purpose {
         Purpose::Run => {
             config.enable_compiler(false);
@@ -34,11 +46,12 @@ pub(crate) fn engine(purpose: Purpose) -> Result<Engine, Error> {
 
 /// Compiles `component` for any processor of `target`, a triple such as
 /// `x86_64-unknown-linux-gnu`. For build scripts: [`crate::builtin!`] embeds what this
-/// returns, and it loads in a weir of the same version only.
+/// returns, and it loads in a weir of the same version only, into an engine with the same
+/// `metering`.
 ///
 /// Naming the target keeps the features of the building machine's processor out.
-pub fn precompile(component: &[u8], target: &str) -> Result<Vec<u8>, Error> {
-    let mut config = config();
+pub fn precompile(component: &[u8], target: &str, metering: Metering) -> Result<Vec<u8>, Error> {
+    let mut config = config(metering);
     compiler(&mut config);
     // Every byte is read at every start. Names of functions stay; their lines would not be
     // known anyway, for plugins are embedded without them.
@@ -53,7 +66,7 @@ pub fn precompile(component: &[u8], target: &str) -> Result<Vec<u8>, Error> {
 }
 
 /// What running and compiling must agree on.
-fn config() -> Config {
+fn config(metering: Metering) -> Config {
     let mut config = Config::new();
     // Proposals that no world needs: each is code that hostile input can reach. What
     // language runtimes do need stays on: multi-memory (wasmtime's own adapters), tail
@@ -76,8 +89,9 @@ fn config() -> Config {
         // Copying a small guest's data costs less than mapping it from a file.
         .memory_init_cow(false)
         .max_wasm_stack(STACK_BYTES)
-        // Limits of time; counted instructions cost more and say less.
-        .epoch_interruption(true)
+        // Counted instructions cost more, and say less of the time that is lost.
+        .epoch_interruption(metering == Metering::Time)
+        .consume_fuel(metering == Metering::Instructions)
         // Host panics never unwind through guests, and each table that is registered for
         // it costs at start.
         .native_unwind_info(false)

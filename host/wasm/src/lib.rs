@@ -32,7 +32,7 @@ mod wasi;
 
 pub use cache::Cache;
 pub use command::{Command, CommandGrant, IpvsOpener, Names, NoNames, Terminals};
-pub use engine::precompile;
+pub use engine::{Metering, precompile};
 pub use error::{Error, Failure, Report};
 pub use limits::{
     COMPONENT_BYTES, Limits, OPERATIONS_PER_APPLY, READ_BYTES, REASON_BYTES, STACK_BYTES,

@@ -94,6 +94,8 @@ pub struct Builtin {
     pub(crate) name: &'static str,
     pub(crate) world: World,
     pub(crate) code: &'static [u8],
+    /// The same, compiled to count instructions.
+    pub(crate) metered: Option<&'static [u8]>,
 }
 
 impl Builtin {
@@ -105,7 +107,17 @@ impl Builtin {
     /// it is native code, and runs as such.
     #[doc(hidden)]
     pub const unsafe fn embedded(name: &'static str, world: World, code: &'static [u8]) -> Self {
-        Self { name, world, code }
+        Self { name, world, code, metered: None }
+    }
+
+    /// For [`crate::builtin!`]: for simulations, too.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Builtin::embedded`], with `metered` compiled to count instructions.
+    #[doc(hidden)]
+    pub const unsafe fn with_metered(self, metered: &'static [u8]) -> Self {
+        Self { metered: Some(metered), ..self }
     }
 
     /// Its name.
@@ -117,8 +129,16 @@ impl Builtin {
 /// Embeds what a build script made with [`precompile`](crate::precompile) and wrote to
 /// `$file` in its `OUT_DIR`:
 /// `const IPVSADM: Builtin = builtin!("ipvsadm", World::Command, "ipvsadm.cwasm");`
+///
+/// A second file, compiled with [`Metering::Instructions`](crate::Metering), lets the
+/// plugin run in simulations.
 #[macro_export]
 macro_rules! builtin {
+    ($name:literal, $world:expr, $file:literal, $metered:literal) => {{
+        const METERED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/", $metered));
+        // SAFETY: as below.
+        unsafe { $crate::builtin!($name, $world, $file).with_metered(METERED) }
+    }};
     ($name:literal, $world:expr, $file:literal) => {{
         const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/", $file));
         // SAFETY: OUT_DIR is written by this package's own build script alone, so the code

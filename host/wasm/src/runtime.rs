@@ -17,8 +17,8 @@ use crate::{
     PolicySettings, Subscription, View, World,
     bindings::{command::exports::weir::plugin::cli, reactor},
     call::{guarded, store},
-    clock,
-    engine::{Purpose, engine},
+    clock::{self, Clock},
+    engine::{Metering, Purpose, engine},
     log::Log,
     plugin::{self, Linked},
     policy::Running,
@@ -30,6 +30,7 @@ use crate::{
 pub struct Runtime {
     engine: Engine,
     compiles: bool,
+    metering: Metering,
 }
 
 /// Makes the engine look at the time: see [`Ticker::tick`].
@@ -48,14 +49,26 @@ impl Ticker {
 impl Runtime {
     /// For the daemon, which compiles the components it is given.
     pub fn for_daemon() -> Result<Self, Error> {
-        Ok(Self { engine: engine(Purpose::Compile)?, compiles: true })
+        Self::new(Purpose::Compile, Metering::Time)
+    }
+
+    /// For policies in virtual time. What they see and do, their limits included, is the
+    /// same at every run: instructions are counted instead of time, the clocks are those of
+    /// the [`View`], and random numbers always the same.
+    pub fn for_simulation() -> Result<Self, Error> {
+        Self::new(Purpose::Compile, Metering::Instructions)
     }
 
     /// For one command. Without a compiler it starts in a tenth of the time, and can use
     /// built-in plugins only.
     pub fn for_command(needs_compiler: bool) -> Result<Self, Error> {
         let purpose = if needs_compiler { Purpose::Compile } else { Purpose::Run };
-        Ok(Self { engine: engine(purpose)?, compiles: needs_compiler })
+        Self::new(purpose, Metering::Time)
+    }
+
+    fn new(purpose: Purpose, metering: Metering) -> Result<Self, Error> {
+        let compiles = purpose == Purpose::Compile;
+        Ok(Self { engine: engine(purpose, metering)?, compiles, metering })
     }
 
     /// What enforces limits of time, if someone calls it.
@@ -65,13 +78,16 @@ impl Runtime {
 
     /// A plugin that is part of this program.
     pub fn builtin(&self, builtin: &Builtin) -> Result<Plugin, Error> {
+        let failed = |reason| Error::Builtin { plugin: builtin.name.to_owned(), reason };
+        let code = match self.metering {
+            Metering::Time => Some(builtin.code),
+            Metering::Instructions => builtin.metered,
+        };
+        let code = code.ok_or_else(|| failed("it is not compiled for simulations".to_owned()))?;
         // SAFETY: whoever made the `Builtin` vouched that this is what `precompile`
         // returned.
-        let component = unsafe { Component::deserialize(&self.engine, builtin.code) };
-        let component = component.map_err(|error| Error::Builtin {
-            plugin: builtin.name.to_owned(),
-            reason: format!("{error:#}"),
-        })?;
+        let component = unsafe { Component::deserialize(&self.engine, code) };
+        let component = component.map_err(|error| failed(format!("{error:#}")))?;
         self.link(builtin.name.to_owned(), builtin.world, &component)
     }
 
@@ -136,8 +152,13 @@ impl Runtime {
             return Err(plugin.is_not(World::Policy).into());
         };
         let log = Log::new(&settings.instance, &settings.limits, settings.log);
-        let mut common = Common::new(settings.instance.clone(), settings.limits, log);
-        common.wasi = plugin.uses_wasi.then(|| Wasi::logging(&common.log));
+        let clock = match self.metering {
+            Metering::Time => Clock::machine(),
+            Metering::Instructions => Clock::given(),
+        };
+        let mut common = Common::new(settings.instance.clone(), settings.limits, log, clock);
+        common.wasi =
+            plugin.uses_wasi.then(|| Wasi::logging(&common.log, &common.clock, self.metering));
         let mut state = PolicyState {
             common,
             config_json: settings.config_json,
@@ -149,7 +170,7 @@ impl Runtime {
             held: None,
         };
         state.look_at(view, false);
-        let mut store = store(&self.engine, state);
+        let mut store = store(&self.engine, self.metering, state);
         let guest = guarded(&mut store, "start", |store| pre.instantiate(store))?;
         let context = reactor::Context {
             instance: settings.instance.clone(),
@@ -175,13 +196,15 @@ impl Runtime {
             return Err(plugin.is_not(World::Command).into());
         };
         let log = Log::new(plugin.name(), &command.limits, command.log);
-        let mut common = Common::new(plugin.name().to_owned(), command.limits, log);
+        let mut common =
+            Common::new(plugin.name().to_owned(), command.limits, log, Clock::machine());
         let stdio = Arc::new(command.stdio);
         common.wasi = plugin.uses_wasi.then(|| Wasi::printing(&stdio));
         common.wall_ns = clock::nanoseconds(clock::wall());
         common.monotonic_ns = clock::nanoseconds(clock::monotonic());
         let mut store = store(
             &self.engine,
+            self.metering,
             CommandState {
                 common,
                 grant: command.grant,

@@ -10,8 +10,12 @@ use wasmtime::{ResourceLimiter, component::ResourceTable};
 use weir_ipvs::{Ipvs, RealServerKey};
 
 use crate::{
-    CommandGrant, Effect, IpvsOpener, Limits, Names, PolicyGrant, Statement, Stdio, View, clock,
-    error::Exceeded, log::Log, wasi::Wasi,
+    CommandGrant, Effect, IpvsOpener, Limits, Names, PolicyGrant, Statement, Stdio, View,
+    clock::{self, Clock},
+    engine::Metering,
+    error::Exceeded,
+    log::Log,
+    wasi::Wasi,
 };
 
 /// What the stores of both worlds have in common.
@@ -31,6 +35,9 @@ pub(crate) struct Common {
     pub(crate) resources: ResourceTable,
     /// Shared with the streams of WASI.
     pub(crate) log: Arc<Log>,
+    /// Shared with those of WASI.
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) metering: Metering,
     pub(crate) wall_ns: u64,
     pub(crate) monotonic_ns: u64,
     /// Made for guests that import WASI, and for no other.
@@ -41,7 +48,7 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    pub(crate) fn new(plugin: String, limits: Limits, log: Log) -> Self {
+    pub(crate) fn new(plugin: String, limits: Limits, log: Log, clock: Clock) -> Self {
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(limits.handles);
         Self {
@@ -49,6 +56,8 @@ impl Common {
             limits,
             resources,
             log: Arc::new(log),
+            clock: Arc::new(clock),
+            metering: Metering::default(),
             wall_ns: 0,
             monotonic_ns: 0,
             wasi: None,
@@ -58,12 +67,16 @@ impl Common {
         }
     }
 
-    /// Starts to count the time of a call.
-    pub(crate) fn arm(&mut self) {
+    /// Starts to count the time of a call; or returns how many instructions it may take.
+    pub(crate) fn arm(&mut self) -> Option<u64> {
+        if self.metering == Metering::Instructions {
+            return Some(clock::nanoseconds(self.limits.cpu));
+        }
         self.deadline = Deadline {
             cpu: clock::thread_cpu().saturating_add(self.limits.cpu),
             wall: self.limits.wall.map(|wall| clock::monotonic().saturating_add(wall)),
         };
+        None
     }
 
     /// Whether the call may go on.
@@ -156,6 +169,7 @@ impl PolicyState {
         self.handling = handling;
         self.common.wall_ns = view.wall_ns;
         self.common.monotonic_ns = view.monotonic_ns;
+        self.common.clock.set(view.wall_ns, view.monotonic_ns);
         self.view = view;
         self.visible = None;
         self.held = None;

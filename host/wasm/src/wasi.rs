@@ -7,25 +7,31 @@
 //! The one part of this crate that may start threads: wasmtime-wasi keeps an executor of
 //! its own, made when a guest first writes to a stream.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::{
-    WasiCtx, WasiCtxView, WasiView, async_trait,
+    WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, async_trait,
     cli::{WasiCli, WasiCliView},
-    clocks::{WasiClocks, WasiClocksView},
+    clocks::{HostMonotonicClock, HostWallClock, WasiClocks, WasiClocksView},
     filesystem::{WasiFilesystem, WasiFilesystemView},
     p2::{
         DynOutputStream, DynPollable, OutputStream, Pollable, StreamError, StreamResult,
         bindings::{self, sync},
     },
-    random::{WasiRandom, WasiRandomView},
+    random::{Deterministic, WasiRandom, WasiRandomView},
     sockets::{WasiSockets, WasiSocketsView},
 };
 
 use crate::{
-    Level, Stdio, clock,
+    Level, Stdio,
+    clock::{self, Clock},
+    engine::Metering,
     log::Log,
     state::{CommandState, Common, PolicyState, State},
 };
@@ -45,23 +51,28 @@ pub(crate) struct Wasi {
 
 impl Wasi {
     /// For a policy: what it prints is log.
-    pub(crate) fn logging(log: &Arc<Log>) -> Self {
-        let output = |level| Output::Log { log: Arc::clone(log), level, line: Mutex::default() };
-        Self::new(output(Level::Info), output(Level::Error))
+    pub(crate) fn logging(log: &Arc<Log>, clock: &Arc<Clock>, metering: Metering) -> Self {
+        let output = |level| Output::Log {
+            log: Arc::clone(log),
+            clock: Arc::clone(clock),
+            level,
+            line: Mutex::default(),
+        };
+        let mut context = nothing();
+        if metering == Metering::Instructions {
+            make_repeatable(&mut context, clock);
+        }
+        Self::new(&mut context, output(Level::Info), output(Level::Error))
     }
 
     /// For a command: what it prints is its caller's.
     pub(crate) fn printing(stdio: &Arc<Stdio>) -> Self {
-        Self::new(Output::Stdout(Arc::clone(stdio)), Output::Stderr(Arc::clone(stdio)))
+        let (stdout, stderr) = (Arc::clone(stdio), Arc::clone(stdio));
+        Self::new(&mut nothing(), Output::Stdout(stdout), Output::Stderr(stderr))
     }
 
-    fn new(stdout: Output, stderr: Output) -> Self {
-        let context = WasiCtx::builder()
-            .allow_tcp(false)
-            .allow_udp(false)
-            .allow_ip_name_lookup(false)
-            .build();
-        Self { context, stdout: Arc::new(stdout), stderr: Arc::new(stderr) }
+    fn new(context: &mut WasiCtxBuilder, stdout: Output, stderr: Output) -> Self {
+        Self { context: context.build(), stdout: Arc::new(stdout), stderr: Arc::new(stderr) }
     }
 
     /// Logs lines that have no end yet.
@@ -71,9 +82,54 @@ impl Wasi {
     }
 }
 
+/// A WASI that grants nothing.
+fn nothing() -> WasiCtxBuilder {
+    let mut context = WasiCtx::builder();
+    context.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    context
+}
+
+/// Time as it is given, and random numbers that are the same at every run.
+fn make_repeatable(context: &mut WasiCtxBuilder, clock: &Arc<Clock>) {
+    let random = || Deterministic::new(random_bytes());
+    context
+        .wall_clock(Given(Arc::clone(clock)))
+        .monotonic_clock(Given(Arc::clone(clock)))
+        .secure_random(random())
+        .insecure_random(random())
+        .insecure_random_seed(0);
+}
+
+/// What a guest whose run is to be repeated gets as random numbers, over and over.
+fn random_bytes() -> Vec<u8> {
+    (0..128_u8).flat_map(|block| Sha256::digest([block])).collect()
+}
+
+struct Given(Arc<Clock>);
+
+impl HostWallClock for Given {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        self.0.wall()
+    }
+}
+
+impl HostMonotonicClock for Given {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        clock::nanoseconds(self.0.monotonic())
+    }
+}
+
 /// Where a stream of a guest leads.
 enum Output {
-    Log { log: Arc<Log>, level: Level, line: Mutex<Vec<u8>> },
+    Log { log: Arc<Log>, clock: Arc<Clock>, level: Level, line: Mutex<Vec<u8>> },
     Stdout(Arc<Stdio>),
     Stderr(Arc<Stdio>),
 }
@@ -83,12 +139,12 @@ impl Output {
         match self {
             Self::Stdout(stdio) => stdio.write_output(bytes),
             Self::Stderr(stdio) => stdio.write_error(bytes),
-            Self::Log { log, level, line } => {
+            Self::Log { log, clock, level, line } => {
                 let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
                 for part in bytes.split_inclusive(|byte| *byte == b'\n') {
                     line.extend_from_slice(&part[..part.len().min(LINE_BYTES)]);
                     if part.ends_with(b"\n") || line.len() >= LINE_BYTES {
-                        write_line(log, *level, &mut line);
+                        write_line(log, clock, *level, &mut line);
                     }
                 }
                 Ok(())
@@ -97,18 +153,18 @@ impl Output {
     }
 
     fn flush(&self) {
-        if let Self::Log { log, level, line } = self {
+        if let Self::Log { log, clock, level, line } = self {
             let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
-            write_line(log, *level, &mut line);
+            write_line(log, clock, *level, &mut line);
         }
     }
 }
 
-fn write_line(log: &Log, level: Level, line: &mut Vec<u8>) {
+fn write_line(log: &Log, clock: &Clock, level: Level, line: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(line);
     let text = text.trim_end_matches(['\n', '\r']);
     if !text.is_empty() {
-        log.write(clock::monotonic(), level, text, &[]);
+        log.write(clock.monotonic(), level, text, &[]);
     }
     line.clear();
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use weir_wasm::{Birth, Builtin, Failure, Runtime, World};
+use weir_wasm::{Birth, Builtin, Failure, Metering, Runtime, World};
 
 use crate::{
     fixtures::{Lines, Remembering, WHOLE_COMMAND_GRANT, command, settings, view},
@@ -72,7 +72,7 @@ fn a_file_that_is_too_large_is_not_read() {
 #[test]
 fn precompiled_code_is_refused() {
     let component = fs::read(guests::component("policy_drains")).unwrap();
-    let code = weir_wasm::precompile(&component, HOST).unwrap();
+    let code = weir_wasm::precompile(&component, HOST, Metering::Time).unwrap();
     let refusal = refusal("a.cwasm", &code);
     assert!(refusal.starts_with("load a.cwasm: it is precompiled code"), "{refusal}");
 }
@@ -80,15 +80,15 @@ fn precompiled_code_is_refused() {
 /// As a build script and the program make one.
 fn builtin(name: &'static str, world: World) -> Builtin {
     let component = fs::read(guests::component(name)).unwrap();
-    let code = weir_wasm::precompile(&component, HOST).unwrap();
+    let code = weir_wasm::precompile(&component, HOST, Metering::Time).unwrap();
     // SAFETY: this is what `precompile` just returned.
     unsafe { Builtin::embedded(name, world, code.leak()) }
 }
 
 #[cfg(target_arch = "x86_64")]
-const HOST: &str = "x86_64-unknown-linux-gnu";
+pub(crate) const HOST: &str = "x86_64-unknown-linux-gnu";
 #[cfg(target_arch = "aarch64")]
-const HOST: &str = "aarch64-unknown-linux-gnu";
+pub(crate) const HOST: &str = "aarch64-unknown-linux-gnu";
 
 #[test]
 fn a_builtin_needs_no_compiler_and_its_traps_have_names() {

@@ -9,4 +9,5 @@ mod guests;
 mod limits;
 mod loading;
 mod policies;
+mod simulation;
 mod wasi;

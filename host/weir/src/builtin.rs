@@ -21,8 +21,12 @@ pub(crate) static TOOLS: [Tool; 1] = [Tool {
 }];
 
 /// Every built-in policy, by the name that follows `builtin:` in a configuration.
-pub(crate) static POLICIES: [Builtin; 1] =
-    [weir_wasm::builtin!("health-weight", World::Policy, "health-weight.cwasm")];
+pub(crate) static POLICIES: [Builtin; 1] = [weir_wasm::builtin!(
+    "health-weight",
+    World::Policy,
+    "health-weight.cwasm",
+    "health-weight.metered.cwasm"
+)];
 
 /// The executable `weir-names`.
 pub(crate) static NAMES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir-names"));

@@ -1,8 +1,6 @@
 //! `weir:host/log`: what a plugin says, within its rate and size. Grant: none.
 
-use std::time::Duration;
-
-use crate::{bindings::log, clock, state::Common};
+use crate::{bindings::log, state::Common};
 
 impl log::Host for Common {
     fn write(
@@ -11,8 +9,7 @@ impl log::Host for Common {
         message: String,
         fields: Vec<(String, String)>,
     ) -> wasmtime::Result<()> {
-        let now: Duration = clock::monotonic();
-        self.log.write(now, level.into(), &message, &fields);
+        self.log.write(self.clock.monotonic(), level.into(), &message, &fields);
         Ok(())
     }
 }
