@@ -25,10 +25,10 @@ use self::{
 pub(crate) use self::{
     check::{Check, CheckKind, HttpCheck},
     plugin::{Grant, Plugin, Source},
-    reader::Problems,
     selector::Match,
     service::NamedService,
 };
+use crate::problems::Problems;
 
 /// Everything the configuration says.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,9 +47,15 @@ pub(crate) struct Config {
 pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("failed to read the configuration {}", path.display()))?;
-    let mut config = parse(&path.display().to_string(), &text)?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    Ok(parse_beside(directory, &path.display().to_string(), &text)?)
+}
+
+/// Reads `text`; relative paths in it are looked for in `directory`.
+pub(crate) fn parse_beside(directory: &Path, file: &str, text: &str) -> Result<Config, Problems> {
+    let mut config = parse(file, text)?;
     for plugin in &mut config.plugins {
-        if let (Source::File(file), Some(directory)) = (&mut plugin.source, path.parent()) {
+        if let Source::File(file) = &mut plugin.source {
             // An absolute path stays what it is.
             *file = directory.join(&file);
         }
@@ -68,10 +74,10 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Problems> {
     // After a syntax error the rest may be misread, and complaints about it mislead.
     let config =
         errors.is_empty().then(|| config(Section::new(table.get_ref(), 0..text.len(), "", &notes)));
-    let found = notes.into_sorted();
+    let found = notes.into_found();
     match config {
         Some(config) if found.is_empty() => Ok(config),
-        _ => Err(Problems { file: file.to_owned(), found }),
+        _ => Err(Problems::new(file, found)),
     }
 }
 

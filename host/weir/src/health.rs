@@ -1,9 +1,11 @@
 //! Health checks: probes in their rhythm, counted into verdicts.
 //!
-//! [`counter`] and [`schedule`] are pure. [`watch`] drives them for one real server and
-//! owns the sockets and the clock of its probes; it knows nothing of weights, and nobody
-//! hears of it but by verdicts. Whoever spawns it ends it by dropping it.
+//! [`checker`] is pure, as are [`counter`] and [`schedule`] of which it is made. [`watch`]
+//! drives it for one real server and owns the sockets and the clock of its probes; it knows
+//! nothing of weights, and nobody hears of it but by verdicts. Whoever spawns it ends it by
+//! dropping it.
 
+mod checker;
 mod counter;
 mod http;
 mod outcome;
@@ -18,8 +20,11 @@ use tokio::{
 };
 use weir_ipvs::RealServerKey;
 
-use self::{counter::Counter, outcome::Outcome, schedule::Schedule};
-pub(crate) use self::{counter::State, outcome::Evidence};
+pub(crate) use self::{
+    checker::Checker,
+    counter::State,
+    outcome::{Evidence, Outcome},
+};
 use crate::config::{Check, CheckKind};
 
 /// Probes under way at one time, of all watches together. Bounds descriptors; a probe that
@@ -86,28 +91,20 @@ pub(crate) async fn watch<Told: Future<Output = ()>>(
     tell: impl Fn(Verdict) -> Told,
 ) -> Infallible {
     let probe = Probe::new(&target);
-    let mut counter = Counter::new(target.check.rise, target.check.fall);
-    let mut schedule = Schedule::new(&target.key, &target.check);
-    let mut due = Instant::now() + schedule.first();
+    let (address, limit) = (target.address, target.check.timeout);
+    let mut checker = Checker::new(target);
+    let mut due = Instant::now() + checker.first();
     loop {
         sleep_until(due).await;
         let turn = in_flight.acquire().await;
         let started = Instant::now();
-        let limit = timeout(target.check.timeout, probe.run(target.address));
-        let outcome = limit.await.unwrap_or(Outcome::TIMED_OUT);
-        let took = started.elapsed();
+        let outcome = timeout(limit, probe.run(address)).await.unwrap_or(Outcome::TIMED_OUT);
         drop(turn);
-        if counter.record(outcome) {
-            tell(Verdict {
-                key: target.key,
-                watch: target.watch,
-                state: counter.state(),
-                evidence: counter.evidence(),
-                detail: counter.explain(outcome),
-            })
-            .await;
+        let (verdict, next) = checker.record(outcome, started.elapsed());
+        if let Some(verdict) = verdict {
+            tell(verdict).await;
         }
-        due = started + schedule.next(counter.is_changing()).max(took);
+        due = started + next;
     }
 }
 
@@ -228,21 +225,20 @@ mod tests {
     /// From the fault to the verdict, for a server that fails from `fault` on, with probes
     /// that take `took` then.
     fn detection(port: u16, check: &Check, fault: Duration, took: Duration) -> Duration {
-        let target = target(SocketAddr::from(([10, 0, 0, 1], port)), check.clone());
-        let mut schedule = Schedule::new(&target.key, check);
-        let mut counter = Counter::new(check.rise, check.fall);
-        let mut start = schedule.first();
+        let address = SocketAddr::from(([10, 0, 0, 1], port));
+        let mut checker = Checker::new(target(address, check.clone()));
+        let mut start = checker.first();
         loop {
             let (outcome, took) = if start < fault {
                 (Outcome::Pass, Duration::ZERO)
             } else {
                 (Outcome::TIMED_OUT, took)
             };
-            counter.record(outcome);
-            if counter.state() == State::Down {
+            let (verdict, next) = checker.record(outcome, took);
+            if verdict.is_some_and(|it| it.state == State::Down) {
                 return start + took - fault;
             }
-            start += schedule.next(counter.is_changing()).max(took);
+            start += next;
         }
     }
 

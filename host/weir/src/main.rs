@@ -14,8 +14,11 @@ mod manager;
 mod merge;
 mod names;
 mod plan;
+mod problems;
+mod random;
 mod report;
 mod run;
+mod spelling;
 mod timer;
 
 use std::{env, ffi::OsString, path::Path, process::ExitCode};

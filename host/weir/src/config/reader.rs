@@ -9,37 +9,10 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use crate::{problems::Problem, spelling};
+
 /// A value and where it stands.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
-
-/// One mistake.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Problem {
-    /// Line and column from 1; columns count characters.
-    pub(crate) place: (usize, usize),
-    /// What was expected, and what was found.
-    pub(crate) message: String,
-}
-
-/// Every mistake of one file, in the order of the file.
-#[derive(Debug)]
-pub(crate) struct Problems {
-    pub(super) file: String,
-    pub(super) found: Vec<Problem>,
-}
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.found.iter().enumerate() {
-            let (line, column) = problem.place;
-            let end = if index == 0 { "" } else { "\n" };
-            write!(f, "{end}{}:{line}:{column}: {}", self.file, problem.message)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Problems {}
 
 /// Where mistakes are collected while one file is read.
 pub(super) struct Notes<'t> {
@@ -60,12 +33,9 @@ impl<'t> Notes<'t> {
         self.found.borrow_mut().push(Problem { place: (line, column), message: message.into() });
     }
 
-    /// All of them, sorted by place.
-    pub(super) fn into_sorted(self) -> Vec<Problem> {
-        let mut found = self.found.into_inner();
-        found.sort();
-        found.dedup();
-        found
+    /// All of them.
+    pub(super) fn into_found(self) -> Vec<Problem> {
+        self.found.into_inner()
     }
 }
 
@@ -192,12 +162,10 @@ impl<'t> Section<'t> {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
             if !self.asked.contains(name) {
-                let remedy = match self.asked.iter().find(|it| alike(name, it)) {
+                let known = Vec::from_iter(self.asked.iter().copied());
+                let remedy = match spelling::nearest(name, &known) {
                     Some(it) => format!("did you mean `{it}`?"),
-                    None => format!(
-                        "known here: {}",
-                        Vec::from_iter(self.asked.iter().copied()).join(", ")
-                    ),
+                    None => format!("known here: {}", known.join(", ")),
                 };
                 self.note(key.span().start, format!("unknown key `{name}`; {remedy}"));
             }
@@ -216,25 +184,4 @@ pub(super) fn found(value: &DeValue<'_>) -> String {
         DeValue::Array(_) => "an array".to_owned(),
         DeValue::Table(_) => "a table".to_owned(),
     }
-}
-
-/// Whether one could be the other mistyped: `-` for `_`, or two letters' difference.
-fn alike(left: &str, right: &str) -> bool {
-    distance(&left.replace('_', "-"), right) <= 2
-}
-
-/// Levenshtein's distance.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (above, a) in left.chars().enumerate() {
-        let mut diagonal = above;
-        row[0] = above + 1;
-        for (index, b) in right.iter().enumerate() {
-            let changed = diagonal + usize::from(a != *b);
-            diagonal = row[index + 1];
-            row[index + 1] = changed.min(row[index] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }

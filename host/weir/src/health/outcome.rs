@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 /// What one probe saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// The server did what it should.
     Pass,
     /// It did not.
@@ -16,7 +16,7 @@ pub(super) enum Outcome {
 
 /// Why a probe failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cause {
+pub(crate) enum Cause {
     /// Its host answered, nobody listens.
     Refused,
     /// No answer in time.
@@ -46,7 +46,7 @@ pub(crate) enum Evidence {
 }
 
 impl Outcome {
-    pub(super) const TIMED_OUT: Self = Self::Fail(Cause::Timeout);
+    pub(crate) const TIMED_OUT: Self = Self::Fail(Cause::Timeout);
 
     /// What it says of the server.
     pub(super) fn evidence(self) -> Evidence {

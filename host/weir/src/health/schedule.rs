@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use weir_ipvs::RealServerKey;
 
-use crate::config::Check;
+use crate::{config::Check, random::Random};
 
 /// First probes are spread over at most this, so that verdicts come soon after the start.
 const SPREAD: Duration = Duration::from_secs(5);
@@ -14,42 +14,25 @@ const SPREAD: Duration = Duration::from_secs(5);
 pub(super) struct Schedule {
     interval: Duration,
     fast: Duration,
-    state: u64,
+    random: Random,
 }
 
 impl Schedule {
     /// The rhythm of `check` for the server with this key, by which jitter is seeded.
     pub(super) fn new(key: &RealServerKey, check: &Check) -> Self {
-        Self { interval: check.interval, fast: check.fast, state: seed(&key.to_string()) }
+        Self { interval: check.interval, fast: check.fast, random: Random::named(&key.to_string()) }
     }
 
     /// From the start of the watch to that of its first probe: anywhere below the
     /// interval, or 5 s.
     pub(super) fn first(&mut self) -> Duration {
-        self.interval.min(SPREAD).mul_f64(self.uniform())
+        self.interval.min(SPREAD).mul_f64(self.random.uniform())
     }
 
     /// From one start to the next: the fast period exactly, or the interval by 0.9 to 1.1.
     pub(super) fn next(&mut self, changing: bool) -> Duration {
-        if changing { self.fast } else { self.interval.mul_f64(0.9 + 0.2 * self.uniform()) }
+        if changing { self.fast } else { self.interval.mul_f64(0.9 + 0.2 * self.random.uniform()) }
     }
-
-    /// Anywhere in [0, 1): SplitMix64, the published constants.
-    fn uniform(&mut self) -> f64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        f64::from(u32::try_from(mixed >> 32).unwrap_or(u32::MAX)) / (f64::from(u32::MAX) + 1.0)
-    }
-}
-
-/// FNV-1a: unlike the standard library's hasher, the same in every build.
-fn seed(identity: &str) -> u64 {
-    identity.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,41 @@
+//! Every mistake of one file that a person wrote, each with its place.
+
+use std::fmt;
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Problem {
+    /// Line and column from 1; columns count characters.
+    pub(crate) place: (usize, usize),
+    /// What was expected, and what was found.
+    pub(crate) message: String,
+}
+
+/// Every mistake of one file, in the order of the file.
+#[derive(Debug)]
+pub(crate) struct Problems {
+    file: String,
+    found: Vec<Problem>,
+}
+
+impl Problems {
+    /// Those of `file`, which is its name in messages.
+    pub(crate) fn new(file: impl Into<String>, mut found: Vec<Problem>) -> Self {
+        found.sort();
+        found.dedup();
+        Self { file: file.into(), found }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.found.iter().enumerate() {
+            let (line, column) = problem.place;
+            let end = if index == 0 { "" } else { "\n" };
+            write!(f, "{end}{}:{line}:{column}: {}", self.file, problem.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
