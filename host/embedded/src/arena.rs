@@ -32,6 +32,9 @@ impl<T> Default for Arena<T> {
 }
 
 impl<T> Arena<T> {
+    #[cfg(test)]
+    pub(crate) const SLOT_BYTES: usize = size_of::<Slot<T>>();
+
     pub(crate) fn insert(&mut self, value: T) -> Key {
         let slot = self.free.pop().unwrap_or_else(|| {
             let slot = u32::try_from(self.slots.len()).expect("memory ends before slots do");

@@ -178,3 +178,15 @@ impl std::ops::IndexMut<u32> for Connections {
         &mut self.entries[slot]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With a link, a timer and a chain's head, each of which it has one of.
+    #[test]
+    fn an_entry_is_small() {
+        let bytes = Arena::<Connection>::SLOT_BYTES + chains::BYTES + wheel::BYTES;
+        assert!(bytes <= 208, "{bytes}");
+    }
+}

@@ -14,6 +14,8 @@ mod connections;
 mod daemons;
 mod embedded;
 mod generation;
+#[cfg(test)]
+mod invariants;
 mod listing;
 mod machine;
 mod packet;

@@ -133,6 +133,12 @@ impl Pool {
         self.free.push(id);
     }
 
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ServerId, &Server)> {
+        let ids = (0..).map(ServerId);
+        ids.zip(&self.arena).filter_map(|(id, server)| Some((id, server.as_ref()?)))
+    }
+
     /// The real servers of a service of this family with this list.
     pub(crate) fn list<'a>(&'a self, family: Family, list: &'a [ServerId]) -> Servers<'a> {
         Servers { family, list, arena: &self.arena }

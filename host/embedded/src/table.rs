@@ -4,7 +4,8 @@
 //! names is named here (`net/netfilter/ipvs/ip_vs_ctl.c`).
 
 use weir_ipvs::{
-    Error, Family, Forwarding, RealServer, RealServerKey, ServiceKey, Timeouts, TunnelKind,
+    Error, Family, Forwarding, RealServer, RealServerKey, ServiceKey, Timeouts, Tunnel,
+    TunnelChecksum, TunnelKind,
 };
 
 use crate::{
@@ -167,6 +168,7 @@ impl Embedded {
         service: ServiceKey,
         wanted: &RealServer,
     ) -> Result<(), Error> {
+        let wanted = &normal_server(wanted);
         let id = self.services.find(service)?;
         self.check_family(id, wanted)?;
         self.check_values(wanted)?;
@@ -194,6 +196,7 @@ impl Embedded {
         service: ServiceKey,
         wanted: &RealServer,
     ) -> Result<(), Error> {
+        let wanted = &normal_server(wanted);
         let id = self.services.find(service)?;
         self.check_family(id, wanted)?;
         self.check_values(wanted)?;
@@ -296,6 +299,17 @@ impl Embedded {
             self.servers.remove(server);
         }
     }
+}
+
+/// A real server as the kernel sees it, to which methods and tunnels are numbers.
+fn normal_server(wanted: &RealServer) -> RealServer {
+    let tunnel = Tunnel {
+        kind: TunnelKind::from_number(wanted.tunnel.kind.number()),
+        port: wanted.tunnel.port,
+        checksum: TunnelChecksum::from_number(wanted.tunnel.checksum.number()),
+    };
+    let forwarding = Forwarding::from_number(wanted.forwarding.number().into());
+    RealServer { forwarding, tunnel, ..*wanted }
 }
 
 /// The services whose real servers may come back to each other: those of one mark may.

@@ -20,6 +20,9 @@ struct Link {
     next: u32,
 }
 
+#[cfg(test)]
+pub(super) const BYTES: usize = size_of::<Link>() + size_of::<u32>();
+
 impl Default for Chains {
     fn default() -> Self {
         Self { heads: vec![NONE], links: Vec::new(), count: 0 }

@@ -36,6 +36,8 @@ struct Timer {
     slot: u8,
 }
 
+#[cfg(test)]
+pub(super) const BYTES: usize = size_of::<Timer>();
 const NEVER: u64 = u64::MAX;
 
 impl Default for Wheel {

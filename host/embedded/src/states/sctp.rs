@@ -150,3 +150,92 @@ impl Sctp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [(Sctp, &str); 14] = [
+        (None, "NO"),
+        (Init1, "I1"),
+        (Init, "IN"),
+        (CookieSent, "CS"),
+        (CookieReplied, "CR"),
+        (CookieWait, "CW"),
+        (Cookie, "CO"),
+        (CookieEchoed, "CE"),
+        (Established, "ES"),
+        (ShutdownSent, "SS"),
+        (ShutdownReceived, "SR"),
+        (ShutdownAckSent, "SA"),
+        (Rejected, "RJ"),
+        (Closed, "CL"),
+    ];
+
+    /// Compares with rows as the kernel's tables have them: what becomes of each state, in
+    /// the order of [`ALL`].
+    fn check(side: Side, rows: [(Chunk, &str); 10]) {
+        let short = |state| ALL.iter().find(|(it, _)| *it == state).unwrap().1;
+        for (chunk, row) in rows {
+            let found: Vec<_> = ALL.iter().map(|(it, _)| short(it.after(side, chunk))).collect();
+            assert_eq!(found.join(" "), row, "{side:?} {chunk:?}");
+        }
+    }
+
+    #[test]
+    fn packets_of_clients_move_states() {
+        check(
+            Side::In,
+            [
+                (Chunk::Data, "ES I1 IN CS CR CW CO CE ES SS SR SA RJ CL"),
+                (Chunk::Init, "I1 IN IN CS CR CW CO CE ES SS SR SA IN IN"),
+                (Chunk::InitAck, "CW CW CW CS CR CO CO CE ES SS SR SA RJ CL"),
+                (Chunk::CookieEcho, "CR IN IN CR CR CW CO CE ES SS SR SA RJ CL"),
+                (Chunk::CookieAck, "ES I1 IN CS CR CW CO ES ES SS SR SA RJ CL"),
+                (Chunk::Shutdown, "SR I1 IN CS CR CW CO CE SR SS SR SA RJ CL"),
+                (Chunk::ShutdownAck, "CL IN IN CS CR CW CO CE ES CL SR CL RJ CL"),
+                (Chunk::ShutdownComplete, "CL CL CL CS CR CW CO CE ES SS SR CL RJ CL"),
+                (Chunk::Error, "CL I1 IN CS CR CW CO CL ES SS SR SA RJ CL"),
+                (Chunk::Abort, "CL CL CL CL CL RJ CL CL CL CL CL CL CL CL"),
+            ],
+        );
+    }
+
+    #[test]
+    fn packets_of_servers_move_states() {
+        check(
+            Side::Out,
+            [
+                (Chunk::Data, "ES I1 IN CS CR CW CO CE ES SS SR SA RJ CL"),
+                (Chunk::Init, "CW CW CW CW CW CW CW CW ES CW CW CW CW CW"),
+                (Chunk::InitAck, "CS CS CS CS CR CW CO CE ES SS SR SA RJ CL"),
+                (Chunk::CookieEcho, "CE CE CE CE CE CE CE CE ES SS SR SA RJ CL"),
+                (Chunk::CookieAck, "ES ES ES ES ES ES ES ES ES SS SR SA RJ CL"),
+                (Chunk::Shutdown, "SS SS SS SS SS SS SS SS SS SS SR SA RJ CL"),
+                (Chunk::ShutdownAck, "SA SA SA SA SA CW CO CE ES SA SA SA RJ CL"),
+                (Chunk::ShutdownComplete, "CL I1 IN CS CR CW CO CE ES SS SR SA RJ CL"),
+                (Chunk::Error, "CL CL CL CL CL CW CO CE ES SS SR SA RJ CL"),
+                (Chunk::Abort, "CL RJ CL CL CL CL CL CL CL CL CL CL CL CL"),
+            ],
+        );
+    }
+
+    #[test]
+    fn packets_of_clients_move_states_alone() {
+        check(
+            Side::InOnly,
+            [
+                (Chunk::Data, "ES I1 IN CS CR ES CO CE ES SS SR SA RJ CL"),
+                (Chunk::Init, "I1 IN IN IN IN IN CO CE ES SS SR SA IN IN"),
+                (Chunk::InitAck, "CE CE CE CE CE CE CO CE ES SS SR SA RJ CL"),
+                (Chunk::CookieEcho, "ES ES ES ES ES ES CO CE ES SS SR SA RJ CL"),
+                (Chunk::CookieAck, "ES I1 IN ES ES CW ES ES ES SS SR SA RJ CL"),
+                (Chunk::Shutdown, "SR I1 IN CS CR CW CO CE SR SS SR SA RJ CL"),
+                (Chunk::ShutdownAck, "CL IN IN CS CR CW CO CE CL CL SR CL RJ CL"),
+                (Chunk::ShutdownComplete, "CL CL CL CL CL CW CO CE ES SS CL CL RJ CL"),
+                (Chunk::Error, "CL I1 IN CS CR CW CO CE ES SS SR SA RJ CL"),
+                (Chunk::Abort, "CL CL CL CL CL RJ CL CL CL CL CL CL CL CL"),
+            ],
+        );
+    }
+}

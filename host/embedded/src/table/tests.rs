@@ -70,6 +70,18 @@ fn a_mark_of_zero_is_a_service_by_address() {
 }
 
 #[test]
+fn numbers_with_a_name_are_seen_as_what_they_name() {
+    let mut core = core();
+    let tunnel = Tunnel { kind: TunnelKind::Other(1), ..Tunnel::default() };
+    let gue = RealServer { forwarding: Forwarding::Other(2), tunnel, ..server("10.0.0.3:80", 1) };
+    assert_eq!(core.make(Change::AddServer(web(), gue)), Err(EINVAL), "it lacks its port");
+    let gue = RealServer { tunnel: Tunnel { port: 6080, ..tunnel }, ..gue };
+    core.make(Change::AddServer(web(), gue)).unwrap();
+    let found = core.status(web(), "10.0.0.3:80").config;
+    assert_eq!((found.forwarding, found.tunnel.kind), (Forwarding::Tunnel, TunnelKind::Gue));
+}
+
+#[test]
 fn real_servers_are_listed_newest_first() {
     let mut core = core();
     core.make(Change::AddServer(web(), server("10.0.0.3:80", 1))).unwrap();
