@@ -1,9 +1,11 @@
 //! The engine's settings, written once: what is compiled at build time must load at run
 //! time, and both must allow the same WebAssembly.
 
+use std::sync::Arc;
+
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
-use crate::{Error, STACK_BYTES};
+use crate::{Error, STACK_BYTES, code::InPlace};
 
 /// Bytes of address space set aside for each linear memory. Small, so that 10,000 guests
 /// are 640 GiB of it and not 40 TiB; a memory that outgrows it is moved.
@@ -95,6 +97,7 @@ fn config(metering: Metering) -> Config {
         // Host panics never unwind through guests, and each table that is registered for
         // it costs at start.
         .native_unwind_info(false)
+        .with_custom_code_memory(Some(Arc::new(InPlace)))
         // Not by the environment, as the default is.
         .wasm_backtrace_details(WasmBacktraceDetails::Enable);
     config

@@ -15,6 +15,7 @@ mod bindings;
 mod cache;
 mod call;
 mod clock;
+mod code;
 mod command;
 mod convert;
 mod engine;
@@ -39,7 +40,7 @@ pub use limits::{
     STATEMENTS_HELD, STATEMENTS_PER_CALL,
 };
 pub use log::{Level, LogLine, LogSink};
-pub use plugin::{Builtin, Plugin, World};
+pub use plugin::{Builtin, PageAligned, Plugin, World};
 pub use policy::{
     Birth, Effect, Envelope, Event, HealthChange, HealthReport, HealthStatus, Intent, Policy,
     PolicyGrant, PolicySettings, Services, Statement, Subscription, View,

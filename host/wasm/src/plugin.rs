@@ -104,7 +104,8 @@ impl Builtin {
     /// # Safety
     ///
     /// `code` must be what [`crate::precompile`] of this very version returned, unaltered:
-    /// it is native code, and runs as such.
+    /// it is native code, and runs as such. The first that begins with a page, as
+    /// [`crate::builtin!`] has it, runs where it lies; all others are copied.
     #[doc(hidden)]
     pub const unsafe fn embedded(name: &'static str, world: World, code: &'static [u8]) -> Self {
         Self { name, world, code, metered: None }
@@ -126,6 +127,14 @@ impl Builtin {
     }
 }
 
+/// Compiled code that begins with a page, so that it can run where it lies.
+#[doc(hidden)]
+#[derive(Debug)]
+#[repr(C)]
+#[cfg_attr(target_arch = "aarch64", repr(align(0x1_0000)))]
+#[cfg_attr(not(target_arch = "aarch64"), repr(align(0x1000)))]
+pub struct PageAligned<B: ?Sized>(pub B);
+
 /// Embeds what a build script made with [`precompile`](crate::precompile) and wrote to
 /// `$file` in its `OUT_DIR`:
 /// `const IPVSADM: Builtin = builtin!("ipvsadm", World::Command, "ipvsadm.cwasm");`
@@ -140,10 +149,11 @@ macro_rules! builtin {
         unsafe { $crate::builtin!($name, $world, $file).with_metered(METERED) }
     }};
     ($name:literal, $world:expr, $file:literal) => {{
-        const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/", $file));
+        static CODE: &$crate::PageAligned<[u8]> =
+            &$crate::PageAligned(*include_bytes!(concat!(env!("OUT_DIR"), "/", $file)));
         // SAFETY: OUT_DIR is written by this package's own build script alone, so the code
         // is as trustworthy as the executable that it becomes a part of.
-        unsafe { $crate::Builtin::embedded($name, $world, CODE) }
+        unsafe { $crate::Builtin::embedded($name, $world, &CODE.0) }
     }};
 }
 

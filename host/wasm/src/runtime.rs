@@ -6,6 +6,7 @@ use std::{
     io::Read,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    ptr::NonNull,
     sync::Arc,
 };
 
@@ -18,6 +19,7 @@ use crate::{
     bindings::{command::exports::weir::plugin::cli, reactor},
     call::{guarded, store},
     clock::{self, Clock},
+    code::runs_in_place,
     engine::{Metering, Purpose, engine},
     log::Log,
     plugin::{self, Linked},
@@ -85,8 +87,14 @@ impl Runtime {
         };
         let code = code.ok_or_else(|| failed("it is not compiled for simulations".to_owned()))?;
         // SAFETY: whoever made the `Builtin` vouched that this is what `precompile`
-        // returned.
-        let component = unsafe { Component::deserialize(&self.engine, code) };
+        // returned, and nothing can write to it.
+        let component = unsafe {
+            if runs_in_place(code) {
+                Component::deserialize_raw(&self.engine, NonNull::from(code))
+            } else {
+                Component::deserialize(&self.engine, code)
+            }
+        };
         let component = component.map_err(|error| failed(format!("{error:#}")))?;
         self.link(builtin.name.to_owned(), builtin.world, &component)
     }

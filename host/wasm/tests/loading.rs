@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use weir_wasm::{Birth, Builtin, Failure, Metering, Runtime, World};
+use weir_wasm::{Birth, Builtin, Failure, Metering, PageAligned, Runtime, World};
 
 use crate::{
     fixtures::{Lines, Remembering, WHOLE_COMMAND_GRANT, command, settings, view},
@@ -114,6 +114,30 @@ fn a_builtin_of_the_daemon_is_a_policy_like_any_other() {
     let started = runtime.start_policy(&plugin, settings, Birth::Fresh, view());
     assert_eq!(started.unwrap().0.handle(view(), &[]).unwrap(), []);
 }
+
+#[test]
+fn code_that_begins_with_a_page_runs_where_it_lies_and_elsewhere_too() {
+    let component = fs::read(guests::component("policy_drains")).unwrap();
+    let code = weir_wasm::precompile(&component, HOST, Metering::Time).unwrap();
+    let mut pages: Vec<_> = code.chunks(PAGE).map(|_| PageAligned([0; PAGE])).collect();
+    for (page, chunk) in pages.iter_mut().zip(code.chunks(PAGE)) {
+        page.0[..chunk.len()].copy_from_slice(chunk);
+    }
+    // SAFETY: the pages lie side by side, and hold what `precompile` just returned.
+    let builtin = unsafe {
+        let code = std::slice::from_raw_parts(pages.leak().as_ptr().cast(), code.len());
+        Builtin::embedded("policy_drains", World::Policy, code)
+    };
+    let runtime = Runtime::for_daemon().unwrap();
+    let [first, second] = [(), ()].map(|()| runtime.builtin(&builtin).unwrap());
+    // What is dropped takes nothing from who else runs the same pages.
+    drop(first);
+    let settings = settings(&Lines::default());
+    let (mut policy, _) = runtime.start_policy(&second, settings, Birth::Fresh, view()).unwrap();
+    assert_eq!(policy.handle(view(), &[]).unwrap(), []);
+}
+
+const PAGE: usize = align_of::<PageAligned<()>>();
 
 #[test]
 fn a_builtin_that_is_damaged_is_an_error() {
