@@ -5,6 +5,15 @@
 //!
 //! Invariant: no clock, no sockets, no async, no unseeded randomness. Time is an argument,
 //! and so is what the core must know of the machine.
+//!
+//! What a kernel has and a core has not, and why:
+//!
+//! - the contents of packets: so there are no ICMP errors, no FTP helper, and a persistence
+//!   engine can be configured but finds nothing;
+//! - the network around it: no conntrack, no routes but for what [`Machine`] says, and no
+//!   sync messages. Sync daemons are configured and reported, and nothing is sent;
+//! - a lack of memory: what the kernel does against it (`drop_entry`, `drop_packet`, and
+//!   `secure_tcp` by itself) is not done.
 
 mod arena;
 mod backend;

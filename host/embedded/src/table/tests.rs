@@ -120,6 +120,47 @@ fn an_edit_replaces_all_but_the_key() {
     assert_eq!(snapshot.entries[0].service.config, second);
 }
 
+/// A real server with this limit and four connections.
+fn limited(generation: Generation, upper_threshold: u32) -> Embedded {
+    let settings = Settings { generation, ..Settings::default() };
+    let limited = RealServer { upper_threshold, ..server(ONE, 1) };
+    let mut core = Embedded::with_settings(settings, Service::new(web(), "rr"), &[limited]);
+    connect(&mut core, 0..4);
+    core
+}
+
+#[test]
+fn the_fifth_connection_is_refused_until_two_are_gone() {
+    for generation in [Generation::Older, Generation::Newer] {
+        let mut core = limited(generation, 4);
+        assert_eq!(connect(&mut core, 4..5), ["refuse"]);
+        let end = |core: &mut Embedded, source| {
+            core.receive(&packet(source, VIP, "ack"));
+            core.receive(&packet(source, VIP, "rst"));
+            core.wait(10);
+        };
+        end(&mut core, "198.51.100.7:4000");
+        assert_eq!(core.counts(web(), ONE), (3, 0, 0));
+        assert_eq!(connect(&mut core, 4..5), ["refuse"], "one is gone");
+        end(&mut core, "198.51.100.7:4001");
+        assert_eq!(connect(&mut core, 4..7), [ONE, ONE, "refuse"], "two are gone");
+    }
+}
+
+#[test]
+fn a_limit_set_below_the_count_holds_at_once_or_from_the_next_connection_on() {
+    let lowered = RealServer { upper_threshold: 2, ..server(ONE, 1) };
+    let mut core = limited(Generation::Older, 9);
+    core.make(Change::EditServer(web(), lowered)).unwrap();
+    assert_eq!(connect(&mut core, 4..6), [ONE, "refuse"]);
+    let mut core = limited(Generation::Newer, 9);
+    core.make(Change::EditServer(web(), lowered)).unwrap();
+    assert_eq!(connect(&mut core, 4..6), ["refuse", "refuse"]);
+    let raised = RealServer { upper_threshold: 6, ..lowered };
+    core.make(Change::EditServer(web(), raised)).unwrap();
+    assert_eq!(connect(&mut core, 6..9), [ONE, ONE, "refuse"]);
+}
+
 #[test]
 fn a_deleted_server_comes_back_as_it_went() {
     let mut core = core();
