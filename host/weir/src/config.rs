@@ -6,6 +6,7 @@
 mod check;
 mod plugin;
 mod reader;
+mod rules;
 mod selector;
 mod service;
 mod value;
@@ -21,10 +22,12 @@ use toml::de::DeTable;
 use self::{
     check::CheckKeys,
     reader::{Notes, Section},
+    rules::RulesKeys,
 };
 pub(crate) use self::{
     check::{Check, CheckKind, HttpCheck},
     plugin::{Grant, Plugin, Source},
+    rules::Rules,
     selector::Match,
     service::NamedService,
 };
@@ -41,6 +44,12 @@ pub(crate) struct Config {
     /// `[plugin.NAME]`, in the order in which they are called; those that are off are left
     /// out.
     pub(crate) plugins: Vec<Plugin>,
+}
+
+/// What the tables at the top give every service and match.
+struct Defaults {
+    check: Option<CheckKeys>,
+    rules: RulesKeys,
 }
 
 /// Reads the file at `path`, beside which relative paths in it are looked for.
@@ -83,10 +92,13 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Problems> {
 
 fn config(mut top: Section<'_>) -> Config {
     top.get("backend", |it| value::word(it, &[("kernel", ())]));
-    let defaults = top.section("check").map(|section| CheckKeys::read(section, None));
+    let defaults = Defaults {
+        check: top.section("check").map(|section| CheckKeys::read(section, None)),
+        rules: RulesKeys::default().read(&mut top),
+    };
     let mut names = BTreeSet::new();
-    let services = service::read_all(&mut top, defaults.as_ref(), &mut names);
-    let matches = selector::read_all(&mut top, defaults.as_ref(), &mut names);
+    let services = service::read_all(&mut top, &defaults, &mut names);
+    let matches = selector::read_all(&mut top, &defaults, &mut names);
     let checked = services.iter().any(NamedService::is_checked)
         || matches.iter().any(|it| it.check.is_some());
     let plugins = plugin::read_all(&mut top, &names, checked);

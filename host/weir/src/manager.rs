@@ -10,16 +10,22 @@
 //! it calls: whoever runs it brings time and events. The same inputs in the same order
 //! give the same writes in the same order.
 //!
-//! [`policy`] says when a plugin is called and what becomes of one that failed,
+//! [`calls`] and [`policy`] say when a plugin is called and what becomes of one that failed,
 //! [`statements`] how long its words stand, [`claims`] what is ours, [`reconcile`] how
-//! the table becomes what it should be, and [`view`] what plugins see of it.
+//! the table becomes what it should be, and [`view`] what plugins see of it. What a weight
+//! should be is decided in [`crate::plan`].
 
+mod calls;
 mod claims;
+mod freeze;
 mod policy;
 mod reconcile;
 mod statements;
+mod timers;
 mod view;
 
+#[cfg(test)]
+mod bench;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
@@ -31,20 +37,17 @@ use std::{
     time::Duration,
 };
 
-use weir_ipvs::{Error, Ipvs, RealServerKey, ServiceKey, TableEntry};
-use weir_wasm::{Effect, Event as PolicyEvent, HealthChange, Intent, Table};
+use weir_ipvs::{Error, Ipvs, ServiceKey, TableEntry};
+use weir_wasm::{Event as PolicyEvent, HealthChange, HealthStatus, Table};
 
 pub(crate) use self::policy::{Guest, Starter};
-use self::{
-    policy::{Policy, Remedy},
-    statements::Statements,
-    view::World,
-};
+use self::{freeze::Frozen, policy::Policy, statements::Statements, timers::Timers, view::World};
 use crate::{
     config::{Config, Plugin},
-    health::{State, Target, Verdict},
+    health::{Target, Verdict},
     plan::Claim,
     report::Line,
+    safety::doubt::Doubt,
 };
 
 /// How often the table is looked at for edits by others.
@@ -53,8 +56,8 @@ const POLL: Duration = Duration::from_secs(10);
 /// How soon a write that did not succeed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How long a policy is told it has when weir stops.
-const STOPPING: Duration = Duration::from_secs(1);
+/// How long weights stay as they were found, at the start, for want of verdicts.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A moment, on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,24 +90,21 @@ pub(crate) enum Output {
     Unwatch(u64),
 }
 
-/// Why a weight changes.
-#[derive(Debug, Clone)]
-struct Cause {
-    /// Whose word it is; `weir` for the host's own.
-    plugin: String,
-    reason: String,
-}
-
 /// See the module.
 pub(crate) struct Manager {
     config: Config,
     claims: BTreeMap<ServiceKey, Claim>,
     policies: Vec<Policy>,
     statements: Statements,
-    /// Why weights are about to change.
-    causes: BTreeMap<RealServerKey, Cause>,
-    /// Services whose weights may have changed since they were last written.
+    /// Services to be decided anew, or not yet what was decided.
     dirty: BTreeSet<ServiceKey>,
+    timers: Timers,
+    doubt: Doubt,
+    frozen: Option<Frozen>,
+    /// Checks under way.
+    checked: usize,
+    /// Whether the table was adopted: what comes now is new.
+    is_started: bool,
     /// The claimed part of the table when it was last looked at.
     entries: BTreeMap<ServiceKey, TableEntry>,
     world: World,
@@ -131,8 +131,12 @@ impl Manager {
             claims: BTreeMap::new(),
             policies,
             statements: Statements::default(),
-            causes: BTreeMap::new(),
             dirty: BTreeSet::new(),
+            timers: Timers::default(),
+            doubt: Doubt::default(),
+            frozen: None,
+            checked: 0,
+            is_started: false,
             entries: BTreeMap::new(),
             world: World::default(),
             table: None,
@@ -160,8 +164,8 @@ impl Manager {
         );
         self.start_policies(now);
         self.deliver(now);
-        self.dirty = self.claims.keys().copied().collect();
         self.write(now, ipvs);
+        self.is_started = true;
         Ok(())
     }
 
@@ -183,6 +187,10 @@ impl Manager {
         self.expire_leases(now);
         self.start_policies(now);
         self.deliver(now);
+        self.thaw_when_due(now);
+        while let Some(service) = self.timers.pop(now.monotonic) {
+            self.dirty.insert(service);
+        }
         self.reconcile(now, ipvs);
         if self.next_poll <= now.monotonic {
             self.poll(now, ipvs);
@@ -198,7 +206,9 @@ impl Manager {
     pub(crate) fn deadline(&self) -> Duration {
         let starts = self.policies.iter().filter_map(Policy::start_at);
         let leases = self.statements.next_expiry();
-        starts.chain(leases).fold(self.next_poll, Duration::min)
+        let thaw = self.frozen.as_ref().and_then(|it| it.until);
+        let times = starts.chain(leases).chain(self.timers.next()).chain(thaw);
+        times.fold(self.next_poll, Duration::min)
     }
 
     /// Whether [`Event::Stop`] was handled: there is nothing more to do.
@@ -208,20 +218,21 @@ impl Manager {
 
     fn handle_verdict(&mut self, now: Now, verdict: &Verdict) {
         let key = verdict.key;
-        let Some(server) =
-            self.claims.get_mut(&key.service).and_then(|it| it.servers.get_mut(&key.server))
-        else {
-            return;
-        };
+        let Some(claim) = self.claims.get_mut(&key.service) else { return };
+        let Some(server) = claim.servers.get_mut(&key.server) else { return };
         if server.watch != Some(verdict.watch) || !server.health.differs(verdict) {
             return;
         }
         let before = server.health.clone();
         server.health.take(verdict, now.monotonic);
-        let after = verdict.state;
-        if after == State::Up && server.held.take().is_some() {
-            self.causes.insert(key, Cause::own(&verdict.detail));
+        match (before.state.status(), verdict.state.status()) {
+            (HealthStatus::Up, HealthStatus::Down) => {
+                server.flaps.went_down(now.monotonic, claim.rules.damping.as_ref());
+            }
+            (HealthStatus::Down, HealthStatus::Up) => server.flaps.came_up(now.monotonic),
+            _ => {}
         }
+        let after = verdict.state;
         self.dirty.insert(key.service);
         self.log(
             Line::info("health")
@@ -231,6 +242,7 @@ impl Manager {
                 .with("after", after)
                 .with("reason", &verdict.detail),
         );
+        self.doubt(now, key, before.state, after);
         if before.state.status() == after.status() {
             return;
         }
@@ -243,108 +255,6 @@ impl Manager {
         };
         for policy in &mut self.policies {
             policy.queue(now.wall_ns(), PolicyEvent::Health(change.clone()));
-        }
-    }
-
-    fn stop(&mut self, now: Now) {
-        for policy in &mut self.policies {
-            policy.queue(now.wall_ns(), PolicyEvent::Stopping(STOPPING));
-        }
-        for index in 0..self.policies.len() {
-            let view = self.view(now, index);
-            let policy = &mut self.policies[index];
-            if let Err(report) = policy.deliver(view) {
-                let line = Line::warn("plugin-failed").with("plugin", &policy.name);
-                self.log(line.with("report", report));
-            }
-        }
-        self.stopped = true;
-        self.log(Line::info("stopped").with("table", "left as it is"));
-    }
-
-    fn start_policies(&mut self, now: Now) {
-        for index in 0..self.policies.len() {
-            let policy = &self.policies[index];
-            if policy.start_at().is_none_or(|it| it > now.monotonic) {
-                continue;
-            }
-            let granted = policy.grant.resolve(&self.claimed_names());
-            let view = self.view(now, index);
-            let policy = &mut self.policies[index];
-            match policy.start(granted, view) {
-                Ok(()) => {
-                    let name = policy.name.clone();
-                    self.statements.end_leases(&name);
-                    self.log(Line::info("plugin-started").with("plugin", name));
-                }
-                Err(report) => self.policy_failed(now, index, &report),
-            }
-        }
-    }
-
-    /// Calls the policies that have something to hear. What they say takes effect only if
-    /// the call succeeds.
-    fn deliver(&mut self, now: Now) {
-        for index in 0..self.policies.len() {
-            if !self.policies[index].is_waiting_to_hear() {
-                continue;
-            }
-            let view = self.view(now, index);
-            match self.policies[index].deliver(view) {
-                Ok(effects) => {
-                    let name = self.policies[index].name.clone();
-                    for effect in effects {
-                        self.take_effect(&name, effect);
-                    }
-                }
-                Err(report) => self.policy_failed(now, index, &report),
-            }
-        }
-    }
-
-    fn take_effect(&mut self, plugin: &str, effect: Effect) {
-        let (key, reason) = match effect {
-            Effect::Publish(statement) => {
-                let (key, reason) = (statement.key, statement.reason.clone());
-                if self.server(&key).is_none() || !self.statements.publish(plugin, statement) {
-                    return;
-                }
-                (key, reason)
-            }
-            Effect::Withdraw(key) => {
-                let Some(statement) = self.statements.withdraw(plugin, &key) else { return };
-                let detail = self.server(&key).map_or("", |it| it.health.detail.as_str());
-                (key, format!("{} withdrawn: {detail}", intent_words(statement.intent)))
-            }
-        };
-        self.causes.insert(key, Cause { plugin: plugin.to_owned(), reason });
-        self.dirty.insert(key.service);
-    }
-
-    fn policy_failed(&mut self, now: Now, index: usize, report: &str) {
-        let policy = &mut self.policies[index];
-        let remedy = policy.fail(now, report);
-        let name = policy.name.clone();
-        self.statements.begin_leases(&name, now.monotonic);
-        self.log(match remedy {
-            Remedy::Restart(delay) => Line::warn("plugin-failed")
-                .with("plugin", name)
-                .with("applied", "nothing of that call")
-                .with("restart_in_s", delay.as_secs())
-                .with("report", report),
-            Remedy::Quarantine => Line::error("plugin-quarantined")
-                .with("plugin", name)
-                .with("applied", "nothing of that call")
-                .with("until", "weir is started again; its statements end with their leases")
-                .with("report", report),
-        });
-    }
-
-    fn expire_leases(&mut self, now: Now) {
-        for (plugin, statement) in self.statements.expire(now.monotonic) {
-            let reason = format!("lease ended: {}", intent_words(statement.intent));
-            self.causes.insert(statement.key, Cause { plugin, reason });
-            self.dirty.insert(statement.key.service);
         }
     }
 
@@ -363,22 +273,7 @@ impl Now {
     }
 }
 
-impl Cause {
-    fn own(reason: &str) -> Self {
-        Self { plugin: "weir".to_owned(), reason: reason.to_owned() }
-    }
-}
-
 /// 584 years fit.
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn intent_words(intent: Intent) -> String {
-    match intent {
-        Intent::Scale(scale) => format!("scale {scale}"),
-        Intent::Floor(least) => format!("floor {least}"),
-        Intent::Cap(most) => format!("cap {most}"),
-        Intent::Drain => "drain".to_owned(),
-    }
 }

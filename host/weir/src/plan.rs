@@ -4,16 +4,24 @@
 //! `[[match]]`, which claims the weights of what others put there. Real servers that a
 //! service has beside the claimed ones are foreign: they appear in no plan, so no change
 //! ever touches them.
+//!
+//! [`decide`] says what each weight is to be, and from what.
 
-use std::{collections::BTreeMap, time::Duration};
+mod decide;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use weir_ipvs::{Endpoint, RealServer, Service, ServiceKey, TableEntry, diff::PlannedService};
-use weir_wasm::Intent;
 
+pub(crate) use self::decide::{Decision, Surroundings};
 use crate::{
-    config::{Check, Config, Match, NamedService},
+    config::{Check, Config, Match, NamedService, Rules},
+    explain::{self, Cause},
     health::{Evidence, State, Verdict},
-    merge,
+    safety::{flap::Flaps, panic::Panic, quorum::Quorum},
 };
 
 /// A claimed service.
@@ -25,32 +33,82 @@ pub(crate) struct Claim {
     pub(crate) stated: Option<Service>,
     /// How its real servers are checked.
     pub(crate) check: Option<Check>,
+    /// What keeps it serving.
+    pub(crate) rules: Rules,
+    /// How much of it is enough.
+    pub(crate) quorum: Quorum,
+    /// Whether a policy may scale its weights.
+    pub(crate) is_scaled: bool,
     /// Claimed real servers.
     pub(crate) servers: BTreeMap<Endpoint, Server>,
     /// The service as the kernel had it when last looked at.
     pub(crate) seen: Option<Service>,
     /// Whether it was ever looked at.
     pub(crate) looked: bool,
+    /// When weights that were found stand no more for want of verdicts.
+    pub(crate) settled_at: Duration,
+    /// Whether it is below its panic floor.
+    pub(crate) panic: Panic,
+    /// Whether it has no quorum.
+    pub(crate) is_quorum_lost: bool,
+    /// Who was told that its scheduler does not listen.
+    pub(crate) spoke_in_vain: BTreeSet<String>,
 }
 
 /// A claimed real server.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
+    /// What it is to its service.
+    pub(crate) role: Role,
     /// What the configuration states of it; none = all but the weight is taken as found.
     pub(crate) stated: Option<RealServer>,
     /// Its weight while nothing is said about it.
     pub(crate) base: u32,
     /// Whether the configuration states the base. Otherwise whoever edits the table does.
     pub(crate) owns_base: bool,
-    /// The weight it was found with, to be kept until its first check passes: a restart
-    /// gives no traffic to a server that had none, and takes none away.
-    pub(crate) held: Option<u32>,
+    /// What gives it its weight before its checks do.
+    pub(crate) origin: Origin,
     /// Its checks; none = not checked.
     pub(crate) watch: Option<u64>,
     /// What they say.
     pub(crate) health: Health,
+    /// Its history of going down.
+    pub(crate) flaps: Flaps,
+    /// Since when it is in service, as far as weir decides: nothing keeps it out.
+    pub(crate) serves: bool,
+    /// Since when it ramps, if it does.
+    pub(crate) ramp_since: Option<Duration>,
+    /// What was last decided.
+    pub(crate) decision: Decision,
+    /// The weight that was last written, or found; none = it is not to be in the table.
+    pub(crate) weight: Option<u32>,
+    /// What that was decided from.
+    pub(crate) applied: Option<Decision>,
+    /// When its weight was last written.
+    pub(crate) written_at: Option<Duration>,
     /// The real server as the kernel had it when last looked at.
     pub(crate) seen: Option<RealServer>,
+}
+
+/// What a real server is to its service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// One of those that serve.
+    Real,
+    /// Serves when the others are too few.
+    Sorry,
+}
+
+/// What gives a real server its weight until its checks do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was there before weir, with this weight: a restart gives no traffic to a server
+    /// that had none, and takes none away.
+    Found(u32),
+    /// weir adds it: no traffic before its first pass. `ramps` unless weir itself begins.
+    New { ramps: bool },
+    /// It is known.
+    Known,
 }
 
 /// What the checks of a real server say.
@@ -85,17 +143,29 @@ impl Health {
 
 impl Server {
     /// A server of a `[[service]]`, which the kernel has as `found`.
-    pub(crate) fn stated(server: RealServer, found: Option<RealServer>, checked: bool) -> Self {
-        let held = found.map_or(0, |it| it.weight);
+    pub(crate) fn stated(server: RealServer, found: Option<RealServer>, origin: Origin) -> Self {
         Self {
+            role: Role::Real,
             stated: Some(server),
             base: server.weight,
             owns_base: true,
-            held: checked.then_some(held),
+            origin,
             watch: None,
             health: Health::default(),
+            flaps: Flaps::default(),
+            serves: found.is_some_and(|it| it.weight > 0),
+            ramp_since: None,
+            decision: Decision::default(),
+            weight: found.map(|it| it.weight),
+            applied: None,
+            written_at: None,
             seen: found,
         }
+    }
+
+    /// The sorry server of a `[[service]]`.
+    pub(crate) fn sorry(server: RealServer, found: Option<RealServer>) -> Self {
+        Self { role: Role::Sorry, ..Self::stated(server, found, Origin::Known) }
     }
 
     /// A server that a `[[match]]` claims, with the base `weight` if the match states one.
@@ -104,32 +174,26 @@ impl Server {
     /// likely their doing in an earlier run, and then the base is 1.
     pub(crate) fn found(found: RealServer, weight: Option<u32>, checked: bool) -> Self {
         let unstated = if checked { found.weight.max(1) } else { found.weight };
+        let origin = if checked { Origin::Found(found.weight) } else { Origin::Known };
         Self {
             stated: None,
             base: weight.unwrap_or(unstated),
             owns_base: weight.is_some(),
-            ..Self::stated(found, Some(found), checked)
-        }
-    }
-
-    /// The weight it should have while `intents` stand.
-    pub(crate) fn weight(&self, intents: &[Intent]) -> u32 {
-        let merged = merge::weight(self.base, intents);
-        match self.held {
-            Some(held) if merged > 0 => held,
-            _ => merged,
+            ..Self::stated(found, Some(found), origin)
         }
     }
 }
 
-/// The claim on a service with this key and state, if there is one: a `[[service]]` before
+/// The claim on a service with this key, if there is one: a `[[service]]` before
 /// a `[[match]]`, matches in their order. It has no servers yet.
 pub(crate) fn claim(config: &Config, key: &ServiceKey) -> Option<Claim> {
     if let Some(it) = named(config, key) {
         let stated = Some(it.service.clone());
-        return Some(Claim::new(&it.name, stated, it.check.clone()));
+        let claim = Claim::new(config, &it.name, stated, it.check.clone(), it.rules.clone());
+        return Some(Claim { quorum: it.quorum, ..claim });
     }
-    matched(config, key).map(|it| Claim::new(&it.name, None, it.check.clone()))
+    let it = matched(config, key)?;
+    Some(Claim::new(config, &it.name, None, it.check.clone(), it.rules.clone()))
 }
 
 /// The `[[service]]` with this key.
@@ -143,14 +207,27 @@ pub(crate) fn matched<'c>(config: &'c Config, key: &ServiceKey) -> Option<&'c Ma
 }
 
 impl Claim {
-    fn new(name: &str, stated: Option<Service>, check: Option<Check>) -> Self {
+    fn new(
+        config: &Config,
+        name: &str,
+        stated: Option<Service>,
+        check: Option<Check>,
+        rules: Rules,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             stated,
             check,
+            rules,
+            quorum: Quorum::default(),
+            is_scaled: config.plugins.iter().any(|it| it.grant.may_scale(name)),
             servers: BTreeMap::new(),
             seen: None,
             looked: false,
+            settled_at: Duration::ZERO,
+            panic: Panic::default(),
+            is_quorum_lost: false,
+            spoke_in_vain: BTreeSet::new(),
         }
     }
 
@@ -163,22 +240,69 @@ impl Claim {
         }
     }
 
-    /// What it should be, where the kernel holds `found` and `weight` says each weight.
-    /// None = nothing: a match claims only what is there.
-    pub(crate) fn desired(
-        &self,
-        found: Option<&PlannedService>,
-        weight: impl Fn(Endpoint, &Server) -> u32,
-    ) -> Option<PlannedService> {
+    /// What it should be, as decided, where the kernel holds `found`. None = nothing: a
+    /// match claims only what is there.
+    pub(crate) fn desired(&self, found: Option<&PlannedService>) -> Option<PlannedService> {
         let service = self.stated.clone().or_else(|| found.map(|it| it.service.clone()))?;
-        let mut servers = BTreeMap::new();
-        for (endpoint, server) in &self.servers {
-            let there = found.and_then(|it| it.servers.get(endpoint)).copied();
-            if let Some(wanted) = server.stated.or(there) {
-                servers
-                    .insert(*endpoint, RealServer { weight: weight(*endpoint, server), ..wanted });
-            }
-        }
-        Some(PlannedService { service, servers })
+        let there = |endpoint| found.and_then(|it| it.servers.get(endpoint)).copied();
+        let servers = self
+            .servers
+            .iter()
+            .filter_map(|(endpoint, server)| Some((*endpoint, server.wanted(there(endpoint))?)));
+        Some(PlannedService { service, servers: servers.collect() })
     }
+
+    /// Whether all that was decided is what was last seen.
+    pub(crate) fn is_settled(&self) -> bool {
+        let is_service_there = self.stated.is_none() || self.stated == self.seen;
+        is_service_there && self.servers.values().all(|it| it.seen == it.wanted(it.seen))
+    }
+}
+
+impl Server {
+    /// Someone else set its weight, and the configuration states none.
+    pub(crate) fn take_base(&mut self, weight: u32) {
+        self.base = weight;
+        if let Origin::Found(found) = &mut self.origin {
+            *found = weight;
+        }
+    }
+
+    /// The table has it as `after` now, in the place of `before`: returns why.
+    pub(crate) fn written(
+        &mut self,
+        now: Duration,
+        before: Option<RealServer>,
+        after: Option<RealServer>,
+    ) -> Cause {
+        let weight = after.map(|it| it.weight);
+        if before.map(|it| it.weight) != weight {
+            self.written_at = Some(now);
+        }
+        (self.seen, self.weight) = (after, weight);
+        let known = self.applied.replace(self.decision.clone());
+        let first = Decision::default();
+        let cause = known.as_ref().unwrap_or(&first);
+        let cause = explain::cause(now, cause, &self.decision, &self.health.detail);
+        cause.unwrap_or_else(|| match known {
+            Some(_) => Cause::own(format!("someone else changed it: found {}", show(before))),
+            None => Cause::own("stated by the configuration"),
+        })
+    }
+
+    /// What it should be in the table, as decided, where the kernel has it as `there`.
+    fn wanted(&self, there: Option<RealServer>) -> Option<RealServer> {
+        let weight = self.decision.weight?;
+        self.stated.or(there).map(|it| RealServer { weight, ..it })
+    }
+}
+
+/// A real server in a few words.
+pub(crate) fn show(server: Option<RealServer>) -> String {
+    let Some(server) = server else { return "absent".to_owned() };
+    let mut words = format!("weight {}", server.weight);
+    if server.upper_threshold != 0 || server.lower_threshold != 0 {
+        words += &format!(", thresholds {}/{}", server.upper_threshold, server.lower_threshold);
+    }
+    words + &format!(", {:?}", server.forwarding).to_lowercase()
 }

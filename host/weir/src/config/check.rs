@@ -31,6 +31,15 @@ pub(crate) struct Check {
     pub(crate) fall: u32,
 }
 
+impl Check {
+    /// From a fault to the verdict at the latest, where a server falls silent. It takes
+    /// less where it refuses.
+    pub(crate) fn detection(&self) -> Duration {
+        let retries = self.fast.max(self.timeout) * (self.fall - 1);
+        self.interval * 11 / 10 + retries + self.timeout
+    }
+}
+
 /// What is asked of a real server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CheckKind {

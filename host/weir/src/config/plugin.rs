@@ -63,6 +63,16 @@ pub(crate) enum Reach {
 }
 
 impl Grant {
+    /// Whether it lets a policy scale weights of the service or match of this name.
+    pub(crate) fn may_scale(&self, name: &str) -> bool {
+        let is_within = match &self.reach {
+            Reach::None => false,
+            Reach::All => true,
+            Reach::Named(names) => names.contains(name),
+        };
+        is_within && self.weights.scale.is_some()
+    }
+
     /// The grant over `claimed`, the services that are claimed now and the name of the
     /// service or match that claims each.
     pub(crate) fn resolve(&self, claimed: &BTreeMap<ServiceKey, String>) -> PolicyGrant {

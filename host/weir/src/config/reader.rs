@@ -60,6 +60,11 @@ impl<'t> Section<'t> {
         Self { table, span, what: what.into(), asked: BTreeSet::new(), notes }
     }
 
+    /// The same table, for mistakes that show once it was read.
+    pub(super) fn here(&self) -> Self {
+        Section::new(self.table, self.span.clone(), self.what.clone(), self.notes)
+    }
+
     /// The value of `key`, which is then a known key.
     pub(super) fn value(&mut self, key: &'static str) -> Option<&'t Value<'t>> {
         self.asked.insert(key);

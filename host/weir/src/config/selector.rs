@@ -6,14 +6,16 @@ use toml::de::DeValue;
 use weir_ipvs::{Endpoint, Family, Protocol, ServiceKey};
 
 use super::{
-    check::{self, Check, CheckKeys},
+    Defaults,
+    check::{self, Check},
     reader::{Section, found},
+    rules::Rules,
     service::{PROTOCOLS, WEIGHT_MAX, unique_name},
     value,
 };
 
 /// A claim on the weights of real servers that are already there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Match {
     /// Unique among services and matches.
     pub(crate) name: String,
@@ -25,6 +27,8 @@ pub(crate) struct Match {
     pub(crate) weight: Option<u32>,
     /// How they are checked.
     pub(crate) check: Option<Check>,
+    /// What keeps their services serving.
+    pub(crate) rules: Rules,
 }
 
 /// Which services of the table.
@@ -97,7 +101,7 @@ impl Prefix {
 /// Every `[[match]]`; those with a mistake are left out.
 pub(super) fn read_all(
     top: &mut Section<'_>,
-    defaults: Option<&CheckKeys>,
+    defaults: &Defaults,
     names: &mut BTreeSet<String>,
 ) -> Vec<Match> {
     let sections = top.sections("match", "match");
@@ -106,16 +110,17 @@ pub(super) fn read_all(
 
 fn read(
     mut section: Section<'_>,
-    defaults: Option<&CheckKeys>,
+    defaults: &Defaults,
     names: &mut BTreeSet<String>,
 ) -> Option<Match> {
     let name = unique_name(&mut section, names);
-    let check = check::of_service(&mut section, defaults);
+    let check = check::of_service(&mut section, defaults.check.as_ref());
+    let rules = defaults.rules.read(&mut section).finish();
     let services = selector(&mut section);
     let servers = section.get("servers", |it| value::list(it, prefix)).unwrap_or_default();
     let weight = section.get("weight", |it| value::number(it, 0..=WEIGHT_MAX));
     section.finish();
-    Some(Match { name: name?, services: services?, servers, weight, check })
+    Some(Match { name: name?, services: services?, servers, weight, check, rules })
 }
 
 fn selector(section: &mut Section<'_>) -> Option<Selector> {

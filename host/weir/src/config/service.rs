@@ -12,13 +12,16 @@ use weir_ipvs::{
 };
 
 use super::{
-    check::{self, Check, CheckKeys},
+    Defaults,
+    check::{self, Check},
     reader::{Section, found},
+    rules::Rules,
     value,
 };
+use crate::safety::quorum::Quorum;
 
 /// A service that is made if it is missing and adopted if it is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NamedService {
     /// Unique among services and matches.
     pub(crate) name: String,
@@ -27,8 +30,14 @@ pub(crate) struct NamedService {
     /// Its real servers with their base weights. Others that it has in the kernel are
     /// foreign.
     pub(crate) servers: BTreeMap<Endpoint, RealServer>,
+    /// Serves when they are too few.
+    pub(crate) sorry: Option<RealServer>,
+    /// How many are enough.
+    pub(crate) quorum: Quorum,
     /// How they are checked.
     pub(crate) check: Option<Check>,
+    /// What keeps it serving.
+    pub(crate) rules: Rules,
 }
 
 impl NamedService {
@@ -64,7 +73,7 @@ const FLAGS: [(&str, ServiceFlags); 8] = [
 /// Every `[[service]]`. Those with a mistake are left out; `names` gets the others too.
 pub(super) fn read_all(
     top: &mut Section<'_>,
-    defaults: Option<&CheckKeys>,
+    defaults: &Defaults,
     names: &mut BTreeSet<String>,
 ) -> Vec<NamedService> {
     let mut keys = BTreeMap::new();
@@ -90,12 +99,14 @@ pub(super) fn unique_name(
 
 fn read(
     mut section: Section<'_>,
-    defaults: Option<&CheckKeys>,
+    defaults: &Defaults,
     names: &mut BTreeSet<String>,
     keys: &mut BTreeMap<ServiceKey, String>,
 ) -> Option<NamedService> {
     let name = unique_name(&mut section, names);
-    let check = check::of_service(&mut section, defaults);
+    let check = check::of_service(&mut section, defaults.check.as_ref());
+    let rules = defaults.rules.read(&mut section).finish();
+    let quorum = read_quorum(&mut section);
     let key = key(&mut section);
     let service = key.map(|key| service(&mut section, key));
     let forwarding = section
@@ -105,13 +116,14 @@ fn read(
     for server in section.sections("server", &format!("{}: server", section.what)) {
         read_server(server, key, forwarding, check.as_ref(), &mut servers);
     }
+    let sorry = read_sorry(&mut section, key, forwarding, &servers);
     if let Some((key, name)) = key.zip(name.as_ref())
         && let Some(other) = keys.insert(key, name.clone())
     {
         section.note_here(format!("{key} is already service {other}: join them"));
     }
     section.finish();
-    Some(NamedService { name: name?, service: service?, servers, check })
+    Some(NamedService { name: name?, service: service?, servers, sorry, quorum, check, rules })
 }
 
 fn key(section: &mut Section<'_>) -> Option<ServiceKey> {
@@ -182,16 +194,65 @@ fn netmask(value: &DeValue<'_>, family: Family) -> Result<u32, String> {
 }
 
 fn read_server(
-    mut section: Section<'_>,
+    section: Section<'_>,
     service: Option<ServiceKey>,
     forwarding: Forwarding,
     check: Option<&Check>,
     servers: &mut BTreeMap<Endpoint, RealServer>,
 ) {
+    let notes = section.here();
+    let Some(server) = real_server(section, service, forwarding, 0) else { return };
+    let endpoint = server.endpoint;
+    if check.is_some_and(|it| it.port.is_none()) && endpoint.port == 0 {
+        notes.note_at(
+            "address",
+            "there is no port to check: add port to the service's check, or check = false",
+        );
+    }
+    if servers.insert(endpoint, server).is_some() {
+        notes.note_at("address", format!("{endpoint} is there twice: remove one"));
+    }
+}
+
+/// The server that serves when the others are too few.
+fn read_sorry(
+    section: &mut Section<'_>,
+    service: Option<ServiceKey>,
+    forwarding: Forwarding,
+    servers: &BTreeMap<Endpoint, RealServer>,
+) -> Option<RealServer> {
+    let sorry = section.section("sorry-server")?;
+    let notes = sorry.here();
+    let server = real_server(sorry, service, forwarding, 1)?;
+    if servers.contains_key(&server.endpoint) {
+        notes.note_at("address", "is one of the real servers: it cannot stand in for itself");
+    }
+    Some(server)
+}
+
+fn read_quorum(section: &mut Section<'_>) -> Quorum {
+    let weights = |least| move |it: &DeValue<'_>| value::number(it, least..=WEIGHT_MAX);
+    let least = section.get("quorum", weights(1)).unwrap_or(1);
+    let hysteresis = section.get("hysteresis", weights(0)).unwrap_or(0);
+    if hysteresis >= least && hysteresis > 0 {
+        section.note_at(
+            "hysteresis",
+            format!("expected less than the quorum ({least}), found {hysteresis}"),
+        );
+    }
+    Quorum { least, hysteresis }
+}
+
+fn real_server(
+    mut section: Section<'_>,
+    service: Option<ServiceKey>,
+    forwarding: Forwarding,
+    weight_min: u32,
+) -> Option<RealServer> {
     let address = section.require("address", "\"10.0.0.1:80\"", value::address_maybe_port);
     let own = section.get("forwarding", |it| value::word(it, &FORWARDING));
     let forwarding = own.unwrap_or(forwarding);
-    let weight = section.get("weight", |it| value::number(it, 0..=WEIGHT_MAX)).unwrap_or(1);
+    let weight = section.get("weight", |it| value::number(it, weight_min..=WEIGHT_MAX));
     let threshold = |it: &DeValue<'_>| value::number(it, 0..=u32::MAX);
     let upper_threshold = section.get("upper-threshold", threshold).unwrap_or(0);
     let lower_threshold = section.get("lower-threshold", threshold).unwrap_or(0);
@@ -207,22 +268,16 @@ fn read_server(
     if tunnel.is_some() && forwarding != Forwarding::Tunnel {
         section.note_at("tunnel", "is for forwarding = \"tunnel\" only; add it, or remove this");
     }
-    if let Some((address, service)) = address.zip(service) {
-        let endpoint = place(&section, service, address, forwarding);
-        if check.is_some_and(|it| it.port.is_none()) && endpoint.port == 0 {
-            section.note_at(
-                "address",
-                "there is no port to check: add port to the service's check, or check = false",
-            );
-        }
-        let tunnel = tunnel.unwrap_or_default();
-        let server =
-            RealServer { endpoint, forwarding, tunnel, weight, upper_threshold, lower_threshold };
-        if servers.insert(endpoint, server).is_some() {
-            section.note_at("address", format!("{endpoint} is there twice: remove one"));
-        }
-    }
+    let place = address.zip(service).map(|(it, service)| place(&section, service, it, forwarding));
     section.finish();
+    Some(RealServer {
+        endpoint: place?,
+        forwarding,
+        tunnel: tunnel.unwrap_or_default(),
+        weight: weight.unwrap_or(1),
+        upper_threshold,
+        lower_threshold,
+    })
 }
 
 /// Where a real server is, once it fits its service.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::safety::panic::Mode;
 
 /// The problems of `text`, one a line.
 fn problems(text: &str) -> String {
@@ -80,6 +81,82 @@ fn a_service_overrides_the_check_key_by_key() {
     assert_eq!(http.path, "/health");
     assert_eq!(Vec::from_iter(http.expect), [204, 301, 302]);
     assert_eq!(good(&format!("[check]\n{}", service("check = false"))).services[0].check, None);
+}
+
+#[test]
+fn a_service_overrides_the_rules_key_by_key() {
+    let top = "slow-start = { window = \"30s\", aggression = 2 }\n\
+               [safety]\npanic-floor = \"40%\"\nflap-hold = \"10s\"\n";
+    let own = "slow-start = { min = \"20%\" }\nsafety = { panic-mode = \"all\" }";
+    let config = good(&format!("{top}{}", service(own)));
+    insta::assert_debug_snapshot!(config.services[0].rules, @r#"
+    Rules {
+        slow_start: Always(
+            Curve {
+                window: 30s,
+                least_percent: 20,
+                aggression: 2.0,
+            },
+        ),
+        panic: Floor {
+            percent: 40,
+            mode: All,
+        },
+        damping: Some(
+            Damping {
+                hold: 10s,
+                hold_max: 300s,
+            },
+        ),
+    }
+    "#);
+    let rules = |text: &str| good(&service(text)).services[0].rules.clone();
+    let usual = rules("");
+    assert!(usual.slow_start.curve("wlc").is_some() && usual.slow_start.curve("wrr").is_none());
+    assert_eq!((usual.panic.percent, usual.panic.mode, usual.damping), (50, Mode::Hold, None));
+    let off = rules("slow-start = false").slow_start;
+    assert!(off.curve("wlc").is_none());
+}
+
+#[test]
+fn quorum_and_sorry_server_fit_their_service() {
+    let config = good(&service(
+        "quorum = 3\nhysteresis = 2\nsorry-server = { address = \"10.0.9.9:80\", weight = 7 }",
+    ));
+    let web = &config.services[0];
+    assert_eq!((web.quorum.least, web.quorum.hysteresis), (3, 2));
+    let sorry = web.sorry.unwrap();
+    assert_eq!((sorry.endpoint.to_string().as_str(), sorry.weight), ("10.0.9.9:80", 7));
+    check(
+        &service("quorum = 2\nhysteresis = 2"),
+        "weir.toml:5:14: service web: hysteresis: expected less than the quorum (2), found 2",
+    );
+    check(
+        &service(
+            "sorry-server = { address = \"10.0.0.2\" }\n[[service.server]]\naddress = \"10.0.0.2\"",
+        ),
+        "weir.toml:4:28: service web: sorry-server: address: is one of the real servers: it cannot stand in for itself",
+    );
+}
+
+#[test]
+fn rules_that_make_no_sense_are_refused() {
+    check(
+        "[safety]\npanic-floor = \"150%\"",
+        "weir.toml:2:15: safety: panic-floor: expected a percentage from \"0%\" to \"100%\", found \"150%\"",
+    );
+    check(
+        "[safety]\nflap-hold = \"2m\"\nflap-hold-max = \"1m\"",
+        "weir.toml:2:13: safety: flap-hold: expected at most flap-hold-max (1m), found 2m",
+    );
+    check(
+        "slow-start = { aggression = 0 }",
+        "weir.toml:1:29: slow-start: aggression: expected a number from 0.1 to 10, found 0",
+    );
+    check(
+        "slow-start = \"off\"",
+        "weir.toml:1:14: slow-start: expected a table, or false for none, found \"off\"",
+    );
 }
 
 #[test]
@@ -235,7 +312,7 @@ grant = { services = ["web", "shop"], weights = { intents = ["scale"], floor = 3
 "#;
     insta::assert_snapshot!(problems(text), @r#"
     weir.toml:1:11: backend: expected "kernel", found "embedded"
-    weir.toml:2:1: unknown key `colour`; known here: backend, check, match, plugin, service
+    weir.toml:2:1: unknown key `colour`; known here: backend, check, match, plugin, safety, service, slow-start
     weir.toml:5:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found 5
     weir.toml:6:11: check: timeout: expected a duration from 10ms to 1h, such as "5s" or "200ms", found "1000m"
     weir.toml:7:1: check: unknown key `falls`; did you mean `fall`?

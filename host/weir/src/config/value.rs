@@ -49,6 +49,38 @@ pub(super) fn number(value: &DeValue<'_>, range: RangeInclusive<u32>) -> Result<
     })
 }
 
+/// A percentage within `range`: `"50%"`.
+pub(super) fn percent(value: &DeValue<'_>, range: RangeInclusive<u32>) -> Result<u32, String> {
+    let digits = value.as_str().and_then(|it| it.strip_suffix('%'));
+    let parsed = digits.and_then(|it| it.parse().ok()).filter(|it| range.contains(it));
+    parsed.ok_or_else(|| {
+        format!(
+            "expected a percentage from \"{}%\" to \"{}%\", found {}",
+            range.start(),
+            range.end(),
+            found(value)
+        )
+    })
+}
+
+/// A number within `range`, with or without a fraction.
+pub(super) fn decimal(value: &DeValue<'_>, range: RangeInclusive<f64>) -> Result<f64, String> {
+    let text = match value {
+        DeValue::Float(it) => it.as_str(),
+        DeValue::Integer(it) => it.as_str(),
+        _ => "",
+    };
+    let parsed = text.parse().ok().filter(|it| range.contains(it));
+    parsed.ok_or_else(|| {
+        format!(
+            "expected a number from {} to {}, found {}",
+            range.start(),
+            range.end(),
+            found(value)
+        )
+    })
+}
+
 /// A port, 1..=65535.
 pub(super) fn port(value: &DeValue<'_>) -> Result<u16, String> {
     let number = number(value, 1..=u16::MAX.into())?;

@@ -3,10 +3,10 @@
 
 use weir_ipvs::{Endpoint, RealServer, RealServerKey, Service, ServiceKey, Snapshot, TableEntry};
 
-use super::{Cause, Manager, Now, Output};
+use super::{GRACE, Manager, Now, Output};
 use crate::{
     health::Target,
-    plan::{self, Claim, Server},
+    plan::{self, Claim, Origin, Role, Server},
     report::Line,
 };
 
@@ -35,14 +35,16 @@ impl Manager {
         self.renew_grants();
     }
 
-    /// Takes a reading of one claimed service in.
+    /// Takes a reading of one claimed service in. What differs from the last is to be
+    /// decided anew.
     pub(super) fn observe(&mut self, now: Now, key: ServiceKey, entry: Option<TableEntry>) {
         let Some(mut claim) = self.claims.remove(&key) else { return };
-        self.table = None;
         if claim.stated.is_none() && entry.is_none() {
             self.unclaim(key, claim);
             return;
         }
+        self.table = None;
+        let before: Vec<_> = claim.servers.values().map(|it| it.seen).collect();
         self.update_servers(now, key, &mut claim, entry.as_ref());
         for (endpoint, server) in &mut claim.servers {
             let found = find(entry.as_ref(), endpoint);
@@ -57,6 +59,17 @@ impl Manager {
             let line = Line::warn("foreign-edit").with("service", key);
             let line = line.with("expected", show_service(claim.seen.as_ref()));
             self.log(line.with("found", show_service(found.as_ref())).with("then", "restored"));
+        }
+        let is_same = claim.looked
+            && claim.seen == found
+            && claim.servers.values().map(|it| it.seen).eq(before);
+        if !is_same {
+            self.dirty.insert(key);
+        }
+        if !claim.looked {
+            claim.settled_at = now.monotonic.saturating_add(GRACE);
+            claim.is_quorum_lost =
+                claim.servers.values().any(|it| it.role == Role::Sorry && it.seen.is_some());
         }
         claim.seen = found;
         claim.looked = true;
@@ -92,9 +105,16 @@ impl Manager {
         let mut new = Vec::new();
         if let Some(named) = plan::named(&self.config, &key) {
             if !claim.looked {
+                let origin = |found: Option<RealServer>, endpoint| match found {
+                    _ if !checked(endpoint) => Origin::Known,
+                    Some(found) => Origin::Found(found.weight),
+                    None => Origin::New { ramps: self.is_started },
+                };
                 new.extend(named.servers.values().map(|it| {
-                    Server::stated(*it, find(entry, &it.endpoint), checked(&it.endpoint))
+                    let found = find(entry, &it.endpoint);
+                    Server::stated(*it, found, origin(found, &it.endpoint))
                 }));
+                new.extend(named.sorry.map(|it| Server::sorry(it, find(entry, &it.endpoint))));
             }
         } else if let Some(matched) = plan::matched(&self.config, &key) {
             let found = entry.into_iter().flat_map(|it| &it.servers).map(|it| it.config);
@@ -111,7 +131,9 @@ impl Manager {
             server.health.since = now.monotonic;
             let endpoint = server.seen.or(server.stated).map(|it| it.endpoint);
             let Some(endpoint) = endpoint else { continue };
-            self.watch(RealServerKey { service: key, server: endpoint }, claim, &mut server);
+            if server.role == Role::Real {
+                self.watch(RealServerKey { service: key, server: endpoint }, claim, &mut server);
+            }
             claim.servers.insert(endpoint, server);
         }
     }
@@ -129,6 +151,7 @@ impl Manager {
             return;
         }
         self.next_watch += 1;
+        self.checked += 1;
         server.watch = Some(self.next_watch);
         self.output.push_back(Output::Watch(Target {
             key,
@@ -143,23 +166,18 @@ impl Manager {
         let line = Line::warn("foreign-edit")
             .with("service", key.service)
             .with("server", key.server)
-            .with("expected", show_server(server.seen.as_ref()))
-            .with("found", show_server(found.as_ref()));
+            .with("expected", plan::show(server.seen))
+            .with("found", plan::show(found));
         let weight = |it: Option<RealServer>| it.map(|it| it.weight);
         let then = match found {
             _ if server.stated.is_some() => "restored",
             Some(_) if weight(server.seen) == weight(found) => return,
             Some(found) if !server.owns_base => {
-                server.base = found.weight;
-                server.held = server.held.map(|_| found.weight);
+                server.take_base(found.weight);
                 "taken as its base weight"
             }
             _ => "restored",
         };
-        let found = show_server(found.as_ref());
-        self.causes
-            .entry(key)
-            .or_insert_with(|| Cause::own(&format!("someone else changed it: found {found}")));
         self.log(line.with("then", then));
     }
 
@@ -169,13 +187,17 @@ impl Manager {
         }
         self.entries.remove(&key);
         self.dirty.remove(&key);
+        self.timers.set(key, None);
     }
 
     /// A real server that a match claimed is gone.
     fn release(&mut self, key: RealServerKey, server: &Server) {
-        self.output.extend(server.watch.map(Output::Unwatch));
+        if let Some(watch) = server.watch {
+            self.output.push_back(Output::Unwatch(watch));
+            self.checked -= 1;
+        }
+        self.doubt.forget(&key);
         self.statements.forget(&key);
-        self.causes.remove(&key);
         let line = Line::info("gone").with("service", key.service).with("server", key.server);
         self.log(line.with("reason", "someone else removed it"));
     }
@@ -194,15 +216,6 @@ impl Manager {
 fn find(entry: Option<&TableEntry>, endpoint: &Endpoint) -> Option<RealServer> {
     let mut servers = entry?.servers.iter().map(|it| it.config);
     servers.find(|it| it.endpoint == *endpoint)
-}
-
-fn show_server(server: Option<&RealServer>) -> String {
-    let Some(server) = server else { return "absent".to_owned() };
-    let mut words = format!("weight {}", server.weight);
-    if server.upper_threshold != 0 || server.lower_threshold != 0 {
-        words += &format!(", thresholds {}/{}", server.upper_threshold, server.lower_threshold);
-    }
-    words + &format!(", {:?}", server.forwarding).to_lowercase()
 }
 
 fn show_service(service: Option<&Service>) -> String {

@@ -19,6 +19,8 @@ pub(super) struct Fake {
     pub(super) broken: Option<Error>,
     /// What someone else does just before the next write.
     pub(super) before_write: Vec<Change>,
+    /// Real servers that it takes nothing for, by address.
+    pub(super) refused: Vec<String>,
     /// Calls of `read`.
     pub(super) reads: usize,
 }
@@ -96,6 +98,16 @@ impl Fake {
         self.services.get_mut(key).map(|it| &mut it.1).ok_or(Error::NoSuchService)
     }
 
+    fn take(&mut self, change: &Change) -> Result<(), Error> {
+        let (Change::AddServer(_, it) | Change::EditServer(_, it)) = change else {
+            return self.make(change);
+        };
+        if self.refused.contains(&it.endpoint.to_string()) {
+            return Err(Error::Errno(12));
+        }
+        self.make(change)
+    }
+
     fn check(&self) -> Result<(), Error> {
         self.broken.clone().map_or(Ok(()), Err)
     }
@@ -131,6 +143,7 @@ fn words(change: &Change) -> String {
         Change::EditService(it) => format!("edit {} {}", it.key, it.scheduler),
         Change::AddServer(_, it) => format!("add {}={}", it.endpoint, it.weight),
         Change::EditServer(_, it) => format!("{}={}", it.endpoint, it.weight),
+        Change::DeleteServer(it) => format!("delete {}", it.server),
         other => format!("{other:?}"),
     }
 }
@@ -156,7 +169,7 @@ impl Ipvs for Fake {
         }
         let mut failures = Vec::new();
         for (step, change) in changes.iter().enumerate() {
-            match self.check().and_then(|()| self.make(change)) {
+            match self.check().and_then(|()| self.take(change)) {
                 Ok(()) => self.writes.push(words(change)),
                 Err(error) => {
                     failures.push(Failure { step, error });

@@ -1,14 +1,16 @@
 //! How the table becomes what it should be: read, compare, write the difference, and read
 //! again where the view was stale.
 
+use std::collections::BTreeSet;
+
 use weir_ipvs::{
-    Change, Error, Failure, Fields, Ipvs, OnFailure, RealServer, RealServerKey, Scope, ServiceKey,
-    ServiceStatus, Snapshot, Stats, TableEntry,
+    Change, Endpoint, Error, Failure, Fields, Ipvs, OnFailure, RealServer, RealServerKey, Scope,
+    ServiceKey, ServiceStatus, Snapshot, Stats, TableEntry,
     diff::{Plan, diff},
 };
 
-use super::{Cause, Manager, Now, POLL, RETRY};
-use crate::report::Line;
+use super::{Manager, Now, Output, POLL, RETRY};
+use crate::{plan::Surroundings, report::Line};
 
 /// How often one settling reads again because someone else wrote at the same moment.
 const ATTEMPTS: usize = 3;
@@ -35,12 +37,12 @@ impl Manager {
         // A grant may have changed with the claims.
         self.start_policies(now);
         self.deliver(now);
-        self.dirty.extend(self.claims.keys());
         self.write(now, ipvs);
     }
 
     /// Brings the services that may have changed to what they should be.
     pub(super) fn reconcile(&mut self, now: Now, ipvs: &mut dyn Ipvs) {
+        self.decide(now);
         self.forget_settled();
         if self.dirty.is_empty() || self.look_at_dirty(now, ipvs).is_err() {
             return;
@@ -51,13 +53,13 @@ impl Manager {
     /// Writes what is wanted of the dirty services, which were just looked at.
     pub(super) fn write(&mut self, now: Now, ipvs: &mut dyn Ipvs) {
         for _ in 0..ATTEMPTS {
+            self.decide(now);
             let (actual, desired) = self.plans();
             let changes = diff(&actual, &desired);
             if changes.is_empty() {
                 break;
             }
-            let failures = ipvs.apply(&changes, OnFailure::Proceed);
-            let is_stale = self.account(now, &actual, &changes, &failures);
+            let is_stale = self.apply(now, ipvs, &actual, changes);
             if !is_stale || self.look_at_dirty(now, ipvs).is_err() {
                 break;
             }
@@ -65,25 +67,49 @@ impl Manager {
         self.forget_settled();
     }
 
-    /// What was last seen and is as it should be needs no look and no write.
+    /// Decides the dirty services anew.
+    fn decide(&mut self, now: Now) {
+        for key in self.dirty.clone() {
+            let Some(claim) = self.claims.get_mut(&key) else { continue };
+            let frozen = self.frozen.as_ref().map(|it| (it.since, it.reason.as_str()));
+            let around = Surroundings { now: now.monotonic, service: key, frozen };
+            let statements = &self.statements;
+            let outcome = claim.decide(&around, |endpoint| {
+                statements.words(&RealServerKey { service: key, server: *endpoint })
+            });
+            self.timers.set(key, outcome.again_at);
+            self.output.extend(outcome.news.into_iter().map(Output::Log));
+        }
+    }
+
+    /// What was last seen and is as it was decided needs no look and no write.
     fn forget_settled(&mut self) {
         let mut dirty = std::mem::take(&mut self.dirty);
-        dirty.retain(|it| !self.is_settled(it));
-        self.causes.retain(|it, _| dirty.contains(&it.service));
+        dirty.retain(|it| self.claims.get(it).is_some_and(|it| !it.is_settled()));
         self.dirty = dirty;
     }
 
-    /// Whether all that is wanted of a service is what was last seen.
-    fn is_settled(&self, key: &ServiceKey) -> bool {
-        let Some(claim) = self.claims.get(key) else { return true };
-        let is_service_there = claim.stated.is_none() || claim.stated == claim.seen;
-        is_service_there
-            && claim.servers.iter().all(|(endpoint, server)| {
-                let key = RealServerKey { service: *key, server: *endpoint };
-                let weight = server.weight(&self.statements.intents(&key));
-                let wanted = server.stated.or(server.seen);
-                server.seen == wanted.map(|it| RealServer { weight, ..it })
-            })
+    /// Gives before it takes: what adds weight is written first, and where that fails,
+    /// what takes the last weight away is not written at all. Says whether the view was
+    /// stale.
+    fn apply(
+        &mut self,
+        now: Now,
+        ipvs: &mut dyn Ipvs,
+        actual: &Plan,
+        changes: Vec<Change>,
+    ) -> bool {
+        let (takes, gives): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|it| takes(actual, it));
+        let failures = ipvs.apply(&gives, OnFailure::Proceed);
+        let failed: BTreeSet<_> =
+            failures.iter().filter_map(|it| service_of(&gives[it.step])).collect();
+        let is_stale = self.account(now, actual, &gives, &failures);
+        let withheld: Vec<_> = failed.into_iter().filter(|it| !self.outlives(it, &takes)).collect();
+        let mut takes = takes;
+        takes.retain(|it| !service_of(it).is_some_and(|it| withheld.contains(&it)));
+        let failures = ipvs.apply(&takes, OnFailure::Proceed);
+        self.account(now, actual, &takes, &failures) || is_stale
     }
 
     fn look_at_dirty(&mut self, now: Now, ipvs: &mut dyn Ipvs) -> Result<(), Error> {
@@ -108,10 +134,7 @@ impl Manager {
         for key in &self.dirty {
             let Some(claim) = self.claims.get(key) else { continue };
             let found = self.entries.get(key).map(|it| claim.owned(it));
-            let wanted = claim.desired(found.as_ref(), |endpoint, server| {
-                let key = RealServerKey { service: *key, server: endpoint };
-                server.weight(&self.statements.intents(&key))
-            });
+            let wanted = claim.desired(found.as_ref());
             actual.extend(found.map(|it| (*key, it)));
             desired.extend(wanted.map(|it| (*key, it)));
         }
@@ -130,7 +153,7 @@ impl Manager {
         let mut failures = failures.iter().peekable();
         for (step, change) in changes.iter().enumerate() {
             match failures.next_if(|it| it.step == step) {
-                None => self.written(actual, change),
+                None => self.written(now, actual, change),
                 Some(failure) if is_stale_view(&failure.error) => is_stale = true,
                 Some(failure) => self.trouble(now, &words(change), &failure.error),
             }
@@ -138,7 +161,7 @@ impl Manager {
         is_stale
     }
 
-    fn written(&mut self, actual: &Plan, change: &Change) {
+    fn written(&mut self, now: Now, actual: &Plan, change: &Change) {
         self.table = None;
         self.no_trouble(&words(change));
         match change {
@@ -163,50 +186,65 @@ impl Manager {
                 let key = RealServerKey { service: *service, server: server.endpoint };
                 let before =
                     actual.get(service).and_then(|it| it.servers.get(&server.endpoint)).copied();
-                self.server_written(key, before, *server);
+                self.server_written(now, key, before, Some(*server));
             }
-            _ => unreachable!("what is claimed is never deleted: desired holds all of actual"),
+            Change::DeleteServer(key) => {
+                let before = actual.get(&key.service).and_then(|it| it.servers.get(&key.server));
+                self.server_written(now, *key, before.copied(), None);
+            }
+            _ => unreachable!("a claimed service is never deleted"),
         }
     }
 
     fn server_written(
         &mut self,
+        now: Now,
         key: RealServerKey,
         before: Option<RealServer>,
-        server: RealServer,
+        after: Option<RealServer>,
     ) {
-        let mut is_held = false;
-        if let Some(claim) = self.claims.get_mut(&key.service)
-            && let Some(claimed) = claim.servers.get_mut(&key.server)
-        {
-            claimed.seen = Some(server);
-            is_held = claimed.held.is_some();
-        }
+        let weight = |it: Option<RealServer>| it.map(|it| it.weight);
+        let is_weight = weight(before) != weight(after);
+        let Some(claim) = self.claims.get_mut(&key.service) else { return };
+        let Some(server) = claim.servers.get_mut(&key.server) else { return };
+        let cause = server.written(now.monotonic, before, after);
         if let Some(entry) = self.entries.get_mut(&key.service) {
+            entry.servers.retain(|it| after.is_some() || it.config.endpoint != key.server);
             let there = entry.servers.iter_mut().find(|it| it.config.endpoint == key.server);
-            match there {
-                Some(status) => status.config = server,
-                None => entry.servers.insert(0, new_status(server)),
+            match (there, after) {
+                (Some(status), Some(after)) => status.config = after,
+                (None, Some(after)) => entry.servers.insert(0, new_status(after)),
+                (_, None) => {}
             }
         }
-        let cause = self.causes.remove(&key).unwrap_or_else(|| {
-            Cause::own(if is_held {
-                "waits for its first pass"
-            } else {
-                "stated by the configuration"
-            })
-        });
-        let is_weight = before.is_none_or(|it| it.weight != server.weight);
-        let shown = before.map_or_else(|| "absent".to_owned(), |it| it.weight.to_string());
+        let shown =
+            |it: Option<u32>| it.map_or_else(|| "absent".to_owned(), |weight| weight.to_string());
         self.log(
             Line::info(if is_weight { "weight" } else { "server-edited" })
                 .with("service", key.service)
                 .with("server", key.server)
-                .with("before", shown)
-                .with("after", server.weight)
-                .with("plugin", cause.plugin)
+                .with("before", shown(weight(before)))
+                .with("after", shown(weight(after)))
+                .with("plugin", cause.who)
                 .with("reason", cause.reason),
         );
+    }
+
+    /// Whether `takes` leave `service` a real server with weight.
+    fn outlives(&self, service: &ServiceKey, takes: &[Change]) -> bool {
+        let is_taken = |endpoint: &Endpoint| {
+            takes.iter().any(|it| match it {
+                Change::EditServer(key, server) => {
+                    key == service && server.endpoint == *endpoint && server.weight == 0
+                }
+                Change::DeleteServer(key) => key.service == *service && key.server == *endpoint,
+                _ => false,
+            })
+        };
+        self.claims.get(service).is_some_and(|claim| {
+            let mut kept = claim.servers.iter().filter(|(endpoint, _)| !is_taken(endpoint));
+            kept.any(|(_, it)| it.seen.is_some_and(|it| it.weight > 0))
+        })
     }
 
     /// Something could not be done: say so once, and try again soon.
@@ -236,6 +274,27 @@ fn new_status(config: RealServer) -> weir_ipvs::RealServerStatus {
     }
 }
 
+/// Whether it leaves a real server with less than it had.
+fn takes(actual: &Plan, change: &Change) -> bool {
+    match change {
+        Change::EditServer(service, server) => actual
+            .get(service)
+            .and_then(|it| it.servers.get(&server.endpoint))
+            .is_some_and(|it| server.weight < it.weight),
+        Change::DeleteServer(_) | Change::DeleteService(_) => true,
+        _ => false,
+    }
+}
+
+fn service_of(change: &Change) -> Option<ServiceKey> {
+    match change {
+        Change::AddService(service) | Change::EditService(service) => Some(service.key),
+        Change::AddServer(key, _) | Change::EditServer(key, _) => Some(*key),
+        Change::DeleteServer(key) => Some(key.service),
+        _ => None,
+    }
+}
+
 /// Whether the table was not what the plan was made from.
 fn is_stale_view(error: &Error) -> bool {
     matches!(
@@ -250,6 +309,7 @@ fn words(change: &Change) -> String {
         Change::EditService(service) => format!("edit {}", service.key),
         Change::AddServer(service, server) => format!("add {} to {service}", server.endpoint),
         Change::EditServer(service, server) => format!("edit {} of {service}", server.endpoint),
-        _ => unreachable!("what is claimed is never deleted: desired holds all of actual"),
+        Change::DeleteServer(key) => format!("remove {key}"),
+        _ => unreachable!("a claimed service is never deleted"),
     }
 }

@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, time::Duration};
 use weir_ipvs::RealServerKey;
 use weir_wasm::{Intent, Statement};
 
+use crate::formula::{Says, Word};
+
 /// Statements by plugin and real server: each plugin has one on each.
 #[derive(Debug, Default)]
 pub(super) struct Statements {
@@ -17,6 +19,8 @@ pub(super) struct Statements {
 #[derive(Debug)]
 struct Standing {
     statement: Statement,
+    /// When this intent was first stated.
+    since: Duration,
     /// When its lease ends; none while its plugin runs.
     until: Option<Duration>,
 }
@@ -24,22 +28,37 @@ struct Standing {
 impl Statements {
     /// Takes a statement in the place of the one before, and says whether the intent is
     /// another.
-    pub(super) fn publish(&mut self, plugin: &str, statement: Statement) -> bool {
-        let intent = statement.intent;
-        let standing = Standing { statement, until: None };
-        let before = self.of(plugin).insert(standing.statement.key, standing);
-        before.is_none_or(|it| it.statement.intent != intent)
+    pub(super) fn publish(&mut self, plugin: &str, statement: Statement, now: Duration) -> bool {
+        let before = self.of(plugin).get(&statement.key);
+        let same_since =
+            before.filter(|it| it.statement.intent == statement.intent).map(|it| it.since);
+        let standing = Standing { since: same_since.unwrap_or(now), until: None, statement };
+        self.of(plugin).insert(standing.statement.key, standing);
+        same_since.is_none()
     }
 
-    /// Takes a statement back.
-    pub(super) fn withdraw(&mut self, plugin: &str, key: &RealServerKey) -> Option<Statement> {
-        self.of(plugin).remove(key).map(|it| it.statement)
+    /// Takes a statement back, and says whether there was one.
+    pub(super) fn withdraw(&mut self, plugin: &str, key: &RealServerKey) -> bool {
+        self.of(plugin).remove(key).is_some()
     }
 
     /// What is said about one real server.
-    pub(super) fn intents(&self, key: &RealServerKey) -> Vec<Intent> {
-        let standing = self.by_plugin.values().filter_map(|it| it.get(key));
-        standing.map(|it| it.statement.intent).collect()
+    pub(super) fn words(&self, key: &RealServerKey) -> Vec<Word> {
+        let standing =
+            self.by_plugin.iter().filter_map(|(plugin, it)| Some((plugin, it.get(key)?)));
+        let word = |(plugin, it): (&String, &Standing)| Word {
+            who: plugin.clone(),
+            says: match it.statement.intent {
+                Intent::Scale(thousandths) => Says::Scale(thousandths),
+                Intent::Floor(least) => Says::Floor(least),
+                Intent::Cap(most) => Says::Cap(most),
+                Intent::Drain => Says::Drain,
+            },
+            reason: it.statement.reason.clone(),
+            since: it.since,
+            until: it.until,
+        };
+        standing.map(word).collect()
     }
 
     /// All that one plugin said.
@@ -63,12 +82,12 @@ impl Statements {
         }
     }
 
-    /// Removes what has no lease left at `now`, and returns it with its plugin.
-    pub(super) fn expire(&mut self, now: Duration) -> Vec<(String, Statement)> {
+    /// Removes what has no lease left at `now`, and says of which real servers.
+    pub(super) fn expire(&mut self, now: Duration) -> Vec<RealServerKey> {
         let mut expired = Vec::new();
-        for (plugin, standing) in &mut self.by_plugin {
+        for standing in self.by_plugin.values_mut() {
             let over = standing.extract_if(.., |_, it| it.until.is_some_and(|until| until <= now));
-            expired.extend(over.map(|(_, it)| (plugin.clone(), it.statement)));
+            expired.extend(over.map(|(key, _)| key));
         }
         expired
     }
@@ -109,25 +128,32 @@ mod tests {
         Statement { key: key("10.0.0.1:80"), intent, lease, reason: "test".into() }
     }
 
+    fn says(statements: &Statements) -> Vec<Says> {
+        statements.words(&key("10.0.0.1:80")).into_iter().map(|it| it.says).collect()
+    }
+
     #[test]
     fn a_new_statement_replaces_the_old_one_of_the_same_plugin_alone() {
+        let at = Duration::from_secs;
         let mut statements = Statements::default();
         let key = key("10.0.0.1:80");
-        assert!(statements.publish("a", statement(Intent::Scale(500), 1)));
-        assert!(!statements.publish("a", statement(Intent::Scale(500), 2)));
-        assert!(statements.publish("a", statement(Intent::Drain, 1)));
-        assert!(statements.publish("b", statement(Intent::Cap(3), 1)));
-        assert_eq!(statements.intents(&key), [Intent::Drain, Intent::Cap(3)]);
-        assert!(statements.withdraw("a", &key).is_some());
-        assert!(statements.withdraw("a", &key).is_none());
-        assert_eq!(statements.intents(&key), [Intent::Cap(3)]);
+        assert!(statements.publish("a", statement(Intent::Scale(500), 1), at(1)));
+        assert!(!statements.publish("a", statement(Intent::Scale(500), 2), at(2)));
+        assert_eq!(statements.words(&key)[0].since, at(1));
+        assert!(statements.publish("a", statement(Intent::Drain, 1), at(3)));
+        assert!(statements.publish("b", statement(Intent::Cap(3), 1), at(4)));
+        assert_eq!(says(&statements), [Says::Drain, Says::Cap(3)]);
+        assert_eq!(statements.words(&key)[0].since, at(3));
+        assert!(statements.withdraw("a", &key));
+        assert!(!statements.withdraw("a", &key));
+        assert_eq!(says(&statements), [Says::Cap(3)]);
     }
 
     #[test]
     fn a_lease_counts_only_while_the_plugin_does_not_run() {
         let at = Duration::from_secs;
         let mut statements = Statements::default();
-        statements.publish("a", statement(Intent::Drain, 10));
+        statements.publish("a", statement(Intent::Drain, 10), at(0));
         assert_eq!(statements.expire(at(1000)), []);
         statements.begin_leases("a", at(1000));
         assert_eq!(statements.next_expiry(), Some(at(1010)));
@@ -135,7 +161,7 @@ mod tests {
         assert_eq!((statements.next_expiry(), statements.expire(at(1010))), (None, vec![]));
         statements.begin_leases("a", at(1010));
         assert_eq!(statements.expire(at(1019)), []);
-        assert_eq!(statements.expire(at(1020)), [("a".to_owned(), statement(Intent::Drain, 10))]);
-        assert_eq!(statements.intents(&key("10.0.0.1:80")), []);
+        assert_eq!(statements.expire(at(1020)), [key("10.0.0.1:80")]);
+        assert_eq!(says(&statements), []);
     }
 }

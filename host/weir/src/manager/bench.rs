@@ -1,0 +1,240 @@
+//! A manager, a table in memory and scripted guests, in virtual time.
+
+use std::{cell::RefCell, rc::Rc};
+
+use weir_ipvs::{Change, RealServerKey};
+use weir_wasm::{
+    Birth, Effect, Envelope, HealthReport, HealthStatus, Intent, Statement, Subscription, View,
+};
+
+use super::{
+    fake::{Fake, service_key},
+    *,
+};
+use crate::{
+    config,
+    health::{Evidence, State},
+};
+
+/// What the scripted guests share with their test.
+#[derive(Default)]
+pub(super) struct Script {
+    /// Whether the next calls fail, by plugin.
+    pub(super) trapping: BTreeMap<String, bool>,
+    /// What the next call of a plugin wants.
+    pub(super) effects: BTreeMap<String, Vec<Effect>>,
+    /// What happened: births and events.
+    pub(super) heard: Vec<String>,
+}
+
+/// A guest that does what `health-weight` does, and what its script says besides.
+pub(super) struct Scripted {
+    pub(super) name: String,
+    pub(super) script: Rc<RefCell<Script>>,
+}
+
+impl Scripted {
+    fn drains(&self, view: &View) -> Vec<Effect> {
+        if self.name != "health-weight" {
+            return Vec::new();
+        }
+        let held = |key| view.held.iter().any(|it| it.key == key);
+        let word = |(key, report): (&RealServerKey, &HealthReport)| match report.status {
+            HealthStatus::Down => Some(drain(*key)),
+            HealthStatus::Up if held(*key) => Some(Effect::Withdraw(*key)),
+            _ => None,
+        };
+        view.health.iter().filter_map(word).collect()
+    }
+}
+
+pub(super) fn drain(key: RealServerKey) -> Effect {
+    say(key, Intent::Drain)
+}
+
+pub(super) fn say(key: RealServerKey, intent: Intent) -> Effect {
+    let lease = Duration::from_secs(60);
+    Effect::Publish(Statement { key, intent, lease, reason: "it is down".into() })
+}
+
+impl Guest for Scripted {
+    fn handle(&mut self, view: View, batch: &[Envelope]) -> Result<Vec<Effect>, String> {
+        let mut script = self.script.borrow_mut();
+        for envelope in batch {
+            let words = match &envelope.event {
+                PolicyEvent::Health(change) => {
+                    format!(
+                        "{} {}",
+                        change.server.server,
+                        format!("{:?}", change.after).to_lowercase()
+                    )
+                }
+                other => format!("{other:?}"),
+            };
+            script.heard.push(format!("{} {}: {words}", self.name, envelope.sequence));
+        }
+        let mut effects = self.drains(&view);
+        effects.extend(script.effects.remove(&self.name).unwrap_or_default());
+        if script.trapping.get(&self.name) == Some(&true) {
+            return Err(format!("{}: handle failed: unreachable", self.name));
+        }
+        Ok(effects)
+    }
+}
+
+pub(super) struct Bench {
+    pub(super) manager: Manager,
+    pub(super) ipvs: Fake,
+    pub(super) now: Duration,
+    pub(super) script: Rc<RefCell<Script>>,
+    pub(super) lines: Vec<String>,
+    pub(super) watches: BTreeMap<RealServerKey, u64>,
+}
+
+impl Bench {
+    pub(super) fn new(config: &str, table: &str) -> Self {
+        let mut bench = Self::stopped(config, Fake::new(table));
+        bench.start();
+        bench
+    }
+
+    pub(super) fn stopped(config: &str, ipvs: Fake) -> Self {
+        let config = config::parse("weir.toml", config).unwrap_or_else(|it| panic!("{it}"));
+        let script = Rc::new(RefCell::new(Script::default()));
+        let starter = |name: &String| -> Starter {
+            let (name, script) = (name.clone(), Rc::clone(&script));
+            Box::new(move |_, birth, _| {
+                if let Birth::Recovery(why) = birth {
+                    script.borrow_mut().heard.push(format!("{name} recovers from {why}"));
+                }
+                let guest = Scripted { name: name.clone(), script: Rc::clone(&script) };
+                Ok((Box::new(guest) as Box<dyn Guest>, Subscription { health: true, other: false }))
+            })
+        };
+        let starters: Vec<Starter> = config.plugins.iter().map(|it| starter(&it.name)).collect();
+        let manager = Manager::new(config, starters);
+        let now = Duration::from_secs(1000);
+        Self { manager, ipvs, now, script, lines: Vec::new(), watches: BTreeMap::new() }
+    }
+
+    pub(super) fn at(&self) -> Now {
+        Now { monotonic: self.now, wall: self.now }
+    }
+
+    pub(super) fn start(&mut self) {
+        self.manager.start(self.at(), &mut self.ipvs).unwrap();
+        self.drain_output();
+    }
+
+    pub(super) fn drain_output(&mut self) {
+        while let Some(output) = self.manager.poll_output() {
+            match output {
+                Output::Log(line) => self.lines.push(line.to_string()),
+                Output::Watch(target) => {
+                    self.watches.insert(target.key, target.watch);
+                }
+                Output::Unwatch(watch) => self.watches.retain(|_, it| *it != watch),
+            }
+        }
+    }
+
+    pub(super) fn settle(&mut self) {
+        self.manager.settle(self.at(), &mut self.ipvs);
+        self.drain_output();
+    }
+
+    /// Lets `seconds` pass, settling whenever the manager asks for it.
+    pub(super) fn pass(&mut self, seconds: u64) {
+        let end = self.now + Duration::from_secs(seconds);
+        while self.manager.deadline() <= end {
+            self.now = self.manager.deadline().max(self.now);
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    /// Verdicts that come together, as `10.0.1.1:80 down` (refused), `.. silent`, `.. up`,
+    /// `.. suspect`; of the service 10.0.0.1:80, unless `10.0.0.2:80 ..` goes before.
+    pub(super) fn verdicts(&mut self, verdicts: &[&str]) {
+        for verdict in verdicts {
+            let mut words = verdict.rsplit(' ');
+            let (state, evidence, detail) = match words.next().unwrap() {
+                "up" => (State::Up, Evidence::None, "passed, 2 in a row"),
+                "suspect" => (State::Suspect, Evidence::Hard, "refused, 1 of 3"),
+                "silent" => (State::Down, Evidence::Soft, "timeout, 3 in a row"),
+                "down" => (State::Down, Evidence::Hard, "refused, 3 in a row"),
+                other => panic!("{other}"),
+            };
+            let server = words.next().unwrap();
+            let service = words.next().unwrap_or("10.0.0.1:80");
+            let key =
+                RealServerKey { service: service_key(service), server: server.parse().unwrap() };
+            let watch = self.watches.get(&key).copied().unwrap_or(0);
+            let verdict = Verdict { key, watch, state, evidence, detail: detail.to_owned() };
+            self.manager.handle(self.at(), Event::Health(verdict));
+        }
+        self.settle();
+    }
+
+    /// Which real servers are checked.
+    pub(super) fn watched(&self) -> Vec<String> {
+        self.watches.keys().map(|it| it.server.to_string()).collect()
+    }
+
+    pub(super) fn writes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.ipvs.writes)
+    }
+
+    /// Lines since last asked that begin with `event`.
+    pub(super) fn said(&mut self, event: &str) -> Vec<String> {
+        let lines = std::mem::take(&mut self.lines);
+        lines.into_iter().filter(|it| it.starts_with(event)).collect()
+    }
+
+    pub(super) fn heard(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.script.borrow_mut().heard)
+    }
+
+    /// Someone else's change.
+    pub(super) fn foreign(&mut self, change: &Change) {
+        self.ipvs.make(change).unwrap();
+    }
+}
+
+pub(super) const NONE: [String; 0] = [];
+
+pub(super) const CONFIG: &str = r#"
+    [check]
+    [[service]]
+    name = "web"
+    address = "10.0.0.1:80"
+    scheduler = "wrr"
+    server = [
+        { address = "10.0.1.1:80", weight = 100 },
+        { address = "10.0.1.2:80", weight = 100 },
+        { address = "10.0.1.3:80", weight = 100 },
+        { address = "10.0.1.4:80", weight = 100 },
+    ]
+"#;
+
+pub(super) const TABLE: &str =
+    "tcp 10.0.0.1:80 wrr 10.0.1.1:80=100 10.0.1.2:80=100 10.0.1.3:80=100 10.0.1.4:80=100";
+
+/// The common setup of the scenarios: all up and settled.
+pub(super) fn settled() -> Bench {
+    settled_as(CONFIG)
+}
+
+/// The same with another configuration.
+pub(super) fn settled_as(config: &str) -> Bench {
+    let mut bench = Bench::new(config, TABLE);
+    bench.verdicts(&["10.0.1.1:80 up", "10.0.1.2:80 up", "10.0.1.3:80 up", "10.0.1.4:80 up"]);
+    assert_eq!(bench.writes(), NONE);
+    bench.lines.clear();
+    bench.heard();
+    bench
+}
+
+pub(super) fn key(address: &str) -> RealServerKey {
+    RealServerKey { service: service_key("10.0.0.1:80"), server: address.parse().unwrap() }
+}

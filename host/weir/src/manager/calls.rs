@@ -1,0 +1,108 @@
+//! When plugins are called, and what becomes of what they say.
+
+use std::time::Duration;
+
+use weir_wasm::{Effect, Event as PolicyEvent};
+
+use super::{Manager, Now, policy::Remedy};
+use crate::report::Line;
+
+/// How long a policy is told it has when weir stops.
+const STOPPING: Duration = Duration::from_secs(1);
+
+impl Manager {
+    pub(super) fn stop(&mut self, now: Now) {
+        for policy in &mut self.policies {
+            policy.queue(now.wall_ns(), PolicyEvent::Stopping(STOPPING));
+        }
+        for index in 0..self.policies.len() {
+            let view = self.view(now, index);
+            let policy = &mut self.policies[index];
+            if let Err(report) = policy.deliver(view) {
+                let line = Line::warn("plugin-failed").with("plugin", &policy.name);
+                self.log(line.with("report", report));
+            }
+        }
+        self.stopped = true;
+        self.log(Line::info("stopped").with("table", "left as it is"));
+    }
+
+    pub(super) fn start_policies(&mut self, now: Now) {
+        for index in 0..self.policies.len() {
+            let policy = &self.policies[index];
+            if policy.start_at().is_none_or(|it| it > now.monotonic) {
+                continue;
+            }
+            let granted = policy.grant.resolve(&self.claimed_names());
+            let view = self.view(now, index);
+            let policy = &mut self.policies[index];
+            match policy.start(granted, view) {
+                Ok(()) => {
+                    let name = policy.name.clone();
+                    self.statements.end_leases(&name);
+                    self.log(Line::info("plugin-started").with("plugin", name));
+                }
+                Err(report) => self.policy_failed(now, index, &report),
+            }
+        }
+    }
+
+    /// Calls the policies that have something to hear. What they say takes effect only if
+    /// the call succeeds.
+    pub(super) fn deliver(&mut self, now: Now) {
+        for index in 0..self.policies.len() {
+            if !self.policies[index].is_waiting_to_hear() {
+                continue;
+            }
+            let view = self.view(now, index);
+            match self.policies[index].deliver(view) {
+                Ok(effects) => {
+                    let name = self.policies[index].name.clone();
+                    for effect in effects {
+                        self.take_effect(now, &name, effect);
+                    }
+                }
+                Err(report) => self.policy_failed(now, index, &report),
+            }
+        }
+    }
+
+    fn take_effect(&mut self, now: Now, plugin: &str, effect: Effect) {
+        let (key, is_new) = match effect {
+            Effect::Publish(statement) => {
+                let key = statement.key;
+                let is_ours = self.server(&key).is_some();
+                (key, is_ours && self.statements.publish(plugin, statement, now.monotonic))
+            }
+            Effect::Withdraw(key) => (key, self.statements.withdraw(plugin, &key)),
+        };
+        if is_new {
+            self.dirty.insert(key.service);
+        }
+    }
+
+    fn policy_failed(&mut self, now: Now, index: usize, report: &str) {
+        let policy = &mut self.policies[index];
+        let remedy = policy.fail(now, report);
+        let name = policy.name.clone();
+        self.statements.begin_leases(&name, now.monotonic);
+        self.dirty.extend(self.statements.held(&name).iter().map(|it| it.key.service));
+        self.log(match remedy {
+            Remedy::Restart(delay) => Line::warn("plugin-failed")
+                .with("plugin", name)
+                .with("applied", "nothing of that call")
+                .with("restart_in_s", delay.as_secs())
+                .with("report", report),
+            Remedy::Quarantine => Line::error("plugin-quarantined")
+                .with("plugin", name)
+                .with("applied", "nothing of that call")
+                .with("until", "weir is started again; its statements end with their leases")
+                .with("report", report),
+        });
+    }
+
+    pub(super) fn expire_leases(&mut self, now: Now) {
+        let expired = self.statements.expire(now.monotonic);
+        self.dirty.extend(expired.into_iter().map(|it| it.service));
+    }
+}

@@ -1,0 +1,459 @@
+//! What the weight of each real server of a service is to be: what others say of it, what
+//! weir itself has to say, and the formula over both.
+//!
+//! Safety is seen from the whole service, so this is where it is decided who waits, who
+//! ramps, who is held, and when the sorry server serves. Deciding again at the same time
+//! changes nothing.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use weir_ipvs::{Endpoint, ServiceKey};
+
+use super::{Claim, Origin, Role, Server};
+use crate::{
+    formula::{self, Says, Steering, Terms, Word},
+    health::{Evidence, State},
+    report::Line,
+    safety::{
+        panic::{Mode, Strength, Turn},
+        ramp::Curve,
+    },
+};
+
+/// Weights of one real server are written no more often than this, except to 0.
+const WRITE_GAP: Duration = Duration::from_secs(1);
+
+/// The same where a write moves clients ([`Steering::Rarely`]).
+const WRITE_GAP_RARELY: Duration = Duration::from_secs(60);
+
+/// What a weight was decided from, and what it is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// The base weight.
+    pub(crate) base: u32,
+    /// All that is said of the real server.
+    pub(crate) words: Vec<Word>,
+    /// What the formula makes of it; none = it is not to be in the table.
+    pub(crate) goal: Option<u32>,
+    /// What is to be written now: the goal, or what is there until it may be written.
+    pub(crate) weight: Option<u32>,
+}
+
+/// What else a decision depends on.
+pub(crate) struct Surroundings<'a> {
+    /// The time.
+    pub(crate) now: Duration,
+    /// Whose service it is, for people.
+    pub(crate) service: ServiceKey,
+    /// Since when and why everything is frozen, if it is.
+    pub(crate) frozen: Option<(Duration, &'a str)>,
+}
+
+/// What came of deciding.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// When to decide again though nothing happens.
+    pub(crate) again_at: Option<Duration>,
+    /// What people should know.
+    pub(crate) news: Vec<Line>,
+}
+
+impl Claim {
+    /// Decides every weight anew, with what is `said` of each real server by others.
+    pub(crate) fn decide(
+        &mut self,
+        around: &Surroundings<'_>,
+        said: impl Fn(&Endpoint) -> Vec<Word>,
+    ) -> Outcome {
+        let now = around.now;
+        let mut alarm = Alarm { at: None, now };
+        let mut news = Vec::new();
+        let is_settled = self.wait(said, &mut alarm);
+        self.hold_flapping(&mut alarm);
+        news.extend(self.turn_panic(around, &mut alarm));
+        if is_settled {
+            news.extend(self.turn_quorum(around));
+        }
+        news.extend(self.warn(around));
+        let curve = self.curve();
+        if self.is_sorry_serving() {
+            self.stand_in();
+        } else {
+            self.stand_down();
+            self.lift();
+            self.ramp(curve.as_ref(), &mut alarm);
+            self.hold_in_panic();
+        }
+        for server in self.servers.values_mut() {
+            server.know(is_settled);
+            if let Some((since, reason)) = around.frozen {
+                server.say(Says::Frozen(server.weight), reason, since, None);
+            }
+        }
+        self.apply(&self.terms(), &mut alarm);
+        Outcome { again_at: alarm.at, news }
+    }
+
+    /// What its weights have in common.
+    pub(crate) fn terms(&self) -> Terms {
+        let bases: Vec<u32> = self.real().map(|it| it.base).collect();
+        // What an operator sets in the table is not multiplied.
+        let is_stated = self.real().all(|it| it.owns_base);
+        let steers = is_stated && (self.curve().is_some() || self.is_scaled);
+        Terms::new(Steering::of(self.scheduler()), &bases, steers)
+    }
+
+    fn scheduler(&self) -> &str {
+        self.stated.as_ref().or(self.seen.as_ref()).map_or("", |it| &it.scheduler)
+    }
+
+    /// None where weights between 0 and the base mean nothing.
+    fn curve(&self) -> Option<Curve> {
+        self.check.as_ref()?;
+        let curve = self.rules.slow_start.curve(self.scheduler());
+        curve.filter(|_| Steering::of(self.scheduler()) != Steering::Fixed)
+    }
+
+    /// Says once who speaks in vain to this scheduler.
+    fn warn(&mut self, around: &Surroundings<'_>) -> Vec<Line> {
+        let scheduler = self.scheduler().to_owned();
+        let is_fixed = Steering::of(&scheduler) == Steering::Fixed;
+        let mut vain = BTreeSet::new();
+        if is_fixed {
+            let words = self.servers.values().flat_map(|it| &it.decision.words);
+            vain.extend(words.filter(|it| it.says.steers()).map(|it| it.who.clone()));
+        }
+        let ramps = self.check.is_some() && self.rules.slow_start.curve(&scheduler).is_some();
+        if ramps && (is_fixed || scheduler == "nq") {
+            vain.insert("slow-start".to_owned());
+        }
+        vain.retain(|it| !self.spoke_in_vain.contains(it));
+        self.spoke_in_vain.extend(vain.iter().cloned());
+        let why = match is_fixed {
+            true => format!("{scheduler} looks at no weight but 0 and the base, or moves clients"),
+            false => format!("{scheduler} sends to an idle real server first, whatever its weight"),
+        };
+        let line = |who| Line::warn("no-effect").with("service", around.service).with("of", who);
+        vain.into_iter().map(|who| line(who).with("reason", &why)).collect()
+    }
+
+    fn real(&self) -> impl Iterator<Item = &Server> {
+        self.servers.values().filter(|it| it.role == Role::Real)
+    }
+
+    fn real_mut(&mut self) -> impl Iterator<Item = &mut Server> {
+        self.servers.values_mut().filter(|it| it.role == Role::Real)
+    }
+
+    fn is_sorry_serving(&self) -> bool {
+        self.is_quorum_lost && self.servers.values().any(|it| it.role == Role::Sorry)
+    }
+
+    /// Base weights that are live, and all that count.
+    fn strength(&self, now: Duration) -> Strength {
+        let mut strength = Strength { live: 0, all: 0 };
+        for server in self.real() {
+            let Some(is_live) = server.is_live() else { continue };
+            strength.all += u64::from(server.base);
+            if is_live && server.flaps.held_until(now).is_none() {
+                strength.live += u64::from(server.base);
+            }
+        }
+        strength
+    }
+
+    /// Begins the decision with what others say, and keeps what checks do not know yet as
+    /// it was found, or without traffic. Says whether all is known, or should be by now:
+    /// then what was found changes together, for it may be of another scale.
+    fn wait(&mut self, said: impl Fn(&Endpoint) -> Vec<Word>, alarm: &mut Alarm) -> bool {
+        let is_awaited = |it: &Server| matches!(it.origin, Origin::Found(1..)) && it.is_unknown();
+        let is_settled = alarm.now >= self.settled_at || !self.real().any(is_awaited);
+        if !is_settled {
+            alarm.set(Some(self.settled_at));
+        }
+        let has_weight = self.real().any(|it| it.weight > Some(0));
+        for (endpoint, server) in &mut self.servers {
+            server.decision.base = server.base;
+            server.decision.words = said(endpoint);
+            server.wait(is_settled, has_weight);
+        }
+        is_settled
+    }
+
+    /// Keeps servers out that went down too often, unless the service needs them.
+    fn hold_flapping(&mut self, alarm: &mut Alarm) {
+        let strength = self.strength(alarm.now);
+        let floor = self.rules.panic;
+        if strength.live == 0 || (floor.mode != Mode::Off && strength.is_below(floor.percent)) {
+            self.real_mut().filter(|it| it.is_up()).for_each(|it| it.flaps.release());
+        }
+        for server in self.real_mut() {
+            let Some(until) = server.flaps.held_until(alarm.now) else { continue };
+            alarm.set(Some(until));
+            if server.is_up() {
+                let trips = server.flaps.trips(alarm.now);
+                let reason = format!("flapping: went down {trips} times");
+                server.say(Says::Zero, &reason, server.health.since, Some(until));
+            }
+        }
+    }
+
+    fn turn_panic(&mut self, around: &Surroundings<'_>, alarm: &mut Alarm) -> Option<Line> {
+        let (strength, floor) = (self.strength(around.now), self.rules.panic);
+        let turn = self.panic.evaluate(around.now, &floor, strength);
+        alarm.set(self.panic.due());
+        let line = match turn? {
+            Turn::Began => Line::error("panic"),
+            Turn::Ended => Line::info("panic-over"),
+        };
+        let then = match (turn?, floor.mode) {
+            (Turn::Ended, _) => "checks are followed again",
+            (_, Mode::All) => "every real server gets its weight, but those that refuse",
+            (_, Mode::Hold | Mode::Off) => "weights stay, but those of servers that refuse",
+        };
+        let line = line.with("service", around.service).with("live_percent", strength.percent());
+        Some(line.with("floor_percent", floor.percent).with("then", then))
+    }
+
+    fn turn_quorum(&mut self, around: &Surroundings<'_>) -> Option<Line> {
+        let all: u64 = self.real().map(|it| u64::from(it.base)).sum();
+        let live = self.real().filter(|it| it.is_live() == Some(true));
+        let live: u64 = live.map(|it| u64::from(it.base)).sum();
+        let holds = self.quorum.holds(!self.is_quorum_lost, live, all);
+        if all == 0 || holds != self.is_quorum_lost {
+            return None;
+        }
+        self.is_quorum_lost = !holds;
+        let sorry = self.servers.iter().find(|(_, it)| it.role == Role::Sorry);
+        let then = match sorry {
+            Some((endpoint, _)) if holds => format!("sorry server {endpoint} is taken out"),
+            Some((endpoint, _)) => format!("sorry server {endpoint} serves"),
+            None => "there is no sorry server".to_owned(),
+        };
+        let line = if holds { Line::info("quorum-gained") } else { Line::error("quorum-lost") };
+        let line = line.with("service", around.service).with("live", live).with("all", all);
+        Some(line.with("quorum", self.quorum.least).with("then", then))
+    }
+
+    /// The sorry server serves, and nothing else: what is live goes out of the table, so
+    /// that persistent clients do not come back to it, and what is not has no weight.
+    fn stand_in(&mut self) {
+        for server in self.real_mut() {
+            let says = if server.is_live() == Some(true) { Says::Absent } else { Says::Zero };
+            server.say(says, "no quorum: the sorry server serves", server.health.since, None);
+            (server.serves, server.ramp_since) = (false, None);
+        }
+    }
+
+    fn stand_down(&mut self) {
+        for server in self.servers.values_mut().filter(|it| it.role == Role::Sorry) {
+            server.say(Says::Absent, "there is a quorum", Duration::ZERO, None);
+        }
+    }
+
+    /// Policies may take servers out, but not the last: while nothing else could serve,
+    /// their drains of servers that are up are not followed.
+    fn lift(&mut self) {
+        if self.real().any(Server::is_eligible) {
+            return;
+        }
+        let is_drained = |it: &Server| it.is_live() == Some(true) && it.is_drained_by_policies();
+        let any_has_weight = self.real().any(|it| is_drained(it) && it.weight > Some(0));
+        for server in self.real_mut().filter(|it| is_drained(it)) {
+            if server.weight > Some(0) || !any_has_weight {
+                let since = server.health.since;
+                server.say(Says::Lifted, "nothing else could serve", since, None);
+            }
+        }
+    }
+
+    /// Begins, advances and ends slow starts. There are none in panic, and none where every
+    /// server that serves ramps, the only one included.
+    fn ramp(&mut self, curve: Option<&Curve>, alarm: &mut Alarm) {
+        for server in self.real_mut() {
+            server.turn_ramp(alarm.now, curve);
+        }
+        let has_full = self.real().any(|it| it.serves && it.ramp_since.is_none());
+        if self.panic.since().is_some() || !has_full {
+            self.real_mut().for_each(|it| it.ramp_since = None);
+        }
+        let Some(curve) = curve else { return };
+        for server in self.real_mut() {
+            let Some(since) = server.ramp_since else { continue };
+            let elapsed = alarm.now.saturating_sub(since);
+            let Some(part) = curve.at(elapsed) else { continue };
+            alarm.set(Some(since.saturating_add(curve.next(elapsed))));
+            let until = since.saturating_add(curve.window);
+            server.say(Says::Ramp(part), "it came back", since, Some(until));
+        }
+    }
+
+    /// Below the panic floor, servers that are down stay as they are, or get their weight
+    /// back. Where evidence is hard, one may go while there is another to serve.
+    fn hold_in_panic(&mut self) {
+        let Some(since) = self.panic.since() else { return };
+        let mode = self.rules.panic.mode;
+        let serves = |it: &Server| it.is_eligible() || it.is_worth_holding(mode);
+        let serving: Vec<Endpoint> =
+            self.real_by_endpoint().filter(|(_, it)| serves(it)).map(|(key, _)| key).collect();
+        for (endpoint, server) in &mut self.servers {
+            let has_other = serving.iter().any(|it| it != endpoint);
+            let may_go = server.health.evidence == Evidence::Hard && has_other;
+            if server.role != Role::Real || !server.is_down() || may_go {
+                continue;
+            }
+            let says = match (mode, server.weight) {
+                (Mode::All, _) => Says::Lifted,
+                (_, Some(weight @ 1..)) => Says::Held(weight),
+                _ => continue,
+            };
+            server.say(says, "panic: too few are up", since, None);
+        }
+    }
+
+    fn real_by_endpoint(&self) -> impl Iterator<Item = (Endpoint, &Server)> {
+        let servers = self.servers.iter().map(|(endpoint, it)| (*endpoint, it));
+        servers.filter(|(_, it)| it.role == Role::Real)
+    }
+
+    /// Computes the goals, and what of them may be written now.
+    fn apply(&mut self, terms: &Terms, alarm: &mut Alarm) {
+        for server in self.servers.values_mut() {
+            let terms = if server.role == Role::Real { terms } else { &Terms::PLAIN };
+            let decision = &mut server.decision;
+            decision.goal = formula::weight(terms, decision.base, &decision.words);
+            decision.weight = decision.goal;
+            if server.seen.map(|it| it.weight) == decision.goal {
+                server.weight = decision.goal;
+                server.applied = Some(decision.clone());
+            }
+            if let Some((weight, free_at)) = server.paced(terms.steering, alarm.now) {
+                server.decision.weight = Some(weight);
+                alarm.set(Some(free_at));
+            }
+        }
+        // Nobody waits for their turn while nothing serves.
+        if !self.servers.values().any(|it| it.decision.weight > Some(0)) {
+            self.servers.values_mut().for_each(|it| it.decision.weight = it.decision.goal);
+        }
+    }
+}
+
+impl Server {
+    /// weir's own word on it.
+    fn say(&mut self, says: Says, reason: &str, since: Duration, until: Option<Duration>) {
+        let (who, reason) = (Word::WEIR.to_owned(), reason.to_owned());
+        self.decision.words.push(Word { who, says, reason, since, until });
+    }
+
+    fn wait(&mut self, is_settled: bool, has_weight: bool) {
+        let since = self.health.since;
+        match self.origin {
+            Origin::Found(0) | Origin::New { .. } if !self.is_up() => {
+                self.say(Says::Zero, "waits for its first pass", since, None);
+            }
+            Origin::Found(weight)
+                if !is_settled && !self.is_down() && (weight > 0 || has_weight) =>
+            {
+                self.say(Says::Held(weight), "as found, until all are known", since, None);
+            }
+            _ => {}
+        }
+    }
+
+    fn turn_ramp(&mut self, now: Duration, curve: Option<&Curve>) {
+        let is_eligible = self.is_eligible();
+        let ramps = matches!(self.origin, Origin::Known | Origin::New { ramps: true });
+        if is_eligible && !self.serves && ramps {
+            self.ramp_since = Some(now);
+        }
+        let is_over = |since| curve.is_none_or(|it| it.at(now.saturating_sub(since)).is_none());
+        if !is_eligible || self.ramp_since.is_some_and(is_over) {
+            self.ramp_since = None;
+        }
+        self.serves = is_eligible;
+    }
+
+    /// Once its checks know it, it is like any other; one that failed at once ramps when it
+    /// comes up.
+    fn know(&mut self, is_settled: bool) {
+        self.origin = match self.origin {
+            Origin::Found(0) | Origin::New { .. } if self.is_down() => Origin::New { ramps: true },
+            Origin::Found(_) if self.is_down() => Origin::Known,
+            Origin::Found(_) if self.is_up() && is_settled => Origin::Known,
+            Origin::New { .. } if self.is_up() => Origin::Known,
+            origin => origin,
+        };
+    }
+
+    /// The weight it keeps, and until when, if it was written too recently for another.
+    fn paced(&self, steering: Steering, now: Duration) -> Option<(u32, Duration)> {
+        let (goal, seen) = (self.decision.goal?, self.seen?);
+        if goal == 0 || goal == seen.weight {
+            return None;
+        }
+        let is_rare = steering == Steering::Rarely && seen.weight > 0;
+        let gap = if is_rare { WRITE_GAP_RARELY } else { WRITE_GAP };
+        let free_at = self.written_at?.saturating_add(gap);
+        (free_at > now).then_some((seen.weight, free_at))
+    }
+
+    /// Whether it counts as live; none = it does not count, for nothing is known of it, or
+    /// it is not meant to serve.
+    fn is_live(&self) -> Option<bool> {
+        match self.health.state {
+            _ if self.base == 0 => None,
+            _ if self.watch.is_none() => Some(true),
+            State::Unknown => matches!(self.origin, Origin::Found(1..)).then_some(true),
+            State::Up | State::Suspect => Some(true),
+            State::Down | State::Rising => Some(false),
+        }
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.watch.is_some() && self.health.state == State::Unknown
+    }
+
+    fn is_up(&self) -> bool {
+        self.watch.is_none() || matches!(self.health.state, State::Up | State::Suspect)
+    }
+
+    fn is_down(&self) -> bool {
+        !self.is_up() && !self.is_unknown()
+    }
+
+    fn says(&self, matches: impl Fn(&Says) -> bool) -> bool {
+        self.decision.words.iter().any(|it| matches(&it.says))
+    }
+
+    /// Whether nothing that was said so far keeps it out.
+    fn is_eligible(&self) -> bool {
+        let is_out = |it: &Says| matches!(it, Says::Zero | Says::Absent | Says::Held(0));
+        let is_drained = self.says(|it| *it == Says::Drain) && !self.says(|it| *it == Says::Lifted);
+        self.base > 0 && !self.says(is_out) && !is_drained
+    }
+
+    fn is_drained_by_policies(&self) -> bool {
+        let is_out = |it: &Says| matches!(it, Says::Zero | Says::Absent | Says::Held(_));
+        self.base > 0 && self.says(|it| *it == Says::Drain) && !self.says(is_out)
+    }
+
+    /// Whether it may serve in panic though it is down: it may only be overloaded.
+    fn is_worth_holding(&self, mode: Mode) -> bool {
+        let would_serve = mode == Mode::All || self.weight > Some(0);
+        self.is_down() && self.health.evidence == Evidence::Soft && would_serve
+    }
+}
+
+/// When to decide again.
+struct Alarm {
+    at: Option<Duration>,
+    now: Duration,
+}
+
+impl Alarm {
+    fn set(&mut self, at: Option<Duration>) {
+        let later = at.filter(|it| *it > self.now);
+        self.at = self.at.into_iter().chain(later).min();
+    }
+}
