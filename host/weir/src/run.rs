@@ -37,7 +37,7 @@ use self::{plugins::Loaded, pulse::Pulse};
 use crate::{
     config::{self, Config},
     health::{self, PROBES_IN_FLIGHT, Target},
-    manager::{Event, Manager, Now, Output},
+    manager::{Event, Manager, Now, Output, Reload},
     report::Line,
 };
 
@@ -83,13 +83,19 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     pulse.beat_on(beating.thread());
     let (events, incoming) = sync_channel(EVENTS_WAITING);
     let (watches, to_watch) = mpsc::channel(WATCHES_WAITING);
+    let (reloads, reloading) = sync_channel(1);
+    let reader = Arc::new(Reader {
+        path: options.config.clone(),
+        runtime: Arc::clone(&runtime),
+        read: reloads,
+    });
     let (done, ended) = oneshot::channel::<()>();
     let managing = {
         let pulse = Arc::clone(&pulse);
         let manage = move || {
             // Dropped when this thread ends, however it ends.
             let _done = done;
-            manage(config, loaded, &runtime, &pulse, &incoming, &watches)
+            manage(config, loaded, &runtime, &pulse, &incoming, &reloading, &watches)
         };
         thread::Builder::new()
             .name("manager".into())
@@ -100,7 +106,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("failed to start the checks")?
-        .block_on(serve(events, to_watch, ended));
+        .block_on(serve(events, &reader, to_watch, ended));
     if served? == Ended::TooLate {
         return Err(anyhow!("the manager did not stop within {} s", GRACE.as_secs()));
     }
@@ -116,10 +122,12 @@ fn manage(
     runtime: &Arc<Runtime>,
     pulse: &Arc<Pulse>,
     incoming: &Receiver<Event>,
+    reloading: &Receiver<Read>,
     watches: &mpsc::Sender<Output>,
 ) -> anyhow::Result<()> {
     let mut ipvs = Netlink::open(Autoload::Yes).map_err(|error| unusable(&error))?;
     let clock = Clock::new();
+    let mut codes = plugins::codes(&loaded);
     let starters = loaded.into_iter().map(|it| plugins::starter(it, runtime, pulse));
     let mut manager = Manager::new(config, starters);
     manager.start(clock.now(), &mut ipvs).map_err(|error| unusable(&error))?;
@@ -136,6 +144,14 @@ fn manage(
         manager.handle(now, event);
         for event in incoming.try_iter().take(EVENTS_AT_ONCE) {
             manager.handle(now, event);
+        }
+        for (config, loaded) in reloading.try_iter() {
+            let before = std::mem::replace(&mut codes, plugins::codes(&loaded));
+            let is_other = |name: &&String| before.get(*name) != codes.get(*name);
+            let replaced = codes.keys().filter(is_other).cloned().collect();
+            let starters = loaded.into_iter().map(|it| plugins::starter(it, runtime, pulse));
+            let starters = starters.collect();
+            manager.reload(now, Reload { config, starters, replaced });
         }
         manager.settle(now, &mut ipvs);
         put_out(&mut manager, watches);
@@ -175,6 +191,7 @@ enum Ended {
 /// Runs the checks that the manager wants and passes signals on, until the manager ended.
 async fn serve(
     events: SyncSender<Event>,
+    reader: &Arc<Reader>,
     mut to_watch: mpsc::Receiver<Output>,
     mut ended: oneshot::Receiver<()>,
 ) -> anyhow::Result<Ended> {
@@ -213,10 +230,9 @@ async fn serve(
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
             _ = hangup.recv() => {
-                print(&Line::warn("signal").with("name", "SIGHUP").with(
-                    "then",
-                    "ignored: to read the configuration again, start weir again",
-                ));
+                let line = Line::info("signal").with("name", "SIGHUP");
+                print(&line.with("then", "the configuration is read again"));
+                tokio::spawn(reread(Arc::clone(reader), events.clone()));
                 continue;
             }
         };
@@ -225,6 +241,41 @@ async fn serve(
             deadline = Some(tokio::time::Instant::now() + GRACE);
             tokio::spawn(tell(events.clone(), Event::Stop));
         }
+    }
+}
+
+/// A configuration that was read again, with its plugins.
+type Read = (Config, Vec<Loaded>);
+
+/// Reads the configuration again.
+struct Reader {
+    path: PathBuf,
+    runtime: Arc<Runtime>,
+    read: SyncSender<Read>,
+}
+
+impl Reader {
+    /// Everything that can be wrong is found before anything is changed. Compiling plugins
+    /// takes its time.
+    fn read(&self) -> anyhow::Result<()> {
+        let config = config::read(&self.path)?;
+        let loaded = plugins::load(&self.runtime, &config)?;
+        // Fails only once the manager ended.
+        let _ = self.read.send((config, loaded));
+        Ok(())
+    }
+}
+
+/// Reads the configuration again, beside everything else, and wakes the manager.
+async fn reread(reader: Arc<Reader>, events: SyncSender<Event>) {
+    let read = tokio::task::spawn_blocking(move || reader.read()).await;
+    match read.map_err(anyhow::Error::from).flatten() {
+        Ok(()) => tell(events, Event::Due).await,
+        Err(error) => print(
+            &Line::error("reload-failed")
+                .with("then", "nothing is changed")
+                .with("report", format!("{error:#}")),
+        ),
     }
 }
 
