@@ -28,6 +28,11 @@ pub struct ConnectionId(Key);
 impl ConnectionId {
     /// Names none: a connection of one packet is gone when its packet is forwarded.
     pub(crate) const GONE: Self = Self(Key::NONE);
+
+    /// Whether it has named none from the first: that of a connection of one packet.
+    pub fn is_gone(self) -> bool {
+        self == Self::GONE
+    }
 }
 
 /// All connections and templates, by slot.

@@ -7,7 +7,7 @@ use weir_ipvs::Timeouts;
 use crate::{
     clock::{self, Clock},
     connection::Connection,
-    connections::Connections,
+    connections::{ConnectionId, Connections},
     daemons::Daemons,
     machine::Machine,
     random::Random,
@@ -35,6 +35,8 @@ pub struct Embedded {
     pub(crate) servers: Pool,
     pub(crate) trash: Trash,
     pub(crate) connections: Connections,
+    /// Connections and templates that ended as time last passed.
+    ended: Vec<ConnectionId>,
     /// The tick in which the connections of deleted real servers end.
     pub(crate) orphans_end: Option<u64>,
     pub(crate) daemons: Daemons,
@@ -51,6 +53,7 @@ impl Embedded {
             machine: Machine::default(),
             clock: Clock::new(settings.tick_rate),
             connections: Connections::new(&mut random),
+            ended: Vec::new(),
             orphans_end: None,
             random,
             services: Services::default(),
@@ -94,6 +97,7 @@ impl Embedded {
     /// Lets time pass until `now`, and does what falls due on the way, in its order. A time
     /// that has passed already changes nothing.
     pub fn advance(&mut self, now: Duration) {
+        self.ended.clear();
         let now = now.min(clock::END);
         let end = self.clock.tick_at(now);
         while let Some(tick) = self.next_tick().filter(|tick| *tick <= end) {
@@ -104,6 +108,12 @@ impl Embedded {
             self.clock.set(now);
             self.expire_connections();
         }
+    }
+
+    /// The connections that ended during the last [`Embedded::advance`]; they end at no other
+    /// time. There may be others among them that no driver was told of.
+    pub fn ended(&self) -> &[ConnectionId] {
+        &self.ended
     }
 
     fn next_tick(&self) -> Option<u64> {
@@ -155,6 +165,7 @@ impl Embedded {
 
     /// Ends a connection, or a template that none follows.
     fn end(&mut self, slot: u32) {
+        self.ended.push(self.connections.id(slot));
         let connection = self.connections.remove(slot);
         if let Some(template) = connection.template {
             self.connections[template].followers -= 1;

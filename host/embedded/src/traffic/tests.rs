@@ -1,5 +1,7 @@
 //! Walks of connections, as they were measured on Linux 6.1.
 
+use std::time::Duration;
+
 use weir_ipvs::{Change, Forwarding, RealServer, Service, ServiceFlags, Timeouts};
 
 use super::*;
@@ -350,4 +352,27 @@ fn cache_bypass_leads_around_a_service_without_servers() {
     assert_eq!(core.send(&packet(CLIENT, VIP, "ack")), VIP);
     core.wait(900);
     assert!(core.listed().is_empty());
+}
+
+#[test]
+fn a_driver_hears_of_the_end_of_its_connections() {
+    let mut core = Embedded::with(Service::new(key(WEB), "rr"), &[server("10.0.0.1:80", 1)]);
+    let Verdict::Forward(route) = core.receive(&syn()) else { panic!("it is forwarded") };
+    core.advance(Duration::from_secs(59));
+    assert_eq!(core.ended(), []);
+    core.advance(Duration::from_secs(61));
+    assert_eq!(core.ended(), [route.connection]);
+    core.advance(Duration::from_secs(62));
+    assert_eq!(core.ended(), []);
+}
+
+#[test]
+fn a_connection_of_one_packet_is_gone() {
+    let dns = key("udp 192.0.2.1:53");
+    let service = Service { flags: ServiceFlags::ONE_PACKET, ..Service::new(dns, "rr") };
+    let mut core = Embedded::with(service, &[server("10.0.0.1:53", 1)]);
+    let query = packet(CLIENT, "192.0.2.1:53", "datagram");
+    let Verdict::Forward(route) = core.receive(&query) else { panic!("it is forwarded") };
+    assert!(route.connection.is_gone());
+    assert_eq!(core.ended(), []);
 }
