@@ -3,6 +3,7 @@
 //! Pure but for [`read`]. Every mistake of a file is found in one run, with its place and
 //! what was expected; a [`Config`] has none. `host/docs/configuration.md` is its manual.
 
+mod backend;
 mod check;
 mod plugin;
 mod reader;
@@ -14,33 +15,31 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::Context as _;
 use toml::de::DeTable;
-use weir_ipvs::ServiceKey;
 
-use self::{
-    check::CheckKeys,
-    reader::{Notes, Section},
-    rules::RulesKeys,
-};
 pub(crate) use self::{
+    backend::{Backend, Embedded},
     check::{Check, CheckKind, HttpCheck},
     plugin::{Grant, Plugin, Source},
     rules::Rules,
     selector::Match,
     service::NamedService,
 };
+use self::{
+    check::CheckKeys,
+    reader::{Notes, Section},
+    rules::RulesKeys,
+};
 use crate::problems::Problems;
 
 /// Everything the configuration says.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Config {
+    /// Whose table it is that all of this is about.
+    pub(crate) backend: Backend,
     /// `[[service]]`: desired state.
     pub(crate) services: Vec<NamedService>,
     /// `[[match]]`: claims on what others put into the table, in the order of the file:
@@ -49,15 +48,6 @@ pub(crate) struct Config {
     /// `[plugin.NAME]`, in the order in which they are called; those that are off are left
     /// out.
     pub(crate) plugins: Vec<Plugin>,
-    /// Where in `services` each is.
-    positions: BTreeMap<ServiceKey, usize>,
-}
-
-impl Config {
-    /// The `[[service]]` with this key.
-    pub(crate) fn service(&self, key: &ServiceKey) -> Option<&NamedService> {
-        self.positions.get(key).and_then(|it| self.services.get(*it))
-    }
 }
 
 /// What the tables at the top give every service and match.
@@ -105,7 +95,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Problems> {
 }
 
 fn config(mut top: Section<'_>) -> Config {
-    top.get("backend", |it| value::word(it, &[("kernel", ())]));
+    let backend = backend::read(&mut top);
     let defaults = Defaults {
         check: top.section("check").map(|section| CheckKeys::read(section, None)),
         rules: RulesKeys::default().read(&mut top),
@@ -117,7 +107,5 @@ fn config(mut top: Section<'_>) -> Config {
         || matches.iter().any(|it| it.check.is_some());
     let plugins = plugin::read_all(&mut top, &names, checked);
     top.finish();
-    let positions =
-        services.iter().enumerate().map(|(index, it)| (it.service.key, index)).collect();
-    Config { services, matches, plugins, positions }
+    Config { backend, services, matches, plugins }
 }

@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod explain;
 mod formula;
+mod forward;
 mod health;
 mod inherited;
 mod manager;

@@ -1,12 +1,15 @@
 //! `weir run`: the daemon, put together.
 //!
 //! The only file that spawns. Three threads: this one runs the checks and waits for
-//! signals, one owns the manager and the kernel's IPVS and calls the plugins, and one ticks
+//! signals, one owns the manager and reaches IPVS and calls the plugins, and one ticks
 //! while a plugin is being called. They share two bounded channels and nothing else:
-//! events to the manager, checks to begin and end from it.
+//! events to the manager, checks to begin and end from it. With the embedded backend a
+//! fourth one owns the table and forwards.
 
+mod forwarding;
 mod plugins;
 mod pulse;
+mod signals;
 
 use std::{
     collections::BTreeMap,
@@ -24,20 +27,20 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use tokio::{
     runtime::Builder,
-    signal::unix::{SignalKind, signal},
     sync::{Semaphore, mpsc, oneshot},
     task::AbortHandle,
     time::sleep,
 };
-use weir_ipvs::Error;
+use weir_ipvs::{Error, Ipvs};
 use weir_netlink::{Autoload, Netlink};
 use weir_wasm::Runtime;
 
-use self::{plugins::Loaded, pulse::Pulse};
+use self::{forwarding::Forwarding, plugins::Loaded, pulse::Pulse, signals::Signals};
 use crate::{
-    config::{self, Config},
+    config::{self, Backend, Config},
+    forward::Handle,
     health::{self, PROBES_IN_FLIGHT, Target},
-    manager::{Event, Manager, Now, Output, Reload},
+    manager::{Event, Manager, Now, Output},
     report::Line,
 };
 
@@ -81,21 +84,20 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             .context("failed to start a thread")?
     };
     pulse.beat_on(beating.thread());
+    let mut forwarding = match &config.backend {
+        Backend::Kernel => None,
+        Backend::Embedded(embedded) => Some(Forwarding::start(embedded)?),
+    };
     let (events, incoming) = sync_channel(EVENTS_WAITING);
     let (watches, to_watch) = mpsc::channel(WATCHES_WAITING);
-    let (reloads, reloading) = sync_channel(1);
-    let reader = Arc::new(Reader {
-        path: options.config.clone(),
-        runtime: Arc::clone(&runtime),
-        read: reloads,
-    });
     let (done, ended) = oneshot::channel::<()>();
     let managing = {
         let pulse = Arc::clone(&pulse);
+        let table = forwarding.as_ref().map(Forwarding::handle);
         let manage = move || {
             // Dropped when this thread ends, however it ends.
             let _done = done;
-            manage(config, loaded, &runtime, &pulse, &incoming, &reloading, &watches)
+            manage(config, table, loaded, &runtime, &pulse, &incoming, &watches)
         };
         thread::Builder::new()
             .name("manager".into())
@@ -106,31 +108,42 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("failed to start the checks")?
-        .block_on(serve(events, &reader, to_watch, ended));
-    if served? == Ended::TooLate {
-        return Err(anyhow!("the manager did not stop within {} s", GRACE.as_secs()));
+        .block_on(serve(events, to_watch, ended, forwarding.as_mut()));
+    match served? {
+        Ended::InTime => {}
+        Ended::Forwarding => {
+            return forwarding.map_or(Ok(()), Forwarding::join).map(|()| ExitCode::FAILURE);
+        }
+        Ended::TooLate => {
+            return Err(anyhow!("the manager did not stop within {} s", GRACE.as_secs()));
+        }
     }
     let result = managing.join().map_err(|_| anyhow!("the manager failed: this is a bug"))?;
     pulse.stop();
+    if let Some(forwarding) = forwarding {
+        forwarding.join()?;
+    }
     result.map(|()| ExitCode::SUCCESS)
 }
 
 /// The manager's thread: waits for events, lets it act, and does what it wants.
 fn manage(
     config: Config,
+    table: Option<Handle>,
     loaded: Vec<Loaded>,
     runtime: &Arc<Runtime>,
     pulse: &Arc<Pulse>,
     incoming: &Receiver<Event>,
-    reloading: &Receiver<Read>,
     watches: &mpsc::Sender<Output>,
 ) -> anyhow::Result<()> {
-    let mut ipvs = Netlink::open(Autoload::Yes).map_err(|error| unusable(&error))?;
+    let mut ipvs: Box<dyn Ipvs> = match table {
+        Some(table) => Box::new(table),
+        None => Box::new(Netlink::open(Autoload::Yes).map_err(|error| unusable(&error))?),
+    };
     let clock = Clock::new();
-    let mut codes = plugins::codes(&loaded);
     let starters = loaded.into_iter().map(|it| plugins::starter(it, runtime, pulse));
     let mut manager = Manager::new(config, starters);
-    manager.start(clock.now(), &mut ipvs).map_err(|error| unusable(&error))?;
+    manager.start(clock.now(), &mut *ipvs).map_err(|error| unusable(&error))?;
     put_out(&mut manager, watches);
     print(&Line::info("ready").with("version", env!("CARGO_PKG_VERSION")));
     while !manager.is_stopped() {
@@ -145,15 +158,7 @@ fn manage(
         for event in incoming.try_iter().take(EVENTS_AT_ONCE) {
             manager.handle(now, event);
         }
-        for (config, loaded) in reloading.try_iter() {
-            let before = std::mem::replace(&mut codes, plugins::codes(&loaded));
-            let is_other = |name: &&String| before.get(*name) != codes.get(*name);
-            let replaced = codes.keys().filter(is_other).cloned().collect();
-            let starters = loaded.into_iter().map(|it| plugins::starter(it, runtime, pulse));
-            let starters = starters.collect();
-            manager.reload(now, Reload { config, starters, replaced });
-        }
-        manager.settle(now, &mut ipvs);
+        manager.settle(now, &mut *ipvs);
         put_out(&mut manager, watches);
     }
     Ok(())
@@ -173,7 +178,10 @@ fn put_out(manager: &mut Manager, watches: &mpsc::Sender<Output>) {
 fn unusable(error: &Error) -> anyhow::Error {
     let remedy = match error {
         Error::NotPermitted => "; run weir as root",
-        Error::NoIpvs => "; run a kernel that has it, and try `modprobe ip_vs`",
+        Error::NoIpvs => {
+            "; run a kernel that has it and try `modprobe ip_vs`, or have weir forward by itself: \
+             backend = \"embedded\""
+        }
         _ => "",
     };
     anyhow!("failed to use the kernel's IPVS: {error}{remedy}")
@@ -186,29 +194,24 @@ enum Ended {
     InTime,
     /// It was told to, and did not.
     TooLate,
+    /// Forwarding did, and nobody had told it to.
+    Forwarding,
 }
 
-/// Runs the checks that the manager wants and passes signals on, until the manager ended.
+/// Runs the checks that the manager wants and passes signals on, until the manager ended
+/// and forwarding with it.
 async fn serve(
     events: SyncSender<Event>,
-    reader: &Arc<Reader>,
     mut to_watch: mpsc::Receiver<Output>,
     mut ended: oneshot::Receiver<()>,
+    mut forwarding: Option<&mut Forwarding>,
 ) -> anyhow::Result<Ended> {
-    let signals = || {
-        anyhow::Ok((
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::hangup())?,
-        ))
-    };
-    let (mut terminate, mut interrupt, mut hangup) =
-        signals().context("failed to listen for signals")?;
+    let mut signals = Signals::listen()?;
     let in_flight = Arc::new(Semaphore::new(PROBES_IN_FLIGHT));
     let mut watches: BTreeMap<u64, AbortHandle> = BTreeMap::new();
     let mut deadline = None;
     loop {
-        let name = tokio::select! {
+        tokio::select! {
             Some(output) = to_watch.recv() => {
                 match output {
                     Output::Watch(target) => {
@@ -225,57 +228,27 @@ async fn serve(
                 }
                 continue;
             }
-            _ = &mut ended => return Ok(Ended::InTime),
+            _ = &mut ended => break,
+            () = failed(forwarding.as_deref_mut()) => return Ok(Ended::Forwarding),
             () = expired(deadline) => return Ok(Ended::TooLate),
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-            _ = hangup.recv() => {
-                let line = Line::info("signal").with("name", "SIGHUP");
-                print(&line.with("then", "the configuration is read again"));
-                tokio::spawn(reread(Arc::clone(reader), events.clone()));
-                continue;
-            }
-        };
-        print(&Line::info("signal").with("name", name).with("then", "stopping"));
+            () = signals.next_stop() => {}
+        }
         if deadline.is_none() {
             deadline = Some(tokio::time::Instant::now() + GRACE);
             tokio::spawn(tell(events.clone(), Event::Stop));
         }
     }
-}
-
-/// A configuration that was read again, with its plugins.
-type Read = (Config, Vec<Loaded>);
-
-/// Reads the configuration again.
-struct Reader {
-    path: PathBuf,
-    runtime: Arc<Runtime>,
-    read: SyncSender<Read>,
-}
-
-impl Reader {
-    /// Everything that can be wrong is found before anything is changed. Compiling plugins
-    /// takes its time.
-    fn read(&self) -> anyhow::Result<()> {
-        let config = config::read(&self.path)?;
-        let loaded = plugins::load(&self.runtime, &config)?;
-        // Fails only once the manager ended.
-        let _ = self.read.send((config, loaded));
-        Ok(())
+    if let Some(forwarding) = forwarding {
+        forwarding.drain(&mut signals).await;
     }
+    Ok(Ended::InTime)
 }
 
-/// Reads the configuration again, beside everything else, and wakes the manager.
-async fn reread(reader: Arc<Reader>, events: SyncSender<Event>) {
-    let read = tokio::task::spawn_blocking(move || reader.read()).await;
-    match read.map_err(anyhow::Error::from).flatten() {
-        Ok(()) => tell(events, Event::Due).await,
-        Err(error) => print(
-            &Line::error("reload-failed")
-                .with("then", "nothing is changed")
-                .with("report", format!("{error:#}")),
-        ),
+/// Returns when a forwarder ends that nobody has told to.
+async fn failed(forwarding: Option<&mut Forwarding>) {
+    match forwarding {
+        Some(forwarding) => forwarding.ended().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -2,4 +2,5 @@
 
 #![expect(clippy::unwrap_used, reason = "tests, whose helpers the exception for tests leaves out")]
 
+mod forward;
 mod run;

@@ -38,9 +38,9 @@ fn a_missing_configuration() {
 fn a_configuration_with_mistakes() {
     let directory = tempfile::tempdir().unwrap();
     insta::assert_snapshot!(
-        refused(directory.path(), "backend = \"embedded\"\n[check]\ninterval = 5\n"),
+        refused(directory.path(), "backend = \"ipvs\"\n[check]\ninterval = 5\n"),
         @r#"
-    weir: weir.toml:1:11: backend: expected "kernel", found "embedded"
+    weir: weir.toml:1:11: backend: expected "kernel" or "embedded", found "ipvs"
     weir.toml:3:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found 5
     "#
     );

@@ -108,7 +108,6 @@ fn a_service_overrides_the_rules_key_by_key() {
                 hold_max: 300s,
             },
         ),
-        drain_deadline: 300s,
     }
     "#);
     let rules = |text: &str| good(&service(text)).services[0].rules.clone();
@@ -223,7 +222,7 @@ fn matches_claim_by_protocol_prefix_port_and_mark() {
     );
     let keys = |key: &str| {
         let key = match key.parse() {
-            Ok(mark) => ServiceKey::Fwmark { mark, family: weir_ipvs::Family::V4 },
+            Ok(mark) => weir_ipvs::ServiceKey::Fwmark { mark, family: weir_ipvs::Family::V4 },
             Err(_) => (weir_ipvs::Protocol::Udp, key.parse().unwrap()).into(),
         };
         config.matches.iter().map(|it| it.claims_service(&key)).collect::<Vec<_>>()
@@ -280,7 +279,7 @@ fn every_documented_example_is_a_configuration() {
 
 #[test]
 fn every_mistake_is_named_in_one_run() {
-    let text = r#"backend = "embedded"
+    let text = r#"backend = "kernels"
 colour = "red"
 
 [check]
@@ -312,8 +311,8 @@ name = "none of it"
 grant = { services = ["web", "shop"], weights = { intents = ["scale"], floor = 3 } }
 "#;
     insta::assert_snapshot!(problems(text), @r#"
-    weir.toml:1:11: backend: expected "kernel", found "embedded"
-    weir.toml:2:1: unknown key `colour`; known here: backend, check, drain, match, plugin, safety, service, slow-start
+    weir.toml:1:11: backend: expected "kernel" or "embedded", found "kernels"
+    weir.toml:2:1: unknown key `colour`; known here: backend, check, embedded, match, plugin, safety, service, slow-start
     weir.toml:5:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found 5
     weir.toml:6:11: check: timeout: expected a duration from 10ms to 1h, such as "5s" or "200ms", found "1000m"
     weir.toml:7:1: check: unknown key `falls`; did you mean `fall`?
@@ -333,6 +332,28 @@ grant = { services = ["web", "shop"], weights = { intents = ["scale"], floor = 3
     weir.toml:30:61: plugin x: grant: weights: intents: "scale" needs its bounds: add scale = [100, 1500]
     weir.toml:30:80: plugin x: grant: weights: floor: has no effect: add "floor" to intents, or remove this
     "#);
+}
+
+#[test]
+fn the_backend_is_the_kernel_unless_it_is_said() {
+    assert_eq!(good("").backend, Backend::Kernel);
+    assert_eq!(good("backend = \"kernel\"").backend, Backend::Kernel);
+    let embedded = |text: &str| match good(text).backend {
+        Backend::Embedded(embedded) => embedded,
+        Backend::Kernel => panic!("it is not embedded"),
+    };
+    assert_eq!(embedded("backend = \"embedded\""), Embedded::default());
+    let set = embedded(
+        "backend = \"embedded\"\n[embedded]\ndrain = \"1m\"\nexpire-nodest-conn = true\n\
+         expire-quiescent-template = true\nconn-reuse-mode = 0\n",
+    );
+    assert_eq!(set.drain, Duration::from_secs(60));
+    assert!(set.sysctls.expire_nodest_conn && set.sysctls.expire_quiescent_template);
+    assert_eq!(set.sysctls.conn_reuse_mode, 0);
+    check(
+        "[embedded]\ndrain = \"10s\"\n",
+        r#"weir.toml:1:1: embedded: is for backend = "embedded" only; add it, or remove this"#,
+    );
 }
 
 #[test]

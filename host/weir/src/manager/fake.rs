@@ -21,8 +21,6 @@ pub(super) struct Fake {
     pub(super) before_write: Vec<Change>,
     /// Real servers that it takes nothing for, by address.
     pub(super) refused: Vec<String>,
-    /// Active connections, by real server.
-    pub(super) connections: BTreeMap<String, u32>,
     /// Calls of `read`.
     pub(super) reads: usize,
 }
@@ -125,13 +123,10 @@ pub(super) fn server(address: &str, weight: u32) -> RealServer {
     RealServer::new(address.parse().unwrap(), Forwarding::Masquerade, weight)
 }
 
-fn entry(
-    (service, servers): &(Service, Vec<RealServer>),
-    connections: &BTreeMap<String, u32>,
-) -> TableEntry {
+fn entry((service, servers): &(Service, Vec<RealServer>)) -> TableEntry {
     let status = |it: &RealServer| RealServerStatus {
         config: *it,
-        active: connections.get(&it.endpoint.to_string()).copied().unwrap_or(0),
+        active: 0,
         inactive: 0,
         persistent: 0,
         stats: Stats::default(),
@@ -149,7 +144,6 @@ fn words(change: &Change) -> String {
         Change::AddServer(_, it) => format!("add {}={}", it.endpoint, it.weight),
         Change::EditServer(_, it) => format!("{}={}", it.endpoint, it.weight),
         Change::DeleteServer(it) => format!("delete {}", it.server),
-        Change::DeleteService(it) => format!("delete {it}"),
         other => format!("{other:?}"),
     }
 }
@@ -163,11 +157,8 @@ impl Ipvs for Fake {
         self.check()?;
         self.reads += 1;
         let entries = match scope {
-            Scope::All => self.services.values().map(|it| entry(it, &self.connections)).collect(),
-            Scope::One(key) => {
-                let found = self.services.get(&key).ok_or(Error::NoSuchService)?;
-                vec![entry(found, &self.connections)]
-            }
+            Scope::All => self.services.values().map(entry).collect(),
+            Scope::One(key) => vec![entry(self.services.get(&key).ok_or(Error::NoSuchService)?)],
         };
         Ok(Snapshot { entries })
     }

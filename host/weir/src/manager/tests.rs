@@ -1,7 +1,6 @@
 //! What the manager writes, and what it says.
 
 mod random;
-mod reload;
 mod safety;
 
 use weir_ipvs::Change;
