@@ -15,10 +15,32 @@ use weir_ipvs::{Endpoint, Error, ServiceFlags};
 use crate::{
     generation::Generation,
     server::{Server, ServerId, Servers},
+    settings::Sysctls,
 };
 
+mod cache;
+mod dh;
+mod fo;
+mod hash;
+mod lblc;
+mod lblcr;
+mod lc;
+mod load;
+mod mh;
 mod none;
+mod nq;
+mod ovf;
 mod rr;
+mod sed;
+mod sh;
+mod twos;
+mod wlc;
+mod wrr;
+
+#[cfg(test)]
+mod tests;
+
+use load::Load;
 
 /// A scheduler at work for one service (`struct ip_vs_scheduler`).
 ///
@@ -53,9 +75,9 @@ pub(crate) trait Scheduler: fmt::Debug + Send {
     /// Chooses; none = the connection is refused.
     fn pick(&mut self, pick: &Pick<'_>) -> Option<ServerId>;
 
-    /// Forgets what is due to be forgotten by `now`; `expiration` is as in [`Pick`]. It may
-    /// be called at any time: what is overdue is made up for.
-    fn tick(&mut self, _now: Duration, _expiration: Duration) {}
+    /// Forgets what is due to be forgotten by `now`. It may be called at any time, and is
+    /// before anybody asks what is remembered: what is overdue is made up for.
+    fn tick(&mut self, _now: Duration, _sysctls: &Sysctls) {}
 
     /// Whether it may choose or look at this real server though the list has it no longer.
     fn remembers(&self, _server: ServerId) -> bool {
@@ -66,14 +88,26 @@ pub(crate) trait Scheduler: fmt::Debug + Send {
 /// The scheduler with this kernel name; none = there is no such scheduler.
 pub(crate) fn scheduler(name: &str) -> Option<Box<dyn Scheduler>> {
     Some(match name {
+        "dh" => Box::new(dh::Dh::default()),
+        "fo" => Box::new(fo::Fo),
+        "lblc" => Box::new(lblc::Lblc::default()),
+        "lblcr" => Box::new(lblcr::Lblcr::default()),
+        "lc" => Box::new(lc::Lc),
+        "mh" => Box::new(mh::Mh::default()),
         "none" => Box::new(none::None),
+        "nq" => Box::new(nq::Nq),
+        "ovf" => Box::new(ovf::Ovf),
         "rr" => Box::new(rr::Rr::default()),
+        "sed" => Box::new(sed::Sed),
+        "sh" => Box::new(sh::Sh::default()),
+        "twos" => Box::new(twos::Twos),
+        "wlc" => Box::new(wlc::Wlc),
+        "wrr" => Box::new(wrr::Wrr::default()),
         _ => return None,
     })
 }
 
 /// What a scheduler is told of the packet for which it chooses.
-#[expect(dead_code, reason = "for the schedulers that are to come")]
 pub(crate) struct Pick<'a> {
     /// Among whom.
     pub(crate) servers: Servers<'a>,
@@ -87,16 +121,28 @@ pub(crate) struct Pick<'a> {
     pub(crate) destination: Endpoint,
     /// The core's time.
     pub(crate) now: Duration,
-    /// `lblc_expiration` or `lblcr_expiration`, whichever the scheduler has.
-    pub(crate) expiration: Duration,
+    /// The kernel's settings; `lblc` and `lblcr` have one each.
+    pub(crate) sysctls: &'a Sysctls,
     /// A number drawn afresh from the core's seed, for the scheduler that is random.
     pub(crate) random: u64,
 }
 
-#[expect(dead_code, reason = "for the schedulers that are to come")]
 impl<'a> Pick<'a> {
     /// Those that may be chosen, newest first.
     fn eligible(&self) -> impl DoubleEndedIterator<Item = (ServerId, &'a Server)> {
         self.servers.iter().filter(|(_, server)| server.is_eligible())
+    }
+
+    /// The load of a real server by its connections (`ip_vs_dest_conn_overhead`): an
+    /// inactive one costs 1, an active one 256, or 257 by the newer rules.
+    fn load(&self, server: &Server) -> Load {
+        let active = match self.generation {
+            Generation::Older => 256,
+            Generation::Newer => 257,
+        };
+        Load {
+            cost: active * u64::from(server.active) + u64::from(server.inactive),
+            weight: server.config.weight,
+        }
     }
 }

@@ -55,21 +55,15 @@ impl Embedded {
     /// Asks the scheduler.
     pub(crate) fn choose(&mut self, id: ServiceId, packet: &Packet) -> Option<ServerId> {
         let random = self.random.next();
-        let (now, sysctls) = (self.clock.now(), &self.settings.sysctls);
         let service = &mut self.services[id];
-        let expiration = match service.config.scheduler.as_str() {
-            "lblcr" => sysctls.lblcr_expiration,
-            _ => sysctls.lblc_expiration,
-        };
-        service.scheduler.tick(now, expiration);
         service.scheduler.pick(&Pick {
             servers: self.servers.list(service.config.key.family(), &service.servers),
             generation: self.settings.generation,
             flags: service.config.flags,
             source: packet.source,
             destination: packet.destination,
-            now,
-            expiration,
+            now: self.clock.now(),
+            sysctls: &self.settings.sysctls,
             random,
         })
     }

@@ -88,7 +88,6 @@ impl Server {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Servers<'a> {
     /// The service's family, which a real server behind a tunnel need not have.
-    #[expect(dead_code, reason = "for the schedulers that are to come")]
     pub(crate) family: Family,
     /// Those in its list, newest first: the order in which schedulers walk.
     pub(crate) list: &'a [ServerId],

@@ -287,7 +287,10 @@ impl Embedded {
 
     /// Frees the real servers that were in the trash for long enough.
     pub(crate) fn sweep_trash(&mut self) {
-        let (services, servers) = (&mut self.services, &self.servers);
+        for id in self.services.ids().collect::<Vec<_>>() {
+            self.services[id].scheduler.tick(self.clock.now(), &self.settings.sysctls);
+        }
+        let (services, servers) = (&self.services, &self.servers);
         let is_remembered = |key: ServiceKey, server: ServerId| {
             let id = services.find(key).ok();
             id.is_some_and(|id| services[id].scheduler.remembers(server))

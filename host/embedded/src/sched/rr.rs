@@ -39,3 +39,32 @@ impl Scheduler for Rr {
         Some(list[position])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::sched::tests::check;
+
+    #[test]
+    fn one_comes_after_the_other_newest_first() {
+        check("rr", "+A1 +B1 +C1 >CBACBAC");
+        check("rr", "+A9 +B1 >BABA");
+        check("rr", "+A1 >AA");
+    }
+
+    #[test]
+    fn who_may_not_be_chosen_is_passed_by() {
+        check("rr", "+A1 +B1 +C1 B0 >CAC B1 >BAC B! >ACA B? >CB");
+        check("rr", "+A1 +B1 +C1 >C A0 B0 C0 >.. A1 B1 C1 >BAC");
+    }
+
+    #[test]
+    fn the_place_in_the_list_outlives_its_changes() {
+        check("rr", "+A1 +B1 >B +C1 >ACBA");
+        check("rr", "+A1 +B1 >BA +C1 >CBA");
+        check("rr", "+A1 +B1 +C1 >CB -B >ACA");
+        check("rr", "+A1 +B1 +C1 >C -C >BAB");
+        check("rr", "+A1 +B1 +C1 >CB -C >ABA");
+        check("rr", "+A1 +B1 +C1 >C -A >BCB");
+        check("rr", "+A1 >A -A >. +B1 +C1 >CB");
+    }
+}

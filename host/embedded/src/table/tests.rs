@@ -234,6 +234,17 @@ fn a_server_with_connections_leaves_the_trash_after_them() {
 }
 
 #[test]
+fn a_server_that_its_scheduler_remembers_leaves_the_trash_after_a_day() {
+    let mut core = Embedded::with(Service::new(web(), "lblc"), &[server(ONE, 1)]);
+    assert_eq!(connect(&mut core, 0..1), [ONE]);
+    core.delete(web(), ONE);
+    core.wait(86_400);
+    assert!(core.trash.deadline().is_some());
+    core.wait(120);
+    assert_eq!(core.trash.deadline(), None);
+}
+
+#[test]
 fn what_comes_back_is_not_asked_for_its_address() {
     let mut core = core();
     let broadcast = server("10.0.0.3:80", 1);
