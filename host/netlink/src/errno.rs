@@ -4,7 +4,7 @@
 use weir_ipvs::{Change, Error};
 
 /// The refusal of `change` with this errno.
-pub(crate) fn of_change(change: &Change, errno: i32) -> Error {
+pub fn of_change(change: &Change, errno: i32) -> Error {
     use Change as C;
 
     match (change, errno) {
@@ -23,7 +23,7 @@ pub(crate) fn of_change(change: &Change, errno: i32) -> Error {
 }
 
 /// The refusal of a read with this errno.
-pub(crate) fn of_read(errno: i32) -> Error {
+pub fn of_read(errno: i32) -> Error {
     match errno {
         libc::ESRCH => Error::NoSuchService,
         // The family has left since it was looked up: someone unloaded the module.

@@ -22,6 +22,7 @@ mod socket;
 mod sockopt;
 mod totals;
 
+pub use errno::{of_change as refusal, of_read as read_refusal};
 #[doc(hidden)]
 pub use message::decode_anything;
 pub use open::{Autoload, Netlink};

@@ -28,6 +28,19 @@ enum Command {
     },
     /// Run a command plugin of your own.
     Exec(commands::exec::Options),
+    /// Run a scenario in virtual time: servers that fail, clients that connect, and weir.
+    ///
+    /// Nothing is touched but the files named here: the table, the clock, servers and
+    /// clients are simulated; the manager and the plugins are the real ones. The timeline
+    /// goes to standard output, a JSON object a line; what was expected and did not happen,
+    /// to standard error, with status 1. The same scenario and seed give the same timeline,
+    /// to the byte.
+    Simulate(commands::simulate::Options),
+    /// Run scenarios as tests: those named, or every *.scenario of folders.
+    ///
+    /// Says of each file whether it passes; of one that does not, what was expected, where
+    /// it stands, what was seen, and how to see it again.
+    Test(commands::test::Options),
 }
 
 /// Parses `arguments` and does what they say.
@@ -47,6 +60,8 @@ pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
             Ok(commands::ipvsadm::run(&builtin::TOOLS[0], &named.collect::<Vec<_>>()))
         }
         Command::Exec(options) => commands::exec::run(options),
+        Command::Simulate(options) => commands::simulate::run(&options),
+        Command::Test(options) => commands::test::run(&options),
     };
     result.unwrap_or_else(|error| {
         report(&error);

@@ -2,6 +2,8 @@
 
 pub(crate) mod exec;
 pub(crate) mod ipvsadm;
+pub(crate) mod simulate;
+pub(crate) mod test;
 
 use std::{
     env,

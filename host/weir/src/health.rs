@@ -23,7 +23,7 @@ use weir_ipvs::RealServerKey;
 pub(crate) use self::{
     checker::Checker,
     counter::State,
-    outcome::{Evidence, Outcome},
+    outcome::{Cause, Evidence, Outcome},
 };
 use crate::config::{Check, CheckKind};
 

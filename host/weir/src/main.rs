@@ -21,6 +21,7 @@ mod random;
 mod report;
 mod run;
 mod safety;
+mod simulate;
 mod spelling;
 mod timer;
 

@@ -16,6 +16,8 @@ pub(crate) struct Problem {
 pub(crate) struct Problems {
     file: String,
     found: Vec<Problem>,
+    /// The file's text, where its lines are to be shown.
+    text: Option<String>,
 }
 
 impl Problems {
@@ -23,7 +25,12 @@ impl Problems {
     pub(crate) fn new(file: impl Into<String>, mut found: Vec<Problem>) -> Self {
         found.sort();
         found.dedup();
-        Self { file: file.into(), found }
+        Self { file: file.into(), found, text: None }
+    }
+
+    /// With the line of each shown, out of `text`, and the place marked.
+    pub(crate) fn with_excerpts(self, text: &str) -> Self {
+        Self { text: Some(text.to_owned()), ..self }
     }
 }
 
@@ -33,6 +40,13 @@ impl fmt::Display for Problems {
             let (line, column) = problem.place;
             let end = if index == 0 { "" } else { "\n" };
             write!(f, "{end}{}:{line}:{column}: {}", self.file, problem.message)?;
+            let shown = self.text.as_ref().and_then(|it| it.lines().nth(line - 1));
+            if let Some(shown) = shown {
+                // Tabs are kept, so that the mark stands beneath its word whatever their width.
+                let keep = |it: char| if it == '\t' { '\t' } else { ' ' };
+                let before: String = shown.chars().take(column - 1).map(keep).collect();
+                write!(f, "\n{line:>5} | {shown}\n      | {before}^")?;
+            }
         }
         Ok(())
     }

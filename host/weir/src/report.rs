@@ -34,6 +34,21 @@ impl Line {
         Self::new(Level::Error, event)
     }
 
+    /// What happened.
+    pub(crate) fn event(&self) -> &'static str {
+        self.event
+    }
+
+    /// About what.
+    pub(crate) fn fields(&self) -> &[(String, String)] {
+        &self.fields
+    }
+
+    /// The value of one field.
+    pub(crate) fn field(&self, key: &str) -> Option<&str> {
+        self.fields.iter().find(|it| it.0 == key).map(|it| it.1.as_str())
+    }
+
     pub(crate) fn new(level: Level, event: &'static str) -> Self {
         Self { level, event, fields: Vec::new() }
     }

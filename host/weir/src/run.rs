@@ -7,8 +7,8 @@
 //! fourth one owns the table and forwards.
 
 mod forwarding;
-mod plugins;
-mod pulse;
+pub(crate) mod plugins;
+pub(crate) mod pulse;
 mod signals;
 
 use std::{
@@ -33,7 +33,7 @@ use tokio::{
 };
 use weir_ipvs::{Error, Ipvs};
 use weir_netlink::{Autoload, Netlink};
-use weir_wasm::Runtime;
+use weir_wasm::{LogSink, Runtime};
 
 use self::{forwarding::Forwarding, plugins::Loaded, pulse::Pulse, signals::Signals};
 use crate::{
@@ -72,7 +72,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let config = config::read(&options.config)?;
     let runtime = Arc::new(Runtime::for_daemon()?);
-    let loaded = plugins::load(&runtime, &config)?;
+    let loaded = plugins::load(&runtime, &config, print)?;
     let pulse = Arc::new(Pulse::default());
     let ticker = runtime.ticker();
     let beating = {
@@ -141,7 +141,9 @@ fn manage(
         None => Box::new(Netlink::open(Autoload::Yes).map_err(|error| unusable(&error))?),
     };
     let clock = Clock::new();
-    let starters = loaded.into_iter().map(|it| plugins::starter(it, runtime, pulse));
+    let log: LogSink = Arc::new(|line| print(&plugins::line_of(line)));
+    let starters =
+        loaded.into_iter().map(|it| plugins::starter(it, runtime, pulse, Arc::clone(&log)));
     let mut manager = Manager::new(config, starters);
     manager.start(clock.now(), &mut *ipvs).map_err(|error| unusable(&error))?;
     put_out(&mut manager, watches);

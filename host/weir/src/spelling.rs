@@ -6,7 +6,7 @@ pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = word.replace('_', "-");
     let near = known.iter().map(|it| (distance(&word, it), *it));
     // Of short words two letters are nearly all.
-    let near = near.filter(|(distance, it)| *distance <= 2 && *distance < it.len());
+    let near = near.filter(|(distance, it)| *distance <= 2 && *distance < it.len().min(word.len()));
     near.min_by_key(|(distance, _)| *distance).map(|(_, it)| it)
 }
 

@@ -21,6 +21,11 @@ impl Checker {
         Self { target, counter, schedule }
     }
 
+    /// What is checked.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// From the beginning to the start of the first probe.
     pub(crate) fn first(&mut self) -> Duration {
         self.schedule.first()

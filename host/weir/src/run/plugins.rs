@@ -9,7 +9,7 @@ use weir_wasm::{
     Runtime, View, World,
 };
 
-use super::{print, pulse::Pulse};
+use super::pulse::Pulse;
 use crate::{
     builtin, commands,
     config::{self, Config, Source},
@@ -18,15 +18,19 @@ use crate::{
 };
 
 /// A plugin whose code is ready to run.
-pub(super) struct Loaded {
+pub(crate) struct Loaded {
     config: config::Plugin,
     plugin: Plugin,
 }
 
-/// Loads every plugin of `config`, in its order.
-pub(super) fn load(runtime: &Runtime, config: &Config) -> anyhow::Result<Vec<Loaded>> {
+/// Loads every plugin of `config`, in its order. What can be gone on without goes to `log`.
+pub(crate) fn load(
+    runtime: &Runtime,
+    config: &Config,
+    log: impl Fn(&Line),
+) -> anyhow::Result<Vec<Loaded>> {
     let load = |config: &config::Plugin| {
-        let plugin = load_one(runtime, &config.source)
+        let plugin = load_one(runtime, &config.source, &log)
             .with_context(|| format!("failed to use plugin {}", config.name))?;
         ensure!(
             plugin.world() == World::Policy,
@@ -38,7 +42,7 @@ pub(super) fn load(runtime: &Runtime, config: &Config) -> anyhow::Result<Vec<Loa
     config.plugins.iter().map(load).collect()
 }
 
-fn load_one(runtime: &Runtime, source: &Source) -> anyhow::Result<Plugin> {
+fn load_one(runtime: &Runtime, source: &Source, log: &impl Fn(&Line)) -> anyhow::Result<Plugin> {
     match source {
         Source::Builtin(name) => {
             let found = builtin::POLICIES.iter().find(|it| it.name() == name);
@@ -51,17 +55,21 @@ fn load_one(runtime: &Runtime, source: &Source) -> anyhow::Result<Plugin> {
         Source::File(path) => {
             let plugin = runtime.load(path, commands::cache().as_ref())?;
             if let Some(error) = plugin.cache_error() {
-                print(&Line::warn("cache").with("error", error));
+                log(&Line::warn("cache").with("error", error));
             }
             Ok(plugin)
         }
     }
 }
 
-/// What makes instances of a plugin.
-pub(super) fn starter(loaded: Loaded, runtime: &Arc<Runtime>, pulse: &Arc<Pulse>) -> Starter {
+/// What makes instances of a plugin, whose lines go to `log`.
+pub(crate) fn starter(
+    loaded: Loaded,
+    runtime: &Arc<Runtime>,
+    pulse: &Arc<Pulse>,
+    log: LogSink,
+) -> Starter {
     let (runtime, pulse) = (Arc::clone(runtime), Arc::clone(pulse));
-    let log: LogSink = Arc::new(print_plugin_line);
     Box::new(move |grant: PolicyGrant, birth: Birth, view: View| {
         let settings = PolicySettings {
             instance: loaded.config.name.clone(),
@@ -89,8 +97,9 @@ impl Guest for Instance {
     }
 }
 
-fn print_plugin_line(line: LogLine) {
+/// A line of a plugin as one of weir's log.
+pub(crate) fn line_of(line: LogLine) -> Line {
     let start =
         Line::new(line.level, "log").with("plugin", line.plugin).with("message", line.message);
-    print(&line.fields.into_iter().fold(start, |line, (key, value)| line.with(key, value)));
+    line.fields.into_iter().fold(start, |line, (key, value)| line.with(key, value))
 }

@@ -15,7 +15,7 @@ const PERIOD: Duration = Duration::from_millis(1);
 
 /// Whether a plugin is being called.
 #[derive(Debug, Default)]
-pub(super) struct Pulse {
+pub(crate) struct Pulse {
     is_calling: AtomicBool,
     is_over: AtomicBool,
     ticking: OnceLock<Thread>,
@@ -24,7 +24,7 @@ pub(super) struct Pulse {
 impl Pulse {
     /// Calls `tick` while plugins are called, until [`Pulse::stop`]; for a thread of its
     /// own, which [`Pulse::beat_on`] then names.
-    pub(super) fn run(&self, tick: impl Fn()) {
+    pub(crate) fn run(&self, tick: impl Fn()) {
         while !self.is_over.load(Ordering::Acquire) {
             if self.is_calling.load(Ordering::Acquire) {
                 thread::sleep(PERIOD);
@@ -36,12 +36,12 @@ impl Pulse {
     }
 
     /// Says which thread is in [`Pulse::run`]; before the first [`Pulse::during`].
-    pub(super) fn beat_on(&self, ticking: &Thread) {
+    pub(crate) fn beat_on(&self, ticking: &Thread) {
         self.ticking.get_or_init(|| ticking.clone());
     }
 
     /// Does `call`, during which there are ticks.
-    pub(super) fn during<T>(&self, call: impl FnOnce() -> T) -> T {
+    pub(crate) fn during<T>(&self, call: impl FnOnce() -> T) -> T {
         self.is_calling.store(true, Ordering::Release);
         self.wake();
         let result = call();
@@ -50,7 +50,7 @@ impl Pulse {
     }
 
     /// Ends [`Pulse::run`].
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.is_over.store(true, Ordering::Release);
         self.wake();
     }
