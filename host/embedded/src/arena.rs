@@ -1,6 +1,6 @@
 //! Things that come and go, named so that a name is never taken for another's.
 
-/// Where a thing lies, and the how manieth it is that lies there.
+/// Where a thing lies, and how many lay there before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     pub(crate) slot: u32,

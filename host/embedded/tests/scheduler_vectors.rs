@@ -2,8 +2,8 @@
 //!
 //! `tests/data/scheduler-vectors.json` says what each step is. `WEIR_SCHEDULER_VECTORS` names
 //! further files of the same form, with colons between them. The kernel of a file decides by
-//! which rules its scenarios are run. Those of older kernels are run by the newer rules too,
-//! in the words of the newer kernel's file where that one has them.
+//! which rules its scenarios are run. Beside a file of a newer kernel those of an older one
+//! are run by the newer rules too, in the words of the newer file where that one has them.
 
 use std::{
     collections::BTreeMap,
@@ -128,10 +128,12 @@ fn run_all(generation: Generation, own: usize) {
 }
 
 fn scenarios(generation: Generation, files: &[PathBuf]) -> Vec<Scenario> {
-    let mut scenarios: Vec<Scenario> = Vec::new();
     let (older, newer): (Vec<_>, Vec<_>) =
         files.iter().map(read).partition(|file| is_older(&file.kernel));
-    scenarios.extend(older.into_iter().flat_map(|file| file.scenarios));
+    if generation == Generation::Newer && newer.is_empty() {
+        return Vec::new();
+    }
+    let mut scenarios: Vec<_> = older.into_iter().flat_map(|file| file.scenarios).collect();
     if generation == Generation::Newer {
         for scenario in newer.into_iter().flat_map(|file| file.scenarios) {
             match scenarios.iter_mut().find(|it| it.id == scenario.id) {

@@ -1,6 +1,8 @@
 //! What `lblc` and `lblcr` chose for a destination address, until it is forgotten.
 //!
-//! Owns when that is: after the expiration, or earlier if there are too many.
+//! Owns when that is: after the expiration, or earlier if there are too many. The count of
+//! entries is true here; the kernel's `lblc` counts one twice when its choice is replaced
+//! (`ip_vs_lblc_new`), and comes to think that there are too many when there are not.
 
 use std::{net::IpAddr, time::Duration};
 

@@ -148,8 +148,10 @@ fn hash(value: u32, key: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use weir_ipvs::Endpoint;
+
     use super::*;
-    use crate::sched::tests::{Trial, check, pick, with_servers};
+    use crate::sched::tests::{Trial, check, pick, server, with_servers};
 
     fn table(weights: &[u32]) -> Vec<ServerId> {
         with_servers(weights, populate)
@@ -171,6 +173,22 @@ mod tests {
         check(&[1000, 1], &[4028, 65]);
         check(&[], &[]);
         check(&[0, 0], &[0, 0]);
+    }
+
+    #[test]
+    fn an_address_of_another_family_is_read_as_one_of_the_services() {
+        let check = |address: &str, family, like: &str| {
+            let preferred = |address: &str, family| {
+                let mut server = server(ServerId(0), 1);
+                server.config.endpoint = Endpoint::new(address.parse::<IpAddr>().unwrap(), 80);
+                preferences(&server, family).take(3).collect::<Vec<_>>()
+            };
+            let own = if like.contains(':') { Family::V6 } else { Family::V4 };
+            assert_eq!(preferred(address, family), preferred(like, own), "{address}");
+        };
+        check("2001:db8::7", Family::V4, "32.1.13.184");
+        check("10.1.0.3", Family::V6, "a01:3::");
+        check("2001:db8::7", Family::V6, "::2001:dbf");
     }
 
     #[test]

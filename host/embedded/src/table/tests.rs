@@ -106,6 +106,21 @@ fn the_same_scheduler_keeps_its_position_and_another_begins_anew() {
 }
 
 #[test]
+fn a_scheduler_that_refuses_to_start_leaves_the_old_one_at_work() {
+    let mut core = core();
+    for number in 0..4094_u16 {
+        let [high, low] = number.to_be_bytes();
+        let endpoint = weir_ipvs::Endpoint::new([10, 1, high, low], 80);
+        let server = RealServer::new(endpoint, Forwarding::Masquerade, 0);
+        core.make(Change::AddServer(web(), server)).unwrap();
+    }
+    assert_eq!(core.make(Change::EditService(Service::new(web(), "mh"))), Err(EINVAL));
+    let snapshot = core.read(Scope::One(web()), Fields::ALL).unwrap();
+    assert_eq!(snapshot.entries[0].service.config.scheduler, "rr");
+    assert_eq!(connect(&mut core, 0..3), [ONE, TWO, ONE]);
+}
+
+#[test]
 fn an_edit_replaces_all_but_the_key() {
     let settings = Settings { engines: vec!["sip".to_owned()], ..Settings::default() };
     let first = Service {
