@@ -15,10 +15,15 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use anyhow::Context as _;
 use toml::de::DeTable;
+use weir_ipvs::ServiceKey;
 
 pub(crate) use self::{
     backend::{Backend, Embedded},
@@ -48,6 +53,15 @@ pub(crate) struct Config {
     /// `[plugin.NAME]`, in the order in which they are called; those that are off are left
     /// out.
     pub(crate) plugins: Vec<Plugin>,
+    /// Where in `services` each is.
+    positions: BTreeMap<ServiceKey, usize>,
+}
+
+impl Config {
+    /// The `[[service]]` with this key.
+    pub(crate) fn service(&self, key: &ServiceKey) -> Option<&NamedService> {
+        self.positions.get(key).and_then(|it| self.services.get(*it))
+    }
 }
 
 /// What the tables at the top give every service and match.
@@ -107,5 +121,7 @@ fn config(mut top: Section<'_>) -> Config {
         || matches.iter().any(|it| it.check.is_some());
     let plugins = plugin::read_all(&mut top, &names, checked);
     top.finish();
-    Config { backend, services, matches, plugins }
+    let positions =
+        services.iter().enumerate().map(|(index, it)| (it.service.key, index)).collect();
+    Config { backend, services, matches, plugins, positions }
 }

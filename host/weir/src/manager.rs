@@ -12,14 +12,15 @@
 //!
 //! [`calls`] and [`policy`] say when a plugin is called and what becomes of one that failed,
 //! [`statements`] how long its words stand, [`claims`] what is ours, [`reconcile`] how
-//! the table becomes what it should be, and [`view`] what plugins see of it. What a weight
-//! should be is decided in [`crate::plan`].
+//! the table becomes what it should be, [`reload`] how another configuration is taken over, and
+//! [`view`] what plugins see of it. What a weight should be is decided in [`crate::plan`].
 
 mod calls;
 mod claims;
 mod freeze;
 mod policy;
 mod reconcile;
+mod reload;
 mod statements;
 mod timers;
 mod view;
@@ -40,8 +41,14 @@ use std::{
 use weir_ipvs::{Error, Ipvs, ServiceKey, TableEntry};
 use weir_wasm::{Event as PolicyEvent, HealthChange, HealthStatus, Table};
 
-pub(crate) use self::policy::{Guest, Starter};
-use self::{freeze::Frozen, policy::Policy, statements::Statements, timers::Timers, view::World};
+use self::{
+    freeze::Frozen, policy::Policy, reload::Refused, statements::Statements, timers::Timers,
+    view::World,
+};
+pub(crate) use self::{
+    policy::{Guest, Starter},
+    reload::Reload,
+};
 use crate::{
     config::{Config, Plugin},
     health::{Target, Verdict},
@@ -101,8 +108,11 @@ pub(crate) struct Manager {
     timers: Timers,
     doubt: Doubt,
     frozen: Option<Frozen>,
+    /// Services to be read again though nothing is to be written: something drains.
+    stale: BTreeSet<ServiceKey>,
     /// Checks under way.
     checked: usize,
+    refused: Option<Refused>,
     /// Whether the table was adopted: what comes now is new.
     is_started: bool,
     /// The claimed part of the table when it was last looked at.
@@ -135,7 +145,9 @@ impl Manager {
             timers: Timers::default(),
             doubt: Doubt::default(),
             frozen: None,
+            stale: BTreeSet::new(),
             checked: 0,
+            refused: None,
             is_started: false,
             entries: BTreeMap::new(),
             world: World::default(),
@@ -190,6 +202,9 @@ impl Manager {
         self.thaw_when_due(now);
         while let Some(service) = self.timers.pop(now.monotonic) {
             self.dirty.insert(service);
+            if self.claims.get(&service).is_some_and(Claim::drains) {
+                self.stale.insert(service);
+            }
         }
         self.reconcile(now, ipvs);
         if self.next_poll <= now.monotonic {

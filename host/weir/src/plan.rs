@@ -45,6 +45,10 @@ pub(crate) struct Claim {
     pub(crate) seen: Option<Service>,
     /// Whether it was ever looked at.
     pub(crate) looked: bool,
+    /// Whether it has real servers that are not claimed.
+    pub(crate) has_foreign: bool,
+    /// Whether the configuration has it no more: it goes once its servers are drained.
+    pub(crate) is_leaving: bool,
     /// When weights that were found stand no more for want of verdicts.
     pub(crate) settled_at: Duration,
     /// Whether it is below its panic floor.
@@ -88,6 +92,10 @@ pub(crate) struct Server {
     pub(crate) written_at: Option<Duration>,
     /// The real server as the kernel had it when last looked at.
     pub(crate) seen: Option<RealServer>,
+    /// Its connections then.
+    pub(crate) connections: Option<Connections>,
+    /// Since when it leaves, if it does.
+    pub(crate) leaving_since: Duration,
 }
 
 /// What a real server is to its service.
@@ -97,6 +105,16 @@ pub(crate) enum Role {
     Real,
     /// Serves when the others are too few.
     Sorry,
+    /// The configuration has it no more: it goes once it is drained.
+    Leaving,
+}
+
+/// Connections of a real server, when last looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Connections {
+    pub(crate) looked_at: Duration,
+    pub(crate) active: u32,
+    pub(crate) inactive: u32,
 }
 
 /// What gives a real server its weight until its checks do.
@@ -160,6 +178,8 @@ impl Server {
             applied: None,
             written_at: None,
             seen: found,
+            connections: None,
+            leaving_since: Duration::ZERO,
         }
     }
 
@@ -198,7 +218,7 @@ pub(crate) fn claim(config: &Config, key: &ServiceKey) -> Option<Claim> {
 
 /// The `[[service]]` with this key.
 pub(crate) fn named<'c>(config: &'c Config, key: &ServiceKey) -> Option<&'c NamedService> {
-    config.services.iter().find(|it| it.service.key == *key)
+    config.service(key)
 }
 
 /// The first `[[match]]` that claims services with this key.
@@ -224,11 +244,35 @@ impl Claim {
             servers: BTreeMap::new(),
             seen: None,
             looked: false,
+            has_foreign: false,
+            is_leaving: false,
             settled_at: Duration::ZERO,
             panic: Panic::default(),
             is_quorum_lost: false,
             spoke_in_vain: BTreeSet::new(),
         }
+    }
+
+    /// Takes over what another configuration says of it, its real servers apart.
+    pub(crate) fn take_rules(&mut self, new: Self) {
+        self.name = new.name;
+        self.stated = new.stated;
+        self.check = new.check;
+        self.rules = new.rules;
+        self.quorum = new.quorum;
+        self.is_scaled = new.is_scaled;
+        self.spoke_in_vain.clear();
+        self.is_leaving = false;
+    }
+
+    /// Whether it is to be looked at now and then, because something drains.
+    pub(crate) fn drains(&self) -> bool {
+        self.servers.values().any(|it| it.role == Role::Leaving)
+    }
+
+    /// Whether it is to be left as it is: all of ours is gone, and others have a part.
+    pub(crate) fn is_left(&self) -> bool {
+        self.is_leaving && self.servers.is_empty() && self.has_foreign
     }
 
     /// What of `entry` is claimed.
@@ -243,6 +287,9 @@ impl Claim {
     /// What it should be, as decided, where the kernel holds `found`. None = nothing: a
     /// match claims only what is there.
     pub(crate) fn desired(&self, found: Option<&PlannedService>) -> Option<PlannedService> {
+        if self.is_leaving && self.servers.is_empty() {
+            return None;
+        }
         let service = self.stated.clone().or_else(|| found.map(|it| it.service.clone()))?;
         let there = |endpoint| found.and_then(|it| it.servers.get(endpoint)).copied();
         let servers = self
@@ -255,11 +302,25 @@ impl Claim {
     /// Whether all that was decided is what was last seen.
     pub(crate) fn is_settled(&self) -> bool {
         let is_service_there = self.stated.is_none() || self.stated == self.seen;
-        is_service_there && self.servers.values().all(|it| it.seen == it.wanted(it.seen))
+        let stays = !self.is_leaving || !self.servers.is_empty();
+        stays && is_service_there && self.servers.values().all(|it| it.seen == it.wanted(it.seen))
     }
 }
 
 impl Server {
+    /// Its checks begin anew: what they said stays until they say something else.
+    pub(crate) fn know_anew(&mut self, now: Duration) {
+        if self.watch.is_none() {
+            (self.health, self.origin) = (Health::default(), Origin::Known);
+        } else if self.health.state == State::Unknown {
+            self.origin = match self.seen {
+                Some(seen) => Origin::Found(seen.weight),
+                None => Origin::New { ramps: true },
+            };
+            self.health.since = now;
+        }
+    }
+
     /// Someone else set its weight, and the configuration states none.
     pub(crate) fn take_base(&mut self, weight: u32) {
         self.base = weight;

@@ -35,12 +35,17 @@ use weir_ipvs::{Error, Ipvs};
 use weir_netlink::{Autoload, Netlink};
 use weir_wasm::{LogSink, Runtime};
 
-use self::{forwarding::Forwarding, plugins::Loaded, pulse::Pulse, signals::Signals};
+use self::{
+    forwarding::Forwarding,
+    plugins::Loaded,
+    pulse::Pulse,
+    signals::{Signal, Signals},
+};
 use crate::{
     config::{self, Backend, Config},
     forward::Handle,
     health::{self, PROBES_IN_FLIGHT, Target},
-    manager::{Event, Manager, Now, Output},
+    manager::{Event, Manager, Now, Output, Reload},
     report::Line,
 };
 
@@ -90,6 +95,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     };
     let (events, incoming) = sync_channel(EVENTS_WAITING);
     let (watches, to_watch) = mpsc::channel(WATCHES_WAITING);
+    let (reloads, reloading) = sync_channel(1);
+    let reader = Arc::new(Reader {
+        path: options.config.clone(),
+        runtime: Arc::clone(&runtime),
+        read: reloads,
+    });
     let (done, ended) = oneshot::channel::<()>();
     let managing = {
         let pulse = Arc::clone(&pulse);
@@ -97,7 +108,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let manage = move || {
             // Dropped when this thread ends, however it ends.
             let _done = done;
-            manage(config, table, loaded, &runtime, &pulse, &incoming, &watches)
+            let read = (config, loaded);
+            manage(read, table, &runtime, &pulse, &incoming, &reloading, &watches)
         };
         thread::Builder::new()
             .name("manager".into())
@@ -108,7 +120,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("failed to start the checks")?
-        .block_on(serve(events, to_watch, ended, forwarding.as_mut()));
+        .block_on(serve(events, &reader, to_watch, ended, forwarding.as_mut()));
     match served? {
         Ended::InTime => {}
         Ended::Forwarding => {
@@ -128,12 +140,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
 
 /// The manager's thread: waits for events, lets it act, and does what it wants.
 fn manage(
-    config: Config,
+    (config, loaded): Read,
     table: Option<Handle>,
-    loaded: Vec<Loaded>,
     runtime: &Arc<Runtime>,
     pulse: &Arc<Pulse>,
     incoming: &Receiver<Event>,
+    reloading: &Receiver<Read>,
     watches: &mpsc::Sender<Output>,
 ) -> anyhow::Result<()> {
     let mut ipvs: Box<dyn Ipvs> = match table {
@@ -142,6 +154,7 @@ fn manage(
     };
     let clock = Clock::new();
     let log: LogSink = Arc::new(|line| print(&plugins::line_of(line)));
+    let mut codes = plugins::codes(&loaded);
     let starters =
         loaded.into_iter().map(|it| plugins::starter(it, runtime, pulse, Arc::clone(&log)));
     let mut manager = Manager::new(config, starters);
@@ -159,6 +172,14 @@ fn manage(
         manager.handle(now, event);
         for event in incoming.try_iter().take(EVENTS_AT_ONCE) {
             manager.handle(now, event);
+        }
+        for (config, loaded) in reloading.try_iter() {
+            let before = std::mem::replace(&mut codes, plugins::codes(&loaded));
+            let is_other = |name: &&String| before.get(*name) != codes.get(*name);
+            let replaced = codes.keys().filter(is_other).cloned().collect();
+            let start = |it| plugins::starter(it, runtime, pulse, Arc::clone(&log));
+            let starters = loaded.into_iter().map(start).collect();
+            manager.reload(now, Reload { config, starters, replaced });
         }
         manager.settle(now, &mut *ipvs);
         put_out(&mut manager, watches);
@@ -204,6 +225,7 @@ enum Ended {
 /// and forwarding with it.
 async fn serve(
     events: SyncSender<Event>,
+    reader: &Arc<Reader>,
     mut to_watch: mpsc::Receiver<Output>,
     mut ended: oneshot::Receiver<()>,
     mut forwarding: Option<&mut Forwarding>,
@@ -233,7 +255,13 @@ async fn serve(
             _ = &mut ended => break,
             () = failed(forwarding.as_deref_mut()) => return Ok(Ended::Forwarding),
             () = expired(deadline) => return Ok(Ended::TooLate),
-            () = signals.next_stop() => {}
+            signal = signals.next() => if signal == Signal::Reload {
+                print(&signal.line("the configuration is read again"));
+                tokio::spawn(reread(Arc::clone(reader), events.clone()));
+                continue;
+            } else {
+                print(&signal.line("stopping"));
+            },
         }
         if deadline.is_none() {
             deadline = Some(tokio::time::Instant::now() + GRACE);
@@ -251,6 +279,41 @@ async fn failed(forwarding: Option<&mut Forwarding>) {
     match forwarding {
         Some(forwarding) => forwarding.ended().await,
         None => std::future::pending().await,
+    }
+}
+
+/// A configuration that was read again, with its plugins.
+type Read = (Config, Vec<Loaded>);
+
+/// Reads the configuration again.
+struct Reader {
+    path: PathBuf,
+    runtime: Arc<Runtime>,
+    read: SyncSender<Read>,
+}
+
+impl Reader {
+    /// Everything that can be wrong is found before anything is changed. Compiling plugins
+    /// takes its time.
+    fn read(&self) -> anyhow::Result<()> {
+        let config = config::read(&self.path)?;
+        let loaded = plugins::load(&self.runtime, &config, print)?;
+        // Fails only once the manager ended.
+        let _ = self.read.send((config, loaded));
+        Ok(())
+    }
+}
+
+/// Reads the configuration again, beside everything else, and wakes the manager.
+async fn reread(reader: Arc<Reader>, events: SyncSender<Event>) {
+    let read = tokio::task::spawn_blocking(move || reader.read()).await;
+    match read.map_err(anyhow::Error::from).flatten() {
+        Ok(()) => tell(events, Event::Due).await,
+        Err(error) => print(
+            &Line::error("reload-failed")
+                .with("then", "nothing is changed")
+                .with("report", format!("{error:#}")),
+        ),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What keeps a service serving: `[slow-start]` and `[safety]`.
+//! What keeps a service serving: `[slow-start]`, `[safety]` and `[drain]`.
 //!
 //! Each is a table at the top, which gives defaults for every service and match, and the
 //! same key in a service or match, which overrides it key by key.
@@ -26,6 +26,8 @@ pub(crate) struct Rules {
     pub(crate) panic: Floor,
     /// How servers that keep going down are held down, if they are.
     pub(crate) damping: Option<Damping>,
+    /// How long a drain may last, whatever connections are left.
+    pub(crate) drain_deadline: Duration,
 }
 
 /// Slow start of a service.
@@ -62,10 +64,13 @@ pub(super) struct RulesKeys {
     panic_mode: Option<Mode>,
     flap_hold: Option<Duration>,
     flap_hold_max: Option<Duration>,
+    drain_deadline: Option<Duration>,
 }
 
 const WINDOWS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 const HOLDS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
+
+const DEADLINES: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(7 * 86_400);
 
 const MODES: [(&str, Mode); 3] = [("hold", Mode::Hold), ("all", Mode::All), ("off", Mode::Off)];
 impl RulesKeys {
@@ -74,6 +79,11 @@ impl RulesKeys {
         self.read_slow_start(section);
         if let Some(safety) = section.section("safety") {
             self.read_safety(safety);
+        }
+        if let Some(mut drain) = section.section("drain") {
+            let deadline = drain.get("deadline", |it| value::duration(it, &DEADLINES));
+            self.drain_deadline = deadline.or(self.drain_deadline);
+            drain.finish();
         }
         self
     }
@@ -149,6 +159,7 @@ impl RulesKeys {
                 mode: self.panic_mode.unwrap_or(Mode::Hold),
             },
             damping: (hold > Duration::ZERO).then_some(Damping { hold, hold_max }),
+            drain_deadline: self.drain_deadline.unwrap_or(Duration::from_secs(300)),
         }
     }
 }

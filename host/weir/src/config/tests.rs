@@ -108,6 +108,7 @@ fn a_service_overrides_the_rules_key_by_key() {
                 hold_max: 300s,
             },
         ),
+        drain_deadline: 300s,
     }
     "#);
     let rules = |text: &str| good(&service(text)).services[0].rules.clone();
@@ -222,7 +223,7 @@ fn matches_claim_by_protocol_prefix_port_and_mark() {
     );
     let keys = |key: &str| {
         let key = match key.parse() {
-            Ok(mark) => weir_ipvs::ServiceKey::Fwmark { mark, family: weir_ipvs::Family::V4 },
+            Ok(mark) => ServiceKey::Fwmark { mark, family: weir_ipvs::Family::V4 },
             Err(_) => (weir_ipvs::Protocol::Udp, key.parse().unwrap()).into(),
         };
         config.matches.iter().map(|it| it.claims_service(&key)).collect::<Vec<_>>()
@@ -312,7 +313,7 @@ grant = { services = ["web", "shop"], weights = { intents = ["scale"], floor = 3
 "#;
     insta::assert_snapshot!(problems(text), @r#"
     weir.toml:1:11: backend: expected "kernel" or "embedded", found "kernels"
-    weir.toml:2:1: unknown key `colour`; known here: backend, check, embedded, match, plugin, safety, service, slow-start
+    weir.toml:2:1: unknown key `colour`; known here: backend, check, drain, embedded, match, plugin, safety, service, slow-start
     weir.toml:5:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found 5
     weir.toml:6:11: check: timeout: expected a duration from 10ms to 1h, such as "5s" or "200ms", found "1000m"
     weir.toml:7:1: check: unknown key `falls`; did you mean `fall`?

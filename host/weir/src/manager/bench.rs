@@ -89,6 +89,26 @@ pub(super) struct Bench {
     pub(super) script: Rc<RefCell<Script>>,
     pub(super) lines: Vec<String>,
     pub(super) watches: BTreeMap<RealServerKey, u64>,
+    /// Plugins whose code the next reload replaces.
+    pub(super) replaced: BTreeSet<String>,
+}
+
+fn parse(config: &str) -> Config {
+    config::parse("weir.toml", config).unwrap_or_else(|it| panic!("{it}"))
+}
+
+fn starters(config: &Config, script: &Rc<RefCell<Script>>) -> Vec<Starter> {
+    let starter = |name: &String| -> Starter {
+        let (name, script) = (name.clone(), Rc::clone(script));
+        Box::new(move |_, birth, _| {
+            if let Birth::Recovery(why) = birth {
+                script.borrow_mut().heard.push(format!("{name} recovers from {why}"));
+            }
+            let guest = Scripted { name: name.clone(), script: Rc::clone(&script) };
+            Ok((Box::new(guest) as Box<dyn Guest>, Subscription { health: true, other: false }))
+        })
+    };
+    config.plugins.iter().map(|it| starter(&it.name)).collect()
 }
 
 impl Bench {
@@ -99,22 +119,27 @@ impl Bench {
     }
 
     pub(super) fn stopped(config: &str, ipvs: Fake) -> Self {
-        let config = config::parse("weir.toml", config).unwrap_or_else(|it| panic!("{it}"));
+        let config = parse(config);
         let script = Rc::new(RefCell::new(Script::default()));
-        let starter = |name: &String| -> Starter {
-            let (name, script) = (name.clone(), Rc::clone(&script));
-            Box::new(move |_, birth, _| {
-                if let Birth::Recovery(why) = birth {
-                    script.borrow_mut().heard.push(format!("{name} recovers from {why}"));
-                }
-                let guest = Scripted { name: name.clone(), script: Rc::clone(&script) };
-                Ok((Box::new(guest) as Box<dyn Guest>, Subscription { health: true, other: false }))
-            })
-        };
-        let starters: Vec<Starter> = config.plugins.iter().map(|it| starter(&it.name)).collect();
-        let manager = Manager::new(config, starters);
-        let now = Duration::from_secs(1000);
-        Self { manager, ipvs, now, script, lines: Vec::new(), watches: BTreeMap::new() }
+        let starters = starters(&config, &script);
+        Self {
+            manager: Manager::new(config, starters),
+            ipvs,
+            now: Duration::from_secs(1000),
+            script,
+            lines: Vec::new(),
+            watches: BTreeMap::new(),
+            replaced: BTreeSet::new(),
+        }
+    }
+
+    /// Another configuration.
+    pub(super) fn reload(&mut self, config: &str) {
+        let config = parse(config);
+        let starters = starters(&config, &self.script);
+        let replaced = self.replaced.clone();
+        self.manager.reload(self.at(), Reload { config, starters, replaced });
+        self.settle();
     }
 
     pub(super) fn at(&self) -> Now {

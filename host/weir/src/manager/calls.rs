@@ -96,7 +96,7 @@ impl Manager {
             Remedy::Quarantine => Line::error("plugin-quarantined")
                 .with("plugin", name)
                 .with("applied", "nothing of that call")
-                .with("until", "weir is started again; its statements end with their leases")
+                .with("until", "its file or settings are replaced and weir reloads; its statements end with their leases")
                 .with("report", report),
         });
     }

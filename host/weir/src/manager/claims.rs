@@ -1,14 +1,19 @@
 //! What is ours: claims as the table comes and goes, the checks they want, and edits that
 //! others made.
 
+use std::time::Duration;
+
 use weir_ipvs::{Endpoint, RealServer, RealServerKey, Service, ServiceKey, Snapshot, TableEntry};
 
 use super::{GRACE, Manager, Now, Output};
 use crate::{
     health::Target,
-    plan::{self, Claim, Origin, Role, Server},
+    plan::{self, Claim, Connections, Origin, Role, Server},
     report::Line,
 };
+
+/// Why something is claimed no more.
+const REMOVED: &str = "someone else removed it";
 
 impl Manager {
     /// Takes a reading of the whole table in: makes the claims that the configuration has
@@ -39,9 +44,8 @@ impl Manager {
     /// decided anew.
     pub(super) fn observe(&mut self, now: Now, key: ServiceKey, entry: Option<TableEntry>) {
         let Some(mut claim) = self.claims.remove(&key) else { return };
-        if claim.stated.is_none() && entry.is_none() {
-            self.unclaim(key, claim);
-            return;
+        if (claim.stated.is_none() || claim.is_leaving) && entry.is_none() {
+            return self.unclaim(key, claim, REMOVED);
         }
         self.table = None;
         let before: Vec<_> = claim.servers.values().map(|it| it.seen).collect();
@@ -53,7 +57,11 @@ impl Manager {
                 self.edited(key, server, found);
             }
             server.seen = found;
+            server.connections = connections(entry.as_ref(), endpoint, now.monotonic);
         }
+        claim.has_foreign = entry.as_ref().is_some_and(|it| {
+            it.servers.iter().any(|it| !claim.servers.contains_key(&it.config.endpoint))
+        });
         let found = entry.as_ref().map(|it| it.service.config.clone());
         if claim.looked && claim.stated.is_some() && claim.seen != found {
             let line = Line::warn("foreign-edit").with("service", key);
@@ -104,18 +112,18 @@ impl Manager {
         };
         let mut new = Vec::new();
         if let Some(named) = plan::named(&self.config, &key) {
-            if !claim.looked {
-                let origin = |found: Option<RealServer>, endpoint| match found {
-                    _ if !checked(endpoint) => Origin::Known,
-                    Some(found) => Origin::Found(found.weight),
-                    None => Origin::New { ramps: self.is_started },
-                };
-                new.extend(named.servers.values().map(|it| {
-                    let found = find(entry, &it.endpoint);
-                    Server::stated(*it, found, origin(found, &it.endpoint))
-                }));
-                new.extend(named.sorry.map(|it| Server::sorry(it, find(entry, &it.endpoint))));
-            }
+            let origin = |found: Option<RealServer>, endpoint| match found {
+                _ if !checked(endpoint) => Origin::Known,
+                Some(found) => Origin::Found(found.weight),
+                None => Origin::New { ramps: self.is_started },
+            };
+            let is_new = |it: &&RealServer| !claim.servers.contains_key(&it.endpoint);
+            new.extend(named.servers.values().filter(is_new).map(|it| {
+                let found = find(entry, &it.endpoint);
+                Server::stated(*it, found, origin(found, &it.endpoint))
+            }));
+            let sorry = named.sorry.as_ref().filter(is_new);
+            new.extend(sorry.map(|it| Server::sorry(*it, find(entry, &it.endpoint))));
         } else if let Some(matched) = plan::matched(&self.config, &key) {
             let found = entry.into_iter().flat_map(|it| &it.servers).map(|it| it.config);
             let unknown = found.filter(|it| {
@@ -124,7 +132,7 @@ impl Manager {
             new.extend(unknown.map(|it| Server::found(it, matched.weight, checked(&it.endpoint))));
             let gone = claim.servers.extract_if(.., |it, _| find(entry, it).is_none());
             for (endpoint, server) in gone.collect::<Vec<_>>() {
-                self.release(RealServerKey { service: key, server: endpoint }, &server);
+                self.release(RealServerKey { service: key, server: endpoint }, &server, REMOVED);
             }
         }
         for mut server in new {
@@ -139,7 +147,7 @@ impl Manager {
     }
 
     /// Begins the checks of a real server, if it has any.
-    fn watch(&mut self, key: RealServerKey, claim: &Claim, server: &mut Server) {
+    pub(super) fn watch(&mut self, key: RealServerKey, claim: &Claim, server: &mut Server) {
         let Some(check) = &claim.check else { return };
         let port = check.port.unwrap_or(key.server.port);
         if port == 0 {
@@ -181,17 +189,18 @@ impl Manager {
         self.log(line.with("then", then));
     }
 
-    fn unclaim(&mut self, key: ServiceKey, claim: Claim) {
+    pub(super) fn unclaim(&mut self, key: ServiceKey, claim: Claim, reason: &str) {
         for (endpoint, server) in claim.servers {
-            self.release(RealServerKey { service: key, server: endpoint }, &server);
+            self.release(RealServerKey { service: key, server: endpoint }, &server, reason);
         }
+        self.table = None;
         self.entries.remove(&key);
         self.dirty.remove(&key);
         self.timers.set(key, None);
     }
 
-    /// A real server that a match claimed is gone.
-    fn release(&mut self, key: RealServerKey, server: &Server) {
+    /// A real server is claimed no more.
+    pub(super) fn release(&mut self, key: RealServerKey, server: &Server, reason: &str) {
         if let Some(watch) = server.watch {
             self.output.push_back(Output::Unwatch(watch));
             self.checked -= 1;
@@ -199,7 +208,7 @@ impl Manager {
         self.doubt.forget(&key);
         self.statements.forget(&key);
         let line = Line::info("gone").with("service", key.service).with("server", key.server);
-        self.log(line.with("reason", "someone else removed it"));
+        self.log(line.with("reason", reason));
     }
 
     /// Makes instances anew whose grant names what is now claimed otherwise.
@@ -216,6 +225,16 @@ impl Manager {
 fn find(entry: Option<&TableEntry>, endpoint: &Endpoint) -> Option<RealServer> {
     let mut servers = entry?.servers.iter().map(|it| it.config);
     servers.find(|it| it.endpoint == *endpoint)
+}
+
+fn connections(
+    entry: Option<&TableEntry>,
+    endpoint: &Endpoint,
+    now: Duration,
+) -> Option<Connections> {
+    let mut servers = entry?.servers.iter();
+    let server = servers.find(|it| it.config.endpoint == *endpoint)?;
+    Some(Connections { looked_at: now, active: server.active, inactive: server.inactive })
 }
 
 fn show_service(service: Option<&Service>) -> String {

@@ -21,6 +21,8 @@ pub(super) struct Fake {
     pub(super) before_write: Vec<Change>,
     /// Real servers that it takes nothing for, by address.
     pub(super) refused: Vec<String>,
+    /// Active connections, by real server.
+    pub(super) connections: BTreeMap<String, u32>,
     /// Calls of `read`.
     pub(super) reads: usize,
 }
@@ -123,10 +125,13 @@ pub(super) fn server(address: &str, weight: u32) -> RealServer {
     RealServer::new(address.parse().unwrap(), Forwarding::Masquerade, weight)
 }
 
-fn entry((service, servers): &(Service, Vec<RealServer>)) -> TableEntry {
+fn entry(
+    (service, servers): &(Service, Vec<RealServer>),
+    connections: &BTreeMap<String, u32>,
+) -> TableEntry {
     let status = |it: &RealServer| RealServerStatus {
         config: *it,
-        active: 0,
+        active: connections.get(&it.endpoint.to_string()).copied().unwrap_or(0),
         inactive: 0,
         persistent: 0,
         stats: Stats::default(),
@@ -144,6 +149,7 @@ fn words(change: &Change) -> String {
         Change::AddServer(_, it) => format!("add {}={}", it.endpoint, it.weight),
         Change::EditServer(_, it) => format!("{}={}", it.endpoint, it.weight),
         Change::DeleteServer(it) => format!("delete {}", it.server),
+        Change::DeleteService(it) => format!("delete {it}"),
         other => format!("{other:?}"),
     }
 }
@@ -157,8 +163,11 @@ impl Ipvs for Fake {
         self.check()?;
         self.reads += 1;
         let entries = match scope {
-            Scope::All => self.services.values().map(entry).collect(),
-            Scope::One(key) => vec![entry(self.services.get(&key).ok_or(Error::NoSuchService)?)],
+            Scope::All => self.services.values().map(|it| entry(it, &self.connections)).collect(),
+            Scope::One(key) => {
+                let found = self.services.get(&key).ok_or(Error::NoSuchService)?;
+                vec![entry(found, &self.connections)]
+            }
         };
         Ok(Snapshot { entries })
     }

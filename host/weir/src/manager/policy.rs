@@ -85,6 +85,11 @@ impl Policy {
         }
     }
 
+    /// Whether it was given up.
+    pub(super) fn is_quarantined(&self) -> bool {
+        matches!(self.state, State::Quarantined)
+    }
+
     /// What the running instance was granted.
     pub(super) fn granted(&self) -> Option<&PolicyGrant> {
         match &self.state {

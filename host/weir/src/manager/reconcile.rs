@@ -10,7 +10,10 @@ use weir_ipvs::{
 };
 
 use super::{Manager, Now, Output, POLL, RETRY};
-use crate::{plan::Surroundings, report::Line};
+use crate::{
+    plan::{Claim, Role, Surroundings},
+    report::Line,
+};
 
 /// How often one settling reads again because someone else wrote at the same moment.
 const ATTEMPTS: usize = 3;
@@ -44,6 +47,7 @@ impl Manager {
     pub(super) fn reconcile(&mut self, now: Now, ipvs: &mut dyn Ipvs) {
         self.decide(now);
         self.forget_settled();
+        self.dirty.append(&mut self.stale);
         if self.dirty.is_empty() || self.look_at_dirty(now, ipvs).is_err() {
             return;
         }
@@ -72,7 +76,8 @@ impl Manager {
         for key in self.dirty.clone() {
             let Some(claim) = self.claims.get_mut(&key) else { continue };
             let frozen = self.frozen.as_ref().map(|it| (it.since, it.reason.as_str()));
-            let around = Surroundings { now: now.monotonic, service: key, frozen };
+            let udp_timeout = self.world.udp_timeout();
+            let around = Surroundings { now: now.monotonic, service: key, udp_timeout, frozen };
             let statements = &self.statements;
             let outcome = claim.decide(&around, |endpoint| {
                 statements.words(&RealServerKey { service: key, server: *endpoint })
@@ -86,6 +91,12 @@ impl Manager {
     fn forget_settled(&mut self) {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.retain(|it| self.claims.get(it).is_some_and(|it| !it.is_settled()));
+        let left = dirty.extract_if(.., |it| self.claims.get(it).is_some_and(Claim::is_left));
+        for key in left.collect::<Vec<_>>() {
+            if let Some(claim) = self.claims.remove(&key) {
+                self.unclaim(key, claim, "no longer in the configuration");
+            }
+        }
         self.dirty = dirty;
     }
 
@@ -192,7 +203,13 @@ impl Manager {
                 let before = actual.get(&key.service).and_then(|it| it.servers.get(&key.server));
                 self.server_written(now, *key, before.copied(), None);
             }
-            _ => unreachable!("a claimed service is never deleted"),
+            Change::DeleteService(key) => {
+                self.entries.remove(key);
+                self.timers.set(*key, None);
+                self.claims.remove(key);
+                self.log(Line::info("service-removed").with("service", key));
+            }
+            _ => unreachable!("a plan has no other changes"),
         }
     }
 
@@ -208,6 +225,13 @@ impl Manager {
         let Some(claim) = self.claims.get_mut(&key.service) else { return };
         let Some(server) = claim.servers.get_mut(&key.server) else { return };
         let cause = server.written(now.monotonic, before, after);
+        if after.is_none() && server.role == Role::Leaving {
+            claim.servers.remove(&key.server);
+            if claim.servers.is_empty() && claim.is_leaving {
+                // Its turn has come now.
+                self.timers.set(key.service, Some(now.monotonic));
+            }
+        }
         if let Some(entry) = self.entries.get_mut(&key.service) {
             entry.servers.retain(|it| after.is_some() || it.config.endpoint != key.server);
             let there = entry.servers.iter_mut().find(|it| it.config.endpoint == key.server);
@@ -310,6 +334,7 @@ fn words(change: &Change) -> String {
         Change::AddServer(service, server) => format!("add {} to {service}", server.endpoint),
         Change::EditServer(service, server) => format!("edit {} of {service}", server.endpoint),
         Change::DeleteServer(key) => format!("remove {key}"),
-        _ => unreachable!("a claimed service is never deleted"),
+        Change::DeleteService(key) => format!("remove {key}"),
+        _ => unreachable!("a plan has no other changes"),
     }
 }

@@ -97,6 +97,11 @@ impl Statements {
         self.by_plugin.values().flat_map(BTreeMap::values).filter_map(|it| it.until).min()
     }
 
+    /// Drops what a plugin said that is no more.
+    pub(super) fn drop_all(&mut self, plugin: &str) {
+        self.by_plugin.remove(plugin);
+    }
+
     /// Drops what is said about a real server that is claimed no more.
     pub(super) fn forget(&mut self, key: &RealServerKey) {
         for standing in self.by_plugin.values_mut() {

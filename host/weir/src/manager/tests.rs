@@ -1,6 +1,7 @@
 //! What the manager writes, and what it says.
 
 mod random;
+mod reload;
 mod safety;
 
 use weir_ipvs::Change;

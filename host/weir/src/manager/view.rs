@@ -1,6 +1,6 @@
 //! What policies see: the claimed part of the table, health, and what they said themselves.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use weir_ipvs::{
     Ipvs, RealServerKey, Scheduler, ServiceKey, Snapshot, Stats, SyncDaemon, TableEntry, Timeouts,
@@ -35,6 +35,11 @@ impl World {
         table.timeouts = self.timeouts;
         table.daemons = self.daemons.clone();
         table
+    }
+
+    /// How long a UDP connection lives after its last packet.
+    pub(super) fn udp_timeout(&self) -> Duration {
+        Duration::from_secs(self.timeouts.udp.into())
     }
 
     /// Reads anew; what cannot be read stays as it was, for no weight depends on it.

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use weir_ipvs::{Endpoint, ServiceKey};
+use weir_ipvs::{Endpoint, Protocol, ServiceKey};
 
 use super::{Claim, Origin, Role, Server};
 use crate::{
@@ -25,6 +25,9 @@ const WRITE_GAP: Duration = Duration::from_secs(1);
 
 /// The same where a write moves clients ([`Steering::Rarely`]).
 const WRITE_GAP_RARELY: Duration = Duration::from_secs(60);
+
+/// How often the connections of a server that drains are looked at.
+const DRAIN_LOOK: Duration = Duration::from_secs(1);
 
 /// What a weight was decided from, and what it is to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) now: Duration,
     /// Whose service it is, for people.
     pub(crate) service: ServiceKey,
+    /// How long a UDP connection lives after its last packet.
+    pub(crate) udp_timeout: Duration,
     /// Since when and why everything is frozen, if it is.
     pub(crate) frozen: Option<(Duration, &'a str)>,
 }
@@ -84,6 +89,7 @@ impl Claim {
             self.ramp(curve.as_ref(), &mut alarm);
             self.hold_in_panic();
         }
+        self.leave(around, &mut alarm);
         for server in self.servers.values_mut() {
             server.know(is_settled);
             if let Some((since, reason)) = around.frozen {
@@ -242,6 +248,27 @@ impl Claim {
             let says = if server.is_live() == Some(true) { Says::Absent } else { Says::Zero };
             server.say(says, "no quorum: the sorry server serves", server.health.since, None);
             (server.serves, server.ramp_since) = (false, None);
+        }
+    }
+
+    /// What the configuration has no more gets no new connections, and goes when those it
+    /// has are over, or at the deadline.
+    fn leave(&mut self, around: &Surroundings<'_>, alarm: &mut Alarm) {
+        let is_udp = matches!(around.service, ServiceKey::Address { protocol: Protocol::Udp, .. });
+        let longest = match is_udp {
+            true => around.udp_timeout.min(self.rules.drain_deadline),
+            false => self.rules.drain_deadline,
+        };
+        let leaving = self.servers.values_mut().filter(|it| it.role == Role::Leaving);
+        for server in leaving {
+            let (since, reason) = (server.leaving_since, "no longer in the configuration");
+            let until = since.saturating_add(longest);
+            server.say(Says::Zero, reason, since, Some(until));
+            if alarm.now >= until || server.is_drained() {
+                server.say(Says::Absent, reason, since, None);
+            } else {
+                alarm.set(Some(until.min(alarm.now.saturating_add(DRAIN_LOOK))));
+            }
         }
     }
 
@@ -420,6 +447,14 @@ impl Server {
 
     fn is_down(&self) -> bool {
         !self.is_up() && !self.is_unknown()
+    }
+
+    /// Whether it has no connections left, as seen since it gets no new ones.
+    fn is_drained(&self) -> bool {
+        let is_empty = self.connections.is_some_and(|it| {
+            (it.active, it.inactive) == (0, 0) && Some(it.looked_at) > self.written_at
+        });
+        self.seen.is_none_or(|it| it.weight == 0 && is_empty)
     }
 
     fn says(&self, matches: impl Fn(&Says) -> bool) -> bool {

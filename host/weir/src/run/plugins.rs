@@ -1,7 +1,7 @@
 //! Plugins as the manager calls them: loaded from where the configuration says, and given
 //! what it grants.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, sync::Arc, time::SystemTime};
 
 use anyhow::{Context as _, anyhow, ensure};
 use weir_wasm::{
@@ -21,6 +21,21 @@ use crate::{
 pub(crate) struct Loaded {
     config: config::Plugin,
     plugin: Plugin,
+    code: Code,
+}
+
+/// Tells one file from another that took its place; nothing for a built-in plugin.
+type Code = Option<(u64, u64, Option<SystemTime>)>;
+
+/// The code of each plugin, by its name.
+pub(super) fn codes(loaded: &[Loaded]) -> BTreeMap<String, Code> {
+    loaded.iter().map(|it| (it.config.name.clone(), it.code)).collect()
+}
+
+fn code(source: &Source) -> Code {
+    let Source::File(path) = source else { return None };
+    let found = fs::metadata(path).ok()?;
+    Some((found.ino(), found.len(), found.modified().ok()))
 }
 
 /// Loads every plugin of `config`, in its order. What can be gone on without goes to `log`.
@@ -30,6 +45,8 @@ pub(crate) fn load(
     log: impl Fn(&Line),
 ) -> anyhow::Result<Vec<Loaded>> {
     let load = |config: &config::Plugin| {
+        // Before it is read: a file that is replaced meanwhile counts as another.
+        let code = code(&config.source);
         let plugin = load_one(runtime, &config.source, &log)
             .with_context(|| format!("failed to use plugin {}", config.name))?;
         ensure!(
@@ -37,7 +54,7 @@ pub(crate) fn load(
             "failed to use plugin {}: it is a command, not a policy: run it with `weir exec`",
             config.name
         );
-        Ok(Loaded { config: config.clone(), plugin })
+        Ok(Loaded { config: config.clone(), plugin, code })
     };
     config.plugins.iter().map(load).collect()
 }

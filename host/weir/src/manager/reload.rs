@@ -1,0 +1,197 @@
+//! Another configuration, taken over as one: all of it, or nothing.
+//!
+//! What stays the same keeps its state: verdicts, counters of checks, slow starts, what
+//! policies said. What the new configuration does not have is drained, and then removed.
+
+use std::{collections::BTreeSet, mem, time::Duration};
+
+use weir_ipvs::{RealServerKey, ServiceKey};
+
+use super::{Manager, Now, Output, Policy, Starter};
+use crate::{
+    config::Config,
+    plan::{self, Claim, Role, Server},
+    report::Line,
+};
+
+/// How long a refused configuration waits to be confirmed.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(60);
+
+/// Another configuration, with what makes its plugins, in their order.
+pub(crate) struct Reload {
+    pub(crate) config: Config,
+    pub(crate) starters: Vec<Starter>,
+    /// Plugins whose code is another than before, by name.
+    pub(crate) replaced: BTreeSet<String>,
+}
+
+/// A configuration that would remove too much to be believed at once.
+pub(super) struct Refused {
+    config: Config,
+    until: Duration,
+}
+
+impl Manager {
+    /// Takes over another configuration. What follows from it happens in
+    /// [`Manager::settle`].
+    ///
+    /// One that would remove more than half of what is owned is refused, unless it comes
+    /// again within 60 s: an empty file is more likely a mistake than a wish.
+    pub(crate) fn reload(&mut self, now: Now, reload: Reload) {
+        if reload.config.backend != self.config.backend {
+            self.log(
+                Line::error("reload-refused")
+                    .with("reason", "backend, or its settings, are others than weir runs with")
+                    .with("then", "nothing is changed; to change them, start weir again"),
+            );
+            return;
+        }
+        let (going, owned) = self.going(&reload.config);
+        let refused = self.refused.take();
+        let is_confirmed =
+            refused.is_some_and(|it| it.config == reload.config && now.monotonic <= it.until);
+        if going * 2 > owned && !is_confirmed {
+            let until = now.monotonic.saturating_add(CONFIRM_WITHIN);
+            self.refused = Some(Refused { config: reload.config, until });
+            self.log(
+                Line::error("reload-refused")
+                    .with("reason", format!("it would remove {going} of {owned} entries"))
+                    .with("then", "nothing is changed; to confirm, reload again within 60 s"),
+            );
+            return;
+        }
+        let before = mem::replace(&mut self.config, reload.config);
+        for key in self.claims.keys().copied().collect::<Vec<_>>() {
+            self.reclaim(now, key);
+        }
+        self.reload_policies(&before, reload.starters, &reload.replaced);
+        self.dirty.extend(self.claims.keys());
+        // What is new in the configuration is claimed when the table is read.
+        self.next_poll = now.monotonic;
+        let services = self.config.services.len() + self.config.matches.len();
+        self.log(
+            Line::info("reloaded")
+                .with("services", services)
+                .with("plugins", self.policies.len())
+                .with("removed", going),
+        );
+    }
+
+    /// Entries of the table that `config` does not have, and all that are owned.
+    fn going(&self, config: &Config) -> (usize, usize) {
+        let (mut going, mut owned) = (0, 0);
+        for (key, claim) in self.claims.iter().filter(|(_, it)| it.stated.is_some()) {
+            let servers = claim.servers.iter().filter(|(_, it)| it.role == Role::Real);
+            let all = 1 + servers.clone().count();
+            owned += all;
+            going += match plan::named(config, key) {
+                Some(named) => servers.filter(|(it, _)| !named.servers.contains_key(it)).count(),
+                None if plan::matched(config, key).is_some() => 0,
+                None => all,
+            };
+        }
+        (going, owned)
+    }
+
+    /// Brings a claim in line with the configuration.
+    fn reclaim(&mut self, now: Now, key: ServiceKey) {
+        let Some(mut claim) = self.claims.remove(&key) else { return };
+        let mut servers = mem::take(&mut claim.servers);
+        let check = claim.check.take();
+        let is_new_check = match plan::claim(&self.config, &key) {
+            Some(new) => {
+                claim.take_rules(new);
+                claim.check != check
+            }
+            None if claim.stated.is_none() => {
+                claim.servers = servers;
+                return self.unclaim(key, claim, "no longer in the configuration");
+            }
+            None => {
+                claim.is_leaving = true;
+                true
+            }
+        };
+        for (endpoint, mut server) in mem::take(&mut servers) {
+            let key = RealServerKey { service: key, server: endpoint };
+            let before = server.role;
+            if !self.restate(&claim, key, &mut server) {
+                self.release(key, &server, "no longer in the configuration");
+                continue;
+            }
+            if server.role == Role::Leaving && before != Role::Leaving {
+                server.leaving_since = now.monotonic;
+            }
+            if server.role != Role::Real || is_new_check {
+                self.unwatch(&mut server);
+            }
+            if server.role == Role::Real && server.watch.is_none() {
+                self.watch(key, &claim, &mut server);
+                server.know_anew(now.monotonic);
+            }
+            claim.servers.insert(endpoint, server);
+        }
+        self.claims.insert(key, claim);
+    }
+
+    /// Gives a claimed server what the configuration states of it now. Whether it stays
+    /// claimed, if only until it is drained.
+    fn restate(&mut self, claim: &Claim, key: RealServerKey, server: &mut Server) -> bool {
+        if let Some(named) = plan::named(&self.config, &key.service) {
+            let real = named.servers.get(&key.server);
+            let sorry = named.sorry.filter(|it| it.endpoint == key.server);
+            server.role = match (real, sorry) {
+                (Some(_), _) => Role::Real,
+                (None, Some(_)) => Role::Sorry,
+                (None, None) => Role::Leaving,
+            };
+            if let Some(stated) = real.copied().or(sorry) {
+                (server.stated, server.base, server.owns_base) =
+                    (Some(stated), stated.weight, true);
+            }
+        } else if let Some(matched) = plan::matched(&self.config, &key.service) {
+            server.stated = None;
+            server.base = matched.weight.unwrap_or(server.base);
+            server.owns_base = matched.weight.is_some();
+            return server.role == Role::Real && matched.claims_server(&key.server);
+        } else if claim.is_leaving {
+            server.role = Role::Leaving;
+        }
+        if server.role == Role::Leaving {
+            self.statements.forget(&key);
+        }
+        server.role != Role::Leaving || server.seen.is_some()
+    }
+
+    /// Replaces the plugins. Those with the same code, settings and grant run on, unless
+    /// they were given up; what a plugin said stays while it is there.
+    fn reload_policies(
+        &mut self,
+        before: &Config,
+        starters: Vec<Starter>,
+        replaced: &BTreeSet<String>,
+    ) {
+        let mut running = mem::take(&mut self.policies);
+        for (plugin, start) in self.config.plugins.iter().zip(starters) {
+            let same = running.iter().position(|it| it.name == plugin.name);
+            let is_same = before.plugins.contains(plugin) && !replaced.contains(&plugin.name);
+            let policy = match same.map(|it| running.swap_remove(it)) {
+                Some(it) if is_same && !it.is_quarantined() => it,
+                _ => Policy::new(plugin.name.clone(), plugin.grant.clone(), start),
+            };
+            self.policies.push(policy);
+        }
+        for gone in running {
+            self.statements.drop_all(&gone.name);
+            self.log(Line::info("plugin-removed").with("plugin", &gone.name));
+        }
+    }
+
+    /// Ends the checks of a real server.
+    pub(super) fn unwatch(&mut self, server: &mut Server) {
+        if let Some(watch) = server.watch.take() {
+            self.output.push_back(Output::Unwatch(watch));
+            self.checked -= 1;
+        }
+    }
+}
