@@ -29,7 +29,7 @@ pub(crate) use self::{
     backend::{Backend, Embedded},
     check::{Check, CheckKind, HttpCheck},
     plugin::{Grant, Plugin, Source},
-    rules::Rules,
+    rules::{Drift, Rules, Whose},
     selector::Match,
     service::NamedService,
 };

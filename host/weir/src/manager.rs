@@ -11,12 +11,14 @@
 //! give the same writes in the same order.
 //!
 //! [`calls`] and [`policy`] say when a plugin is called and what becomes of one that failed,
-//! [`statements`] how long its words stand, [`claims`] what is ours, [`reconcile`] how
+//! [`statements`] how long its words stand, [`claims`] what is ours and [`drift`] what
+//! becomes of edits by others, [`reconcile`] how
 //! the table becomes what it should be, [`reload`] how another configuration is taken over, and
 //! [`view`] what plugins see of it. What a weight should be is decided in [`crate::plan`].
 
 mod calls;
 mod claims;
+mod drift;
 mod freeze;
 mod policy;
 mod reconcile;

@@ -49,6 +49,8 @@ pub(crate) struct Claim {
     pub(crate) has_foreign: bool,
     /// Whether the configuration has it no more: it goes once its servers are drained.
     pub(crate) is_leaving: bool,
+    /// Whether someone else removed it, and it is to stay away.
+    pub(crate) is_given_up: bool,
     /// When weights that were found stand no more for want of verdicts.
     pub(crate) settled_at: Duration,
     /// Whether it is below its panic floor.
@@ -96,6 +98,17 @@ pub(crate) struct Server {
     pub(crate) connections: Option<Connections>,
     /// Since when it leaves, if it does.
     pub(crate) leaving_since: Duration,
+    /// Whether someone else removed it, and it is to stay away.
+    pub(crate) is_given_up: bool,
+    /// A weight of someone else's that is not undone.
+    pub(crate) tolerated: Option<Tolerated>,
+}
+
+/// A weight that someone else wrote, left until weir wants another than at that time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tolerated {
+    pub(crate) weight: u32,
+    pub(crate) goal: Option<u32>,
 }
 
 /// What a real server is to its service.
@@ -180,6 +193,8 @@ impl Server {
             seen: found,
             connections: None,
             leaving_since: Duration::ZERO,
+            is_given_up: false,
+            tolerated: None,
         }
     }
 
@@ -246,6 +261,7 @@ impl Claim {
             looked: false,
             has_foreign: false,
             is_leaving: false,
+            is_given_up: false,
             settled_at: Duration::ZERO,
             panic: Panic::default(),
             is_quorum_lost: false,
@@ -263,6 +279,7 @@ impl Claim {
         self.is_scaled = new.is_scaled;
         self.spoke_in_vain.clear();
         self.is_leaving = false;
+        self.is_given_up = false;
     }
 
     /// Whether it is to be looked at now and then, because something drains.
@@ -287,7 +304,7 @@ impl Claim {
     /// What it should be, as decided, where the kernel holds `found`. None = nothing: a
     /// match claims only what is there.
     pub(crate) fn desired(&self, found: Option<&PlannedService>) -> Option<PlannedService> {
-        if self.is_leaving && self.servers.is_empty() {
+        if self.is_given_up || (self.is_leaving && self.servers.is_empty()) {
             return None;
         }
         let service = self.stated.clone().or_else(|| found.map(|it| it.service.clone()))?;
@@ -302,12 +319,26 @@ impl Claim {
     /// Whether all that was decided is what was last seen.
     pub(crate) fn is_settled(&self) -> bool {
         let is_service_there = self.stated.is_none() || self.stated == self.seen;
+        if self.is_given_up {
+            return true;
+        }
         let stays = !self.is_leaving || !self.servers.is_empty();
         stays && is_service_there && self.servers.values().all(|it| it.seen == it.wanted(it.seen))
     }
 }
 
 impl Server {
+    /// The configuration states it so now. A base weight that operators own stays theirs
+    /// until the configuration states another.
+    pub(crate) fn restate(&mut self, stated: RealServer, owns_base: bool) {
+        let before = self.stated.replace(stated).map(|it| it.weight);
+        if owns_base || before != Some(stated.weight) {
+            self.base = stated.weight;
+        }
+        self.owns_base = owns_base;
+        (self.is_given_up, self.tolerated) = (false, None);
+    }
+
     /// Its checks begin anew: what they said stays until they say something else.
     pub(crate) fn know_anew(&mut self, now: Duration) {
         if self.watch.is_none() {

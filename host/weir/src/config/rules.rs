@@ -1,4 +1,4 @@
-//! What keeps a service serving: `[slow-start]`, `[safety]` and `[drain]`.
+//! What keeps a service serving: `[slow-start]`, `[safety]`, `[drain]` and `drift`.
 //!
 //! Each is a table at the top, which gives defaults for every service and match, and the
 //! same key in a service or match, which overrides it key by key.
@@ -28,6 +28,8 @@ pub(crate) struct Rules {
     pub(crate) damping: Option<Damping>,
     /// How long a drain may last, whatever connections are left.
     pub(crate) drain_deadline: Duration,
+    /// What becomes of edits by others.
+    pub(crate) drift: Drift,
 }
 
 /// Slow start of a service.
@@ -53,6 +55,28 @@ impl SlowStart {
     }
 }
 
+/// Whose word counts, where someone else edits what the configuration states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Drift {
+    /// The service itself: scheduler, flags, persistence.
+    pub(crate) service: Whose,
+    /// Which real servers there are, and all of them but their weights.
+    pub(crate) servers: Whose,
+    /// Base weights.
+    pub(crate) weight: Whose,
+}
+
+/// What becomes of an edit by someone else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// It is undone.
+    Restore,
+    /// It is taken over.
+    Adopt,
+    /// It is told, and left until there is something of weir's own to write.
+    Alert,
+}
+
 /// The keys of the tables, those of the defaults included.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RulesKeys {
@@ -65,6 +89,14 @@ pub(super) struct RulesKeys {
     flap_hold: Option<Duration>,
     flap_hold_max: Option<Duration>,
     drain_deadline: Option<Duration>,
+    drift: DriftKeys,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct DriftKeys {
+    service: Option<Whose>,
+    servers: Option<Whose>,
+    weight: Option<Whose>,
 }
 
 const WINDOWS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
@@ -73,6 +105,9 @@ const HOLDS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(360
 const DEADLINES: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(7 * 86_400);
 
 const MODES: [(&str, Mode); 3] = [("hold", Mode::Hold), ("all", Mode::All), ("off", Mode::Off)];
+const WHOSE: [(&str, Whose); 3] =
+    [("restore", Whose::Restore), ("adopt", Whose::Adopt), ("alert", Whose::Alert)];
+
 impl RulesKeys {
     /// Reads the keys of `section`, the file itself or a service or match, over these.
     pub(super) fn read(mut self, section: &mut Section<'_>) -> Self {
@@ -85,6 +120,7 @@ impl RulesKeys {
             self.drain_deadline = deadline.or(self.drain_deadline);
             drain.finish();
         }
+        self.drift.read(section);
         self
     }
 
@@ -160,6 +196,38 @@ impl RulesKeys {
             },
             damping: (hold > Duration::ZERO).then_some(Damping { hold, hold_max }),
             drain_deadline: self.drain_deadline.unwrap_or(Duration::from_secs(300)),
+            drift: self.drift.finish(),
+        }
+    }
+}
+
+impl DriftKeys {
+    /// One word for everything, or a table of words.
+    fn read(&mut self, section: &mut Section<'_>) {
+        match section.value("drift").map(toml::Spanned::get_ref) {
+            None => {}
+            Some(DeValue::Table(_)) => {
+                let Some(mut table) = section.section("drift") else { return };
+                let mut get = |key| table.get(key, |it| value::word(it, &WHOSE));
+                self.service = get("service").or(self.service);
+                self.servers = get("servers").or(self.servers);
+                self.weight = get("weight").or(self.weight);
+                table.finish();
+            }
+            Some(_) => {
+                if let Some(all) = section.get("drift", |it| value::word(it, &WHOSE)) {
+                    let all = Some(all);
+                    *self = Self { service: all, servers: all, weight: all };
+                }
+            }
+        }
+    }
+
+    fn finish(self) -> Drift {
+        Drift {
+            service: self.service.unwrap_or(Whose::Restore),
+            servers: self.servers.unwrap_or(Whose::Restore),
+            weight: self.weight.unwrap_or(Whose::Restore),
         }
     }
 }

@@ -109,12 +109,20 @@ fn a_service_overrides_the_rules_key_by_key() {
             },
         ),
         drain_deadline: 300s,
+        drift: Drift {
+            service: Restore,
+            servers: Restore,
+            weight: Restore,
+        },
     }
     "#);
     let rules = |text: &str| good(&service(text)).services[0].rules.clone();
     let usual = rules("");
     assert!(usual.slow_start.curve("wlc").is_some() && usual.slow_start.curve("wrr").is_none());
     assert_eq!((usual.panic.percent, usual.panic.mode, usual.damping), (50, Mode::Hold, None));
+    let drift = rules("drift = { weight = \"adopt\" }").drift;
+    assert_eq!((drift.weight, drift.servers), (Whose::Adopt, Whose::Restore));
+    assert_eq!(rules("drift = \"alert\"").drift.service, Whose::Alert);
     let off = rules("slow-start = false").slow_start;
     assert!(off.curve("wlc").is_none());
 }
@@ -313,7 +321,7 @@ grant = { services = ["web", "shop"], weights = { intents = ["scale"], floor = 3
 "#;
     insta::assert_snapshot!(problems(text), @r#"
     weir.toml:1:11: backend: expected "kernel" or "embedded", found "kernels"
-    weir.toml:2:1: unknown key `colour`; known here: backend, check, drain, embedded, match, plugin, safety, service, slow-start
+    weir.toml:2:1: unknown key `colour`; known here: backend, check, drain, drift, embedded, match, plugin, safety, service, slow-start
     weir.toml:5:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found 5
     weir.toml:6:11: check: timeout: expected a duration from 10ms to 1h, such as "5s" or "200ms", found "1000m"
     weir.toml:7:1: check: unknown key `falls`; did you mean `fall`?

@@ -1,12 +1,12 @@
-//! What is ours: claims as the table comes and goes, the checks they want, and edits that
-//! others made.
+//! What is ours: claims as the table comes and goes, and the checks they want.
 
 use std::time::Duration;
 
-use weir_ipvs::{Endpoint, RealServer, RealServerKey, Service, ServiceKey, Snapshot, TableEntry};
+use weir_ipvs::{Endpoint, RealServer, RealServerKey, ServiceKey, Snapshot, TableEntry};
 
 use super::{GRACE, Manager, Now, Output};
 use crate::{
+    config::Whose,
     health::Target,
     plan::{self, Claim, Connections, Origin, Role, Server},
     report::Line,
@@ -54,7 +54,7 @@ impl Manager {
             let found = find(entry.as_ref(), endpoint);
             if claim.looked && server.seen != found {
                 let key = RealServerKey { service: key, server: *endpoint };
-                self.edited(key, server, found);
+                self.server_edited(key, claim.rules.drift, server, found);
             }
             server.seen = found;
             server.connections = connections(entry.as_ref(), endpoint, now.monotonic);
@@ -64,9 +64,7 @@ impl Manager {
         });
         let found = entry.as_ref().map(|it| it.service.config.clone());
         if claim.looked && claim.stated.is_some() && claim.seen != found {
-            let line = Line::warn("foreign-edit").with("service", key);
-            let line = line.with("expected", show_service(claim.seen.as_ref()));
-            self.log(line.with("found", show_service(found.as_ref())).with("then", "restored"));
+            self.service_edited(key, &mut claim, found.as_ref());
         }
         let is_same = claim.looked
             && claim.seen == found
@@ -120,7 +118,8 @@ impl Manager {
             let is_new = |it: &&RealServer| !claim.servers.contains_key(&it.endpoint);
             new.extend(named.servers.values().filter(is_new).map(|it| {
                 let found = find(entry, &it.endpoint);
-                Server::stated(*it, found, origin(found, &it.endpoint))
+                let server = Server::stated(*it, found, origin(found, &it.endpoint));
+                Server { owns_base: claim.rules.drift.weight != Whose::Adopt, ..server }
             }));
             let sorry = named.sorry.as_ref().filter(is_new);
             new.extend(sorry.map(|it| Server::sorry(*it, find(entry, &it.endpoint))));
@@ -169,26 +168,6 @@ impl Manager {
         }));
     }
 
-    /// Someone else changed, removed or added a claimed real server.
-    fn edited(&mut self, key: RealServerKey, server: &mut Server, found: Option<RealServer>) {
-        let line = Line::warn("foreign-edit")
-            .with("service", key.service)
-            .with("server", key.server)
-            .with("expected", plan::show(server.seen))
-            .with("found", plan::show(found));
-        let weight = |it: Option<RealServer>| it.map(|it| it.weight);
-        let then = match found {
-            _ if server.stated.is_some() => "restored",
-            Some(_) if weight(server.seen) == weight(found) => return,
-            Some(found) if !server.owns_base => {
-                server.take_base(found.weight);
-                "taken as its base weight"
-            }
-            _ => "restored",
-        };
-        self.log(line.with("then", then));
-    }
-
     pub(super) fn unclaim(&mut self, key: ServiceKey, claim: Claim, reason: &str) {
         for (endpoint, server) in claim.servers {
             self.release(RealServerKey { service: key, server: endpoint }, &server, reason);
@@ -235,16 +214,4 @@ fn connections(
     let mut servers = entry?.servers.iter();
     let server = servers.find(|it| it.config.endpoint == *endpoint)?;
     Some(Connections { looked_at: now, active: server.active, inactive: server.inactive })
-}
-
-fn show_service(service: Option<&Service>) -> String {
-    let Some(service) = service else { return "absent".to_owned() };
-    let mut words = format!("scheduler {}", service.scheduler);
-    if let Some(seconds) = service.persistence {
-        words += &format!(", persistence {seconds}s");
-    }
-    if service.flags.bits() != 0 {
-        words += &format!(", flags {:#x}", service.flags.bits());
-    }
-    words
 }

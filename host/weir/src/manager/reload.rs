@@ -9,7 +9,7 @@ use weir_ipvs::{RealServerKey, ServiceKey};
 
 use super::{Manager, Now, Output, Policy, Starter};
 use crate::{
-    config::Config,
+    config::{Config, Whose},
     plan::{self, Claim, Role, Server},
     report::Line,
 };
@@ -146,8 +146,7 @@ impl Manager {
                 (None, None) => Role::Leaving,
             };
             if let Some(stated) = real.copied().or(sorry) {
-                (server.stated, server.base, server.owns_base) =
-                    (Some(stated), stated.weight, true);
+                server.restate(stated, claim.rules.drift.weight != Whose::Adopt);
             }
         } else if let Some(matched) = plan::matched(&self.config, &key.service) {
             server.stated = None;

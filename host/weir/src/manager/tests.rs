@@ -1,5 +1,6 @@
 //! What the manager writes, and what it says.
 
+mod drift;
 mod random;
 mod reload;
 mod safety;

@@ -350,9 +350,16 @@ impl Claim {
             let decision = &mut server.decision;
             decision.goal = formula::weight(terms, decision.base, &decision.words);
             decision.weight = decision.goal;
+            server.tolerated = server.tolerated.filter(|it| it.goal == decision.goal);
+            if let Some(tolerated) = server.tolerated {
+                decision.weight = Some(tolerated.weight);
+            }
             if server.seen.map(|it| it.weight) == decision.goal {
                 server.weight = decision.goal;
                 server.applied = Some(decision.clone());
+            }
+            if server.tolerated.is_some() {
+                continue;
             }
             if let Some((weight, free_at)) = server.paced(terms.steering, alarm.now) {
                 server.decision.weight = Some(weight);
@@ -361,7 +368,8 @@ impl Claim {
         }
         // Nobody waits for their turn while nothing serves.
         if !self.servers.values().any(|it| it.decision.weight > Some(0)) {
-            self.servers.values_mut().for_each(|it| it.decision.weight = it.decision.goal);
+            let paced = self.servers.values_mut().filter(|it| it.tolerated.is_none());
+            paced.for_each(|it| it.decision.weight = it.decision.goal);
         }
     }
 }
@@ -375,6 +383,9 @@ impl Server {
 
     fn wait(&mut self, is_settled: bool, has_weight: bool) {
         let since = self.health.since;
+        if self.is_given_up {
+            self.say(Says::Absent, "someone else removed it", since, None);
+        }
         match self.origin {
             Origin::Found(0) | Origin::New { .. } if !self.is_up() => {
                 self.say(Says::Zero, "waits for its first pass", since, None);
@@ -429,7 +440,7 @@ impl Server {
     /// it is not meant to serve.
     fn is_live(&self) -> Option<bool> {
         match self.health.state {
-            _ if self.base == 0 => None,
+            _ if self.base == 0 || self.is_given_up => None,
             _ if self.watch.is_none() => Some(true),
             State::Unknown => matches!(self.origin, Origin::Found(1..)).then_some(true),
             State::Up | State::Suspect => Some(true),

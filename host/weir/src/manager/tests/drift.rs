@@ -1,0 +1,80 @@
+//! Edits by others, where the configuration does not want them undone.
+
+use weir_ipvs::{Change, Service};
+
+use super::{
+    super::bench::{Bench, CONFIG, NONE, settled_as},
+    *,
+};
+
+fn settled_with(drift: &str) -> Bench {
+    settled_as(&CONFIG.replace("[check]", &format!("drift = {drift}\n[check]")))
+}
+
+fn set_weight(bench: &mut Bench, weight: u32) {
+    let change = Change::EditServer(service_key("10.0.0.1:80"), server("10.0.1.1:80", weight));
+    bench.foreign(&change);
+    bench.pass(10);
+}
+
+/// Scenario 10, its last part.
+#[test]
+fn a_weight_that_the_operator_owns_is_the_base_from_then_on() {
+    let mut bench = settled_with("{ weight = \"adopt\" }");
+    set_weight(&mut bench, 30);
+    assert_eq!(bench.writes(), NONE);
+    assert_eq!(
+        bench.said("foreign-edit"),
+        ["foreign-edit service=\"tcp 10.0.0.1:80\" server=10.0.1.1:80 \
+          expected=\"weight 100, masquerade\" found=\"weight 30, masquerade\" \
+          then=\"taken as its base weight\""]
+    );
+    bench.verdicts(&["10.0.1.1:80 down"]);
+    bench.pass(5);
+    bench.verdicts(&["10.0.1.1:80 up"]);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=0", "10.0.1.1:80=30"]);
+    bench.foreign(&Change::DeleteServer(key("10.0.1.2:80")));
+    bench.pass(10);
+    assert_eq!(bench.writes(), ["add 10.0.1.2:80=100"], "the rest is still restored");
+}
+
+#[test]
+fn an_edit_that_is_only_told_stays_until_weir_has_something_to_write() {
+    let mut bench = settled_with("\"alert\"");
+    set_weight(&mut bench, 30);
+    bench.pass(60);
+    assert_eq!(bench.writes(), NONE);
+    let said = bench.said("foreign-edit");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].ends_with("then=\"left until weir has something of its own to write\""));
+    bench.verdicts(&["10.0.1.1:80 down"]);
+    bench.pass(5);
+    bench.verdicts(&["10.0.1.1:80 up"]);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=0", "10.0.1.1:80=100"]);
+}
+
+#[test]
+fn what_someone_removed_stays_away_where_that_is_taken_over() {
+    let mut bench = settled_with("\"adopt\"");
+    bench.foreign(&Change::DeleteServer(key("10.0.1.2:80")));
+    bench.foreign(&Change::EditService(Service::new(service_key("10.0.0.1:80"), "rr")));
+    bench.pass(60);
+    assert_eq!(bench.writes(), NONE);
+    bench.verdicts(&["10.0.1.2:80 down", "10.0.1.2:80 up", "10.0.1.1:80 down"]);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=0"]);
+    bench.foreign(&Change::AddServer(service_key("10.0.0.1:80"), server("10.0.1.2:80", 7)));
+    bench.pass(10);
+    assert_eq!(bench.writes(), NONE);
+    bench.foreign(&Change::DeleteService(service_key("10.0.0.1:80")));
+    bench.pass(60);
+    assert_eq!((bench.writes(), bench.ipvs.show().as_str()), (vec![], ""));
+}
+
+#[test]
+fn another_configuration_counts_again() {
+    let mut bench = settled_with("\"adopt\"");
+    bench.foreign(&Change::DeleteServer(key("10.0.1.2:80")));
+    set_weight(&mut bench, 30);
+    bench.reload(CONFIG);
+    assert_eq!(bench.writes(), ["add 10.0.1.2:80=100", "10.0.1.1:80=100"]);
+}
