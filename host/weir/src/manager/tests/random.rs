@@ -4,11 +4,15 @@
 use std::ops::RangeInclusive;
 
 use weir_ipvs::{Change, Ipvs as _, Scope};
-use weir_wasm::Intent;
+use weir_wasm::{HealthStatus, Intent};
 
 use super::{
     super::bench::{Bench, key, say},
     *,
+};
+use crate::{
+    health::State,
+    plan::{Role, Server},
 };
 
 const SERVERS: [&str; 4] = ["10.0.1.1:80", "10.0.1.2:80", "10.0.1.3:80", "10.0.1.4:80"];
@@ -49,9 +53,20 @@ struct Run {
 impl Run {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
+        let (config, scheduler) = Self::config(&mut random, &SERVERS);
+        let found = SERVERS.map(|it| format!(" {it}={}", random.pick(&["0", "1", "100"])));
+        let table = format!("tcp 10.0.0.1:80 {scheduler}{} {FOREIGN}=7", found.concat());
+        let table = random.pick(&[table.as_str(), ""]).to_owned();
+        let bench = Bench::new(&config, &table);
+        Self { bench, random, states: ["unknown"; 4], steps: vec![config, table] }
+    }
+
+    /// A configuration with these servers, and its scheduler.
+    fn config(random: &mut Random, servers: &[&str]) -> (String, &'static str) {
         let scheduler = random.pick(&["wrr", "wlc", "rr", "mh"]);
         let weight = random.pick(&["1", "3", "100"]);
-        let servers = SERVERS.map(|it| format!("{{ address = \"{it}\", weight = {weight} }}"));
+        let server = |it: &&str| format!("{{ address = \"{it}\", weight = {weight} }}");
+        let servers: Vec<String> = servers.iter().map(server).collect();
         let sorry = ["", "sorry-server = { address = \"10.0.1.9:80\", weight = 2 }\nquorum = 2"];
         let config = format!(
             "slow-start = {}\n[safety]\npanic-mode = \"{}\"\npanic-floor = \"{}\"\n\
@@ -67,17 +82,33 @@ impl Run {
             random.pick(&sorry),
             servers.join(", "),
         );
-        let found = SERVERS.map(|it| format!(" {it}={}", random.pick(&["0", "1", "100"])));
-        let table = format!("tcp 10.0.0.1:80 {scheduler}{} {FOREIGN}=7", found.concat());
-        let table = random.pick(&[table.as_str(), ""]).to_owned();
-        let bench = Bench::new(&config, &table);
-        Self { bench, random, states: ["unknown"; 4], steps: vec![config, table] }
+        (config, scheduler)
+    }
+
+    /// Another configuration, of at least half of the servers.
+    fn reload(&mut self) {
+        let gone = self.random.below(6);
+        let servers = SERVERS.iter().enumerate().filter(|(index, _)| *index != gone);
+        let servers: Vec<&str> = servers.map(|(_, it)| *it).collect();
+        let (config, _) = Self::config(&mut self.random, &servers);
+        self.steps.push(format!("reload {config}"));
+        let before = self.bench.watches.clone();
+        self.bench.reload(&config);
+        // What the checks say of a server that is watched anew, nobody was told yet.
+        for (server, state) in SERVERS.iter().zip(&mut self.states) {
+            let key = key(server);
+            let claim = &self.bench.manager.claims[&key.service];
+            let known = claim.servers.get(&key.server).map(|it| it.health.state);
+            if before.get(&key) != self.bench.watches.get(&key) && known != Some(State::Up) {
+                *state = if known == Some(State::Down) { "down" } else { "unknown" };
+            }
+        }
     }
 
     fn step(&mut self) {
         let server = self.random.below(4);
         let address = SERVERS[server];
-        match self.random.below(10) {
+        match self.random.below(11) {
             0..=3 => {
                 let next: &[&'static str] = match self.states[server] {
                     "unknown" => &["up", "down", "silent"],
@@ -124,6 +155,7 @@ impl Run {
                 self.steps.push(format!("{plugin} traps: {traps}"));
                 self.bench.script.borrow_mut().trapping.insert(plugin.into(), traps);
             }
+            8 => self.reload(),
             _ => {
                 let seconds = self.random.pick(&["1", "2", "11", "70"]).parse().unwrap();
                 self.steps.push(format!("{seconds} s pass"));
@@ -143,15 +175,19 @@ impl Run {
     fn check(&mut self) {
         let weights = SERVERS.map(|it| self.weight(it));
         let sorry = self.weight(SORRY);
-        let is_up = |it: &&str| matches!(*it, "up" | "suspect");
         let shown = format!("{:?} {weights:?} sorry {sorry:?}", self.states);
-        if self.states.iter().any(is_up) {
+        let claim = &self.bench.manager.claims[&service_key("10.0.0.1:80")];
+        let is_up =
+            |it: &Server| it.role == Role::Real && it.health.state.status() == HealthStatus::Up;
+        if claim.servers.values().any(is_up) {
             let serves = weights.iter().chain([&sorry]).any(|it| it.is_some_and(|it| it > 0));
             assert!(serves, "a server is up, and nothing serves: {shown}");
         }
-        let claim = &self.bench.manager.claims[&service_key("10.0.0.1:80")];
         for (address, weight) in SERVERS.iter().zip(weights) {
-            let server = &claim.servers[&address.parse().unwrap()];
+            let Some(server) = claim.servers.get(&address.parse().unwrap()) else {
+                assert_eq!(weight, None, "{address} is gone: {shown}");
+                continue;
+            };
             assert_eq!(server.decision.weight, weight, "{address} is as decided: {shown}");
             assert_eq!(server.seen.map(|it| it.weight), weight, "{address} is as seen");
             let said =
