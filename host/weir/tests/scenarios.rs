@@ -139,6 +139,82 @@ fn a_table_that_ipvsadm_refuses_is_said_with_its_line() {
     assert!(said.contains("x.scenario:4:1: ipvsadm refuses"), "{said}");
 }
 
+/// Builds the guest `name` into `directory`.
+fn build(name: &str, directory: &tempfile::TempDir) {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let plugin = weir_build::Plugin {
+        package: "weir-test-guests",
+        artifact: weir_build::Artifact::Binary(name),
+        target: weir_build::Target::Bare,
+        directory: Path::new(env!("CARGO_MANIFEST_DIR")),
+        target_directory: &weir_build::shared_target_directory(scratch),
+    };
+    let file = directory.path().join(format!("{name}.wasm"));
+    fs::write(file, plugin.component().unwrap()).unwrap();
+}
+
+/// Scenario 9, with a plugin that really panics after it asked for a change.
+#[test]
+fn of_a_plugin_that_panics_nothing_is_applied_until_it_is_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    build("policy_fails", &directory);
+    build("policy_drains", &directory);
+    let scenario = r#"
+server a 10.1.0.1:80
+server b 10.1.0.2:80
+server c 10.1.0.3:80
+
+```toml
+[check]
+
+[[service]]
+name = "web"
+address = "10.0.0.1:80"
+scheduler = "wrr"
+server = [
+    { address = "10.1.0.1:80", weight = 7 },
+    { address = "10.1.0.2:80", weight = 7 },
+    { address = "10.1.0.3:80", weight = 7 },
+]
+
+[plugin.health-weight]
+
+[plugin.fails]
+source = "policy_fails.wasm"
+config = { handle = "panic" }
+
+[plugin.fails.grant]
+services = "all"
+weights = { intents = ["drain"] }
+```
+
+duration 3m
+always explained
+
+# It is called when it starts, and panics each time: five times, then no more.
+expect log "it panicked or aborted" = 5 for 1m
+expect log "plugin-quarantined plugin=fails" = 1 for 1m
+expect log "plugin=fails reason" = 0 until end
+at 30s    expect a, b, c weight 7
+
+# The others go on.
+at 1m     a crashes
+          expect a weight 0 within 7.6s
+          expect writes = 1 for 30s
+          expect log "plugin=health-weight reason" = 1 for 30s
+
+# Another file in its place, which weir finds when it starts.
+at 90s    plugin fails becomes "policy_drains.wasm"
+          weir stops
+after 1s  weir starts
+          expect log "plugin-started plugin=fails" = 1 for 1m
+          expect log "plugin-failed" = 0 until end
+"#;
+    let file = written(&directory, scenario);
+    let output = weir(&["test", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
 #[test]
 fn a_folder_without_scenarios_is_a_mistake() {
     let directory = tempfile::tempdir().unwrap();

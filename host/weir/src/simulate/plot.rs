@@ -189,8 +189,13 @@ fn draw_marks(svg: &mut Svg, marks: &[Mark], time: Scale, bottom: f64) -> Vec<(S
 /// Rows of labels in a column.
 const LABEL_COLUMN: f64 = 380.0;
 
+/// Labels that a reader still reads; the timeline has all.
+const LABELS: usize = 60;
+
 /// Writes what the numbers mean, in three columns.
 fn draw_labels(svg: &mut Svg, labels: &[(String, Mark)], top: f64) -> f64 {
+    let left_out = labels.len().saturating_sub(LABELS);
+    let labels = &labels[..labels.len() - left_out];
     let rows = labels.len().div_ceil(3).max(1);
     for (index, (number, mark)) in labels.iter().enumerate() {
         let place = |it: usize| f64::from(u32::try_from(it).unwrap_or(u32::MAX));
@@ -198,8 +203,14 @@ fn draw_labels(svg: &mut Svg, labels: &[(String, Mark)], top: f64) -> f64 {
         let y = top + 12.0 + place(index % rows) * LINE;
         let color = if mark.is_trouble { TROUBLE } else { FAINT };
         svg.badge(x + 6.0, y - 4.0, number, color);
-        svg.text_end(x + 66.0, y, &axis::show_time(mark.at), "font-size:11px", FAINT);
-        svg.text(x + 74.0, y, &mark.what, "font-size:12px", INK);
+        svg.text_end(x + 78.0, y, &axis::show_time(mark.at), "font-size:11px", FAINT);
+        svg.text(x + 86.0, y, &mark.what, "font-size:12px", INK);
     }
-    top + f64::from(u32::try_from(rows).unwrap_or(u32::MAX)) * LINE + 12.0
+    let bottom = top + f64::from(u32::try_from(rows).unwrap_or(u32::MAX)) * LINE + 12.0;
+    if left_out == 0 {
+        return bottom;
+    }
+    let more = format!("and {left_out} more, which the timeline has");
+    svg.text(LEFT, bottom, &more, "font-size:12px", FAINT);
+    bottom + LINE
 }

@@ -156,7 +156,9 @@ impl Entry {
             Record::Write { what } => what.clone(),
             Record::Ipvsadm { arguments, error, .. } => format!("ipvsadm {arguments} {error}"),
             Record::Log { what, fields } if !["weight", "health"].contains(what) => {
-                let fields = fields.iter().map(|(key, value)| format!(" {key}={value}"));
+                let first_line = |it: &str| it.lines().next().unwrap_or_default().to_owned();
+                let fields =
+                    fields.iter().map(|(key, value)| format!(" {key}={}", first_line(value)));
                 format!("weir: {what}{}", fields.collect::<String>())
             }
             _ => return None,
