@@ -137,8 +137,9 @@ impl Forwarder {
             for event in &events {
                 self.handle(event);
             }
-            self.answer_calls();
             self.settle();
+            // Whoever asks finds done what is due.
+            self.answer_calls();
         }
         self.finish();
         Ok(())

@@ -24,7 +24,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use tokio::{
     runtime::Builder,
     sync::{Semaphore, mpsc, oneshot},
@@ -98,6 +98,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let (reloads, reloading) = sync_channel(1);
     let reader = Arc::new(Reader {
         path: options.config.clone(),
+        backend: config.backend.clone(),
         runtime: Arc::clone(&runtime),
         read: reloads,
     });
@@ -288,6 +289,8 @@ type Read = (Config, Vec<Loaded>);
 /// Reads the configuration again.
 struct Reader {
     path: PathBuf,
+    /// As it was at the start.
+    backend: Backend,
     runtime: Arc<Runtime>,
     read: SyncSender<Read>,
 }
@@ -297,6 +300,10 @@ impl Reader {
     /// takes its time.
     fn read(&self) -> anyhow::Result<()> {
         let config = config::read(&self.path)?;
+        ensure!(
+            config.backend == self.backend,
+            "backend and [embedded] cannot change while weir runs: start it again"
+        );
         let loaded = plugins::load(&self.runtime, &config, print)?;
         // Fails only once the manager ended.
         let _ = self.read.send((config, loaded));

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Daemon {
     child: Child,
     log: BufReader<ChildStderr>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Daemon {
@@ -31,7 +31,7 @@ impl Daemon {
         let child = command.args(["run", "--config"]).arg(&file).stderr(Stdio::piped()).spawn();
         let mut child = child.unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
-        let mut daemon = Self { child, log, _directory: directory };
+        let mut daemon = Self { child, log, directory };
         let said = daemon.wait_for("ready");
         (daemon, said)
     }
@@ -129,6 +129,18 @@ fn it_forwards_and_lets_connections_finish() {
     drop(server);
     let (is_good, said) = daemon.end();
     assert!(is_good, "{said}");
+}
+
+#[test]
+fn its_backend_is_for_life() {
+    let (_listener, address) = server();
+    let config = config(service(7), address);
+    let (mut daemon, _) = Daemon::start(weir(), &config);
+    let other = format!("{config}[embedded]\ndrain = \"1s\"\n");
+    fs::write(daemon.directory.path().join("weir.toml"), other).unwrap();
+    let pid = daemon.child.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    assert!(daemon.wait_for("reload-failed").contains("cannot change while weir runs"));
 }
 
 #[test]

@@ -40,15 +40,25 @@ fn services_come_and_go_while_others_are_used() {
 #[test]
 fn an_edited_service_schedules_anew_and_keeps_its_connections() {
     let mut bed = Bed::new();
-    let service = bed.serve(Protocol::Tcp, "rr", &[named("a")]);
+    let [a, b] = ["a", "b"].map(named);
+    let service = bed.serve(Protocol::Tcp, "rr", &[a, b]);
     let mut open = connect(service);
-    assert_eq!(read(&mut open, 1), "a");
-    bed.change(&Change::EditService(Service::new(service, "none")));
-    assert!(is_refused(service));
+    let first = read(&mut open, 1);
+    bed.change(&Change::EditService(Service::new(service, "sh")));
+    let chosen: Vec<_> = (0..4).map(|_| read(&mut connect(service), 1)).collect();
+    assert!(chosen.iter().all(|it| *it == chosen[0]), "{chosen:?}");
     open.write_all(b"x").unwrap();
-    assert_eq!(read(&mut open, 1), "x");
-    bed.change(&Change::EditService(Service::new(service, "rr")));
-    assert_eq!(read(&mut connect(service), 1), "a");
+    assert_eq!((first.len(), &*read(&mut open, 1)), (1, "x"));
+}
+
+#[test]
+fn shares_follow_weights() {
+    let mut bed = Bed::new();
+    let [a, b] = ["a", "b"].map(named);
+    let service = bed.serve(Protocol::Tcp, "wrr", &[a, b]);
+    bed.change(&Change::EditServer(service, real_server(a, 3)));
+    let chosen: Vec<_> = (0..40).map(|_| read(&mut connect(service), 1)).collect();
+    assert_eq!(chosen.iter().filter(|it| *it == "a").count(), 30);
 }
 
 #[test]
