@@ -70,7 +70,11 @@ impl Case {
     }
 
     fn run_command(&self) -> Option<String> {
-        let actual = Invocation::shell(&format!("{PRINTF}{}", self.cmd)).run();
+        self.difference(&Invocation::shell(&format!("{PRINTF}{}", self.cmd)).run())
+    }
+
+    /// What is wrong with the outcome of the command, or nothing.
+    pub fn difference(&self, actual: &Outcome) -> Option<String> {
         let expected = self.expected();
         let same = actual.status == expected.status
             && actual.stderr == expected.stderr

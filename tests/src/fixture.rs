@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -39,6 +40,28 @@ const PASSWD: &str = "\
 root:x:0:0:root:/root:/bin/sh
 nobody:x:65534:65534:nobody:/:/bin/sh
 ";
+
+/// The addresses of hosts with their names, the first of an address first.
+pub fn hosts() -> Vec<(IpAddr, &'static str)> {
+    let line = |line: &'static str| {
+        let mut words = line.split_whitespace();
+        let address: IpAddr = words.next()?.parse().ok()?;
+        Some(words.map(move |name| (address, name)))
+    };
+    HOSTS.lines().filter_map(line).flatten().collect()
+}
+
+/// The ports of services with their protocols and names, the first of a port first.
+pub fn services() -> Vec<(u16, &'static str, &'static str)> {
+    let line = |line: &'static str| {
+        let mut words = line.split_whitespace();
+        let name = words.next()?;
+        let (port, protocol) = words.next()?.split_once('/')?;
+        let port = port.parse().ok()?;
+        Some([name].into_iter().chain(words).map(move |name| (port, protocol, name)))
+    };
+    SERVICES.lines().filter_map(line).flatten().collect()
+}
 
 /// Gives this thread, and what it starts, mounts of its own with names of hosts and
 /// services, a `nobody` with a shell, and an empty /tmp. The contents lie in `scratch`.

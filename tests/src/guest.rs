@@ -4,14 +4,14 @@ use std::{
     env,
     path::PathBuf,
     process::Command,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, Once, PoisonError},
 };
 
 /// The original, as the guest has it.
 pub const ORIGINAL: &str = "/usr/sbin/ipvsadm";
 
-/// The modules that the recorded cases take for granted.
-const MODULES: [&str; 16] = [
+/// The modules that tests take for granted.
+const MODULES: [&str; 17] = [
     "ip_vs",
     "ip_vs_dh",
     "ip_vs_fo",
@@ -28,6 +28,7 @@ const MODULES: [&str; 16] = [
     "ip_vs_wlc",
     "ip_vs_wrr",
     "dummy",
+    "tun",
 ];
 
 /// Fails unless the test runs where it may do as it likes with namespaces and modules.
@@ -47,9 +48,12 @@ pub fn alone() -> MutexGuard<'static, ()> {
 
 /// Loads everything of IPVS, so that no test depends on which one ran before.
 pub fn load_modules() {
-    let status = Command::new("modprobe").arg("-a").args(MODULES).status();
-    let status = status.expect("the guest has modprobe");
-    assert!(status.success(), "modprobe -a {}: {status}", MODULES.join(" "));
+    static LOADED: Once = Once::new();
+    LOADED.call_once(|| {
+        let status = Command::new("modprobe").arg("-a").args(MODULES).status();
+        let status = status.expect("the guest has modprobe");
+        assert!(status.success(), "modprobe -a {}: {status}", MODULES.join(" "));
+    });
 }
 
 /// The program that is to behave as ipvsadm: `$WEIR_BIN_IPVSADM`, by which the tests can

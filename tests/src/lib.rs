@@ -4,8 +4,10 @@
 //! Everything panics when something fails that is not the thing under test.
 
 pub mod cases;
+pub mod director;
 pub mod engine;
 pub mod fixture;
+pub mod frame;
 pub mod guest;
 pub mod lab;
 pub mod links;
@@ -13,5 +15,8 @@ pub mod namespace;
 pub mod netlink;
 pub mod program;
 pub mod random;
+pub mod shell;
+pub mod shrink;
 pub mod table;
+pub mod tap;
 pub mod text;

@@ -94,11 +94,15 @@ pub fn put(message: &mut Vec<u8>, kind: u16, payload: &[u8]) {
     message.resize(aligned(message.len()), 0);
 }
 
-/// Splits a payload into its attributes.
+/// Splits a payload into its attributes, up to what is none.
 pub fn attributes(mut payload: &[u8]) -> Attributes {
+    const HEADER: usize = 2 * size_of::<u16>();
     let mut attributes = Vec::new();
-    while payload.len() >= 2 * size_of::<u16>() {
+    while payload.len() >= HEADER {
         let length = u16::from_ne_bytes([payload[0], payload[1]]).into();
+        if !(HEADER..=payload.len()).contains(&length) {
+            break;
+        }
         let kind = u16::from_ne_bytes([payload[2], payload[3]]) & 0x3fff;
         attributes.push((kind, payload[4..length].to_vec()));
         payload = &payload[aligned(length).min(payload.len())..];

@@ -6,6 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "tests, whose helpers the exception for tests leaves out")]
 #![expect(clippy::print_stdout, reason = "what a test tells is shown if it fails")]
 
+mod conformance;
+mod embedded_cases;
+mod exchanges;
 mod kernel;
 mod no_ip_vs;
 mod tidy;

@@ -12,7 +12,6 @@ mod words;
 
 use std::{
     collections::BTreeMap,
-    env,
     io::{self, Write as _},
 };
 
@@ -40,8 +39,8 @@ const FAILURES_MAX: usize = 24;
 fn weir_does_what_the_original_does() {
     let _alone = guest::alone();
     guest::load_modules();
-    let count = setting("WEIR_DIFFERENTIAL_COUNT", COUNT);
-    let seed = setting("WEIR_DIFFERENTIAL_SEED", 1);
+    let count = super::count(COUNT);
+    let seed = super::seed();
     // Not captured, so that a run that is stopped has told its seed.
     writeln!(io::stderr(), "differential: {count} invocations, seed {seed}").unwrap();
     let run = namespace::on_thread(|| {
@@ -51,11 +50,6 @@ fn weir_does_what_the_original_does() {
     });
     writeln!(io::stderr(), "differential: {}", run.summary()).unwrap();
     run.check(count);
-}
-
-fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
-    let Ok(value) = env::var(name) else { return default };
-    value.parse().unwrap_or_else(|_| panic!("{name} is not a number: {value}"))
 }
 
 /// A run, and what it has counted.

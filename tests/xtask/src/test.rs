@@ -36,13 +36,13 @@ pub(crate) struct Args {
     /// Go on after a step that failed
     #[arg(long)]
     keep_going: bool,
-    /// The long form of long tests: ten times as many invocations, unless --count says
+    /// The long form of long tests: ten times as many operations, unless --count says
     #[arg(long)]
     long: bool,
-    /// Invocations that the differential test generates
+    /// Operations, or invocations of ipvsadm, that each differential test generates
     #[arg(long, value_name = "N")]
     count: Option<u32>,
-    /// The seed from which the differential test generates them
+    /// The seed from which the differential tests generate them
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// For the kernel tests' runner, in place of the filter: names of tests, --nocapture

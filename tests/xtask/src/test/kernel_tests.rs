@@ -30,8 +30,9 @@ pub(super) const IN_GUEST: &str = "kernel::";
 /// Part of the path of a test that needs a kernel that has no ip_vs.
 pub(super) const WITHOUT_MODULE: &str = "no_ip_vs::";
 
-/// Tests mostly wait, and the guest has one processor: without this they run one by one.
-const THREADS: &str = "4";
+/// The guest has one processor, and without this tests run one by one; but those that wait
+/// for time wait together.
+const THREADS: &str = "32";
 
 const MEMORY: &str = "1G";
 
@@ -39,9 +40,6 @@ const MEMORY: &str = "1G";
 const TIMEOUT: Duration = Duration::from_secs(25 * 60);
 
 const TIMEOUT_LONG: Duration = Duration::from_secs(12 * 60 * 60);
-
-/// Invocations of the differential test in its long form.
-const COUNT_LONG: u32 = 20_000;
 
 pub(super) fn run(session: &Session<'_>, version: Version) -> Result<Outcome> {
     if env::var_os(kernel::SKIP_VARIABLE).is_some_and(|it| it == "1") {
@@ -130,7 +128,10 @@ fn guest(session: &Session<'_>, version: Version, kernel: &Kernel, tests: &Tests
         .env("WEIR_KERNEL_TESTS", "1")
         .env("WEIR_KERNEL", version.name())
         .env("WEIR_BIN", &tests.program);
-    if let Some(count) = args.count.or(args.long.then_some(COUNT_LONG)) {
+    if args.long {
+        guest = guest.env("WEIR_DIFFERENTIAL_LONG", "1");
+    }
+    if let Some(count) = args.count {
         guest = guest.env("WEIR_DIFFERENTIAL_COUNT", count.to_string());
     }
     if let Some(seed) = args.seed {
