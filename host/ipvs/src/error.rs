@@ -42,6 +42,9 @@ pub enum Error {
     /// The operation was not tried, because an earlier one of the list failed.
     #[error("not tried, because an earlier change failed")]
     NotTried,
+    /// IPVS is elsewhere, and the way there broke; says how.
+    #[error("{0}")]
+    Unreachable(String),
     /// What was asked cannot be said to this backend; says what.
     #[error("{0}")]
     Unsupported(String),
@@ -57,7 +60,7 @@ impl Error {
             Self::ServiceExists | Self::ServerExists | Self::DaemonRunning => 17,
             Self::NoIpvs => 92,
             Self::Errno(errno) => *errno,
-            Self::NoAnswer | Self::NotTried | Self::Unsupported(_) => 22,
+            Self::NoAnswer | Self::NotTried | Self::Unreachable(_) | Self::Unsupported(_) => 22,
         }
     }
 }

@@ -32,7 +32,7 @@ pub use real_server::{
     Forwarding, RealServer, RealServerKey, RealServerStatus, Tunnel, TunnelChecksum, TunnelKind,
 };
 pub use scheduler::{Availability, Scheduler, WeightMeaning};
-pub use service::{Protocol, Service, ServiceFlags, ServiceKey, ServiceStatus};
+pub use service::{NotAServiceKey, Protocol, Service, ServiceFlags, ServiceKey, ServiceStatus};
 pub use snapshot::{Fields, Scope, Snapshot, TableEntry};
 pub use stats::{Stats, Traffic};
 pub use sync::{SyncDaemon, SyncRole};

@@ -1,6 +1,6 @@
 //! Services: what clients connect to.
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use crate::{Endpoint, Family, Stats};
 
@@ -87,6 +87,41 @@ impl fmt::Display for ServiceKey {
             Self::Fwmark { mark, family: Family::V6 } => write!(f, "fwmark {mark} IPv6"),
         }
     }
+}
+
+/// What is no [`ServiceKey`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a service such as \"tcp 192.0.2.1:80\" or \"fwmark 7\", found \"{0}\"")]
+pub struct NotAServiceKey(String);
+
+impl FromStr for ServiceKey {
+    type Err = NotAServiceKey;
+
+    /// What [`Display`](fmt::Display) writes, and nothing else.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let words: Vec<&str> = text.split(' ').collect();
+        let key = match words.as_slice() {
+            ["tcp", endpoint] => address(Protocol::Tcp, endpoint),
+            ["udp", endpoint] => address(Protocol::Udp, endpoint),
+            ["sctp", endpoint] => address(Protocol::Sctp, endpoint),
+            ["protocol", number, endpoint] => {
+                let number = number.parse().ok();
+                number.and_then(|it| address(Protocol::from_number(it), endpoint))
+            }
+            ["fwmark", mark] => fwmark(mark, Family::V4),
+            ["fwmark", mark, "IPv6"] => fwmark(mark, Family::V6),
+            _ => None,
+        };
+        key.ok_or_else(|| NotAServiceKey(text.to_owned()))
+    }
+}
+
+fn address(protocol: Protocol, endpoint: &str) -> Option<ServiceKey> {
+    Some(ServiceKey::Address { protocol, endpoint: endpoint.parse().ok()? })
+}
+
+fn fwmark(mark: &str, family: Family) -> Option<ServiceKey> {
+    Some(ServiceKey::Fwmark { mark: mark.parse().ok()?, family })
 }
 
 /// Flags of a service, by the kernel's bits (`include/uapi/linux/ip_vs.h`), but for
@@ -207,8 +242,11 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_shown_as_people_write_them() {
-        let check = |key: ServiceKey, text: &str| assert_eq!(key.to_string(), text);
+    fn keys_are_shown_and_read_as_people_write_them() {
+        let check = |key: ServiceKey, text: &str| {
+            assert_eq!(key.to_string(), text);
+            assert_eq!(text.parse(), Ok(key));
+        };
         let endpoint: Endpoint = "[2001:db8::1]:53".parse().unwrap();
         check((Protocol::Udp, endpoint).into(), "udp [2001:db8::1]:53");
         check(
@@ -217,6 +255,14 @@ mod tests {
         );
         check(ServiceKey::Fwmark { mark: 7, family: Family::V4 }, "fwmark 7");
         check(ServiceKey::Fwmark { mark: 7, family: Family::V6 }, "fwmark 7 IPv6");
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        for text in ["", "tcp", "tcp 192.0.2.1", "icmp 192.0.2.1:0", "fwmark x", "fwmark 7 IPv4"] {
+            let error = text.parse::<ServiceKey>().unwrap_err().to_string();
+            assert!(error.ends_with(&format!("found \"{text}\"")), "{error}");
+        }
     }
 
     #[test]

@@ -436,7 +436,9 @@ impl From<Error> for errors::Error {
                 text: errno_text(errno),
             }),
             Error::NoAnswer => Self::NoAnswer,
-            error @ (Error::NotTried | Error::Unsupported(_)) => Self::Other(error.to_string()),
+            error @ (Error::NotTried | Error::Unreachable(_) | Error::Unsupported(_)) => {
+                Self::Other(error.to_string())
+            }
         }
     }
 }
