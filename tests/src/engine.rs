@@ -71,10 +71,12 @@ struct Lines {
 }
 
 impl Engine {
-    /// Starts it in this thread's network; `show` gets its lines as they come.
+    /// Starts it in this thread's network, with a socket beside `config`; `show` gets its
+    /// lines as they come.
     pub fn start(weir: &Path, config: &Path, show: impl Fn(&str) + Send + 'static) -> Self {
         let mut command = Command::new(weir);
         command.arg("run").arg("--config").arg(config);
+        command.arg("--socket").arg(config.with_file_name("weir.sock"));
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("weir can be started");
         let stderr = BufReader::new(child.stderr.take().expect("it is a pipe"));

@@ -1,6 +1,6 @@
 //! The command line: what there is, and its help.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -10,6 +10,11 @@ use crate::{builtin, commands, run};
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, max_term_width = 100)]
 struct Cli {
+    /// The socket of the daemon to speak to, or that `weir run` is to have; before the
+    /// command's own arguments. Without it: WEIR_SOCKET, then a daemon that runs in the default
+    /// place, /run/weir/weir.sock or $XDG_RUNTIME_DIR/weir/weir.sock, then the kernel.
+    #[arg(long, value_name = "PATH", global = true)]
+    socket: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -53,13 +58,14 @@ pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
         }
     };
+    let socket = cli.socket.as_deref();
     let result = match cli.command {
-        Command::Run(options) => run::run(&options),
+        Command::Run(options) => run::run(&options, socket),
         Command::Ipvsadm { arguments } => {
             let named = [OsString::from("ipvsadm")].into_iter().chain(arguments);
-            Ok(commands::ipvsadm::run(&builtin::TOOLS[0], &named.collect::<Vec<_>>()))
+            Ok(commands::ipvsadm::run(&builtin::TOOLS[0], &named.collect::<Vec<_>>(), socket))
         }
-        Command::Exec(options) => commands::exec::run(options),
+        Command::Exec(options) => commands::exec::run(options, socket),
         Command::Simulate(options) => commands::simulate::run(&options),
         Command::Test(options) => commands::test::run(&options),
     };
@@ -70,7 +76,7 @@ pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
 }
 
 /// Prints an error with its causes, on one line.
-fn report(error: &anyhow::Error) {
+pub(crate) fn report(error: &anyhow::Error) {
     use std::io::Write;
 
     // Nobody can be told if even this cannot be printed.

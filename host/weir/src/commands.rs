@@ -20,9 +20,9 @@ use weir_wasm::{
     Cache, Command, CommandGrant, Failure, Limits, LogLine, Plugin, Runtime, Stdio, Terminals,
 };
 
-use crate::{builtin, cli::Exit, inherited, names, timer};
+use crate::{builtin, cli::Exit, control::Backend, inherited, names, timer};
 
-/// Runs a command plugin on the kernel with the caller's own streams.
+/// Runs a command plugin on the IPVS that `backend` says, with the caller's own streams.
 ///
 /// One thread and no runtime: what it uses of the processor is measured by a timer signal.
 fn run_plugin(
@@ -31,6 +31,7 @@ fn run_plugin(
     arguments: &[OsString],
     environment: &[&str],
     grant: CommandGrant,
+    backend: Backend,
 ) -> ExitCode {
     inherited::restore_sigpipe();
     timer::start(runtime.ticker());
@@ -47,7 +48,10 @@ fn run_plugin(
         },
         grant,
         limits: Limits::for_command(),
-        ipvs: Box::new(|| Ok(Box::new(Netlink::open(Autoload::Yes)?))),
+        ipvs: match backend {
+            Backend::Kernel => Box::new(|| Ok(Box::new(Netlink::open(Autoload::Yes)?))),
+            Backend::Daemon(remote) => Box::new(|| Ok(Box::new(remote))),
+        },
         names: Box::new(names::System::new(builtin::NAMES)),
         stdio: Stdio::inherit(),
         log: Arc::new(|line| print_error(&show(&line))),

@@ -18,7 +18,7 @@ mod tests;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
@@ -53,6 +53,8 @@ pub(crate) struct Config {
     /// `[plugin.NAME]`, in the order in which they are called; those that are off are left
     /// out.
     pub(crate) plugins: Vec<Plugin>,
+    /// `[control] socket`: where commands find the daemon.
+    pub(crate) socket: Option<PathBuf>,
     /// Where in `services` each is.
     positions: BTreeMap<ServiceKey, usize>,
 }
@@ -87,6 +89,7 @@ pub(crate) fn parse_beside(directory: &Path, file: &str, text: &str) -> Result<C
             *file = directory.join(&file);
         }
     }
+    config.socket = config.socket.map(|it| directory.join(it));
     Ok(config)
 }
 
@@ -120,8 +123,16 @@ fn config(mut top: Section<'_>) -> Config {
     let checked = services.iter().any(NamedService::is_checked)
         || matches.iter().any(|it| it.check.is_some());
     let plugins = plugin::read_all(&mut top, &names, checked);
+    let socket = top.section("control").and_then(control_socket);
     top.finish();
     let positions =
         services.iter().enumerate().map(|(index, it)| (it.service.key, index)).collect();
-    Config { backend, services, matches, plugins, positions }
+    Config { backend, services, matches, plugins, socket, positions }
+}
+
+/// The one key of `[control]`.
+fn control_socket(mut section: Section<'_>) -> Option<PathBuf> {
+    let socket = section.get("socket", value::text);
+    section.finish();
+    socket.map(PathBuf::from)
 }

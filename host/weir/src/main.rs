@@ -8,6 +8,8 @@ mod builtin;
 mod cli;
 mod commands;
 mod config;
+mod control;
+mod events;
 mod explain;
 mod formula;
 mod forward;
@@ -30,10 +32,10 @@ use std::{env, ffi::OsString, path::Path, process::ExitCode};
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
     if let Some(tool) = arguments.first().and_then(tool_of) {
-        return commands::ipvsadm::run(tool, &arguments);
+        return commands::ipvsadm::run(tool, &arguments, None);
     }
     if let Some(tool) = arguments.get(1).and_then(tool_of) {
-        return commands::ipvsadm::run(tool, &arguments[1..]);
+        return commands::ipvsadm::run(tool, &arguments[1..], None);
     }
     cli::main(&arguments)
 }

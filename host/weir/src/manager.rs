@@ -12,8 +12,9 @@
 //!
 //! [`calls`] and [`policy`] say when a plugin is called and what becomes of one that failed,
 //! [`statements`] how long its words stand, [`claims`] what is ours and [`drift`] what
-//! becomes of edits by others, [`reconcile`] how
-//! the table becomes what it should be, [`reload`] how another configuration is taken over, and
+//! becomes of edits by others, [`reconcile`] how the table becomes what it should be,
+//! [`reload`] how another configuration is taken over, [`requests`] what others ask and do by
+//! way of us, and
 //! [`view`] what plugins see of it. What a weight should be is decided in [`crate::plan`].
 
 mod calls;
@@ -23,6 +24,7 @@ mod freeze;
 mod policy;
 mod reconcile;
 mod reload;
+mod requests;
 mod statements;
 mod timers;
 mod view;
@@ -53,6 +55,7 @@ pub(crate) use self::{
 };
 use crate::{
     config::{Config, Plugin},
+    control::Request,
     health::{Target, Verdict},
     plan::Claim,
     report::Line,
@@ -78,10 +81,12 @@ pub(crate) struct Now {
 }
 
 /// What happens to the manager.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Event {
     /// A check changed its mind.
     Health(Verdict),
+    /// A command asks, or changes the table.
+    Request(Request),
     /// The time that [`Manager::deadline`] named has come.
     Due,
     /// weir is to stop. The table stays as it is.
@@ -107,10 +112,13 @@ pub(crate) struct Manager {
     statements: Statements,
     /// Services to be decided anew, or not yet what was decided.
     dirty: BTreeSet<ServiceKey>,
+    /// What commands ask, in the order in which it came.
+    requests: VecDeque<Request>,
     timers: Timers,
     doubt: Doubt,
     frozen: Option<Frozen>,
-    /// Services to be read again though nothing is to be written: something drains.
+    /// Services to be read again though nothing is to be written yet: something drains, or a
+    /// command touched them.
     stale: BTreeSet<ServiceKey>,
     /// Checks under way.
     checked: usize,
@@ -144,6 +152,7 @@ impl Manager {
             policies,
             statements: Statements::default(),
             dirty: BTreeSet::new(),
+            requests: VecDeque::new(),
             timers: Timers::default(),
             doubt: Doubt::default(),
             frozen: None,
@@ -188,13 +197,15 @@ impl Manager {
     pub(crate) fn handle(&mut self, now: Now, event: Event) {
         match event {
             Event::Health(verdict) => self.handle_verdict(now, &verdict),
+            Event::Request(request) => self.requests.push_back(request),
             Event::Due => {}
             Event::Stop => self.stop(now),
         }
     }
 
-    /// Does what is due: plugins, then writes, then the look at the table.
+    /// Does what is due: requests, plugins, then writes, then the look at the table.
     pub(crate) fn settle(&mut self, now: Now, ipvs: &mut dyn Ipvs) {
+        self.answer_requests(now, ipvs);
         if self.stopped {
             return;
         }

@@ -6,6 +6,7 @@
 //! events to the manager, checks to begin and end from it. With the embedded backend a
 //! fourth one owns the table and forwards.
 
+mod commands;
 mod forwarding;
 pub(crate) mod plugins;
 pub(crate) mod pulse;
@@ -14,11 +15,11 @@ mod signals;
 use std::{
     collections::BTreeMap,
     io::Write as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread,
     time::{Duration, Instant, SystemTime},
@@ -29,7 +30,6 @@ use tokio::{
     runtime::Builder,
     sync::{Semaphore, mpsc, oneshot},
     task::AbortHandle,
-    time::sleep,
 };
 use weir_ipvs::{Error, Ipvs};
 use weir_netlink::{Autoload, Netlink};
@@ -43,23 +43,19 @@ use self::{
 };
 use crate::{
     config::{self, Backend, Config},
+    control::{Claim, TableClaim},
+    events::Events,
     forward::Handle,
     health::{self, PROBES_IN_FLIGHT, Target},
     manager::{Event, Manager, Now, Output, Reload},
     report::Line,
 };
 
-/// Verdicts and signals on their way to the manager; a check that finds no room waits.
-const EVENTS_WAITING: usize = 4096;
-
 /// Events that the manager takes in before it acts on them.
 const EVENTS_AT_ONCE: usize = 1024;
 
 /// Checks on their way to be begun or ended; the manager waits when there are more.
 const WATCHES_WAITING: usize = 1024;
-
-/// How long a check waits for room among the events.
-const ROOM: Duration = Duration::from_millis(10);
 
 /// How long the manager may take to stop. Longer than one call of a plugin may.
 const GRACE: Duration = Duration::from_secs(10);
@@ -74,10 +70,19 @@ pub(crate) struct Options {
 
 /// Runs until a signal says to stop. Everything that can be wrong with the configuration,
 /// the plugins or the machine is found before the table is touched.
-pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = config::read(&options.config)?;
     let runtime = Arc::new(Runtime::for_daemon()?);
     let loaded = plugins::load(&runtime, &config, print)?;
+    let claim = Claim::take(commands::socket(socket, &config)?)?;
+    let _table = match &config.backend {
+        Backend::Kernel => Some(TableClaim::take(claim.path())?),
+        Backend::Embedded(_) => None,
+    };
+    let tasks =
+        Builder::new_current_thread().enable_all().build().context("failed to start the checks")?;
+    let socket = tasks.block_on(claim.listen())?;
+    print(&Line::info("commands").with("at", socket.path().display()));
     let pulse = Arc::new(Pulse::default());
     let ticker = runtime.ticker();
     let beating = {
@@ -93,7 +98,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         Backend::Kernel => None,
         Backend::Embedded(embedded) => Some(Forwarding::start(embedded)?),
     };
-    let (events, incoming) = sync_channel(EVENTS_WAITING);
+    let (events, incoming) = Events::channel();
     let (watches, to_watch) = mpsc::channel(WATCHES_WAITING);
     let (reloads, reloading) = sync_channel(1);
     let reader = Arc::new(Reader {
@@ -117,11 +122,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             .spawn(manage)
             .context("failed to start a thread")?
     };
-    let served = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("failed to start the checks")?
-        .block_on(serve(events, &reader, to_watch, ended, forwarding.as_mut()));
+    let served = tasks.block_on(async {
+        tokio::spawn(commands::serve(socket, events.clone()));
+        serve(events, &reader, to_watch, ended, forwarding.as_mut()).await
+    });
+    // Ends the checks and the commands, removes the socket, and waits for no compilation.
+    tasks.shutdown_background();
     match served? {
         Ended::InTime => {}
         Ended::Forwarding => {
@@ -225,7 +231,7 @@ enum Ended {
 /// Runs the checks that the manager wants and passes signals on, until the manager ended
 /// and forwarding with it.
 async fn serve(
-    events: SyncSender<Event>,
+    events: Events,
     reader: &Arc<Reader>,
     mut to_watch: mpsc::Receiver<Output>,
     mut ended: oneshot::Receiver<()>,
@@ -266,7 +272,8 @@ async fn serve(
         }
         if deadline.is_none() {
             deadline = Some(tokio::time::Instant::now() + GRACE);
-            tokio::spawn(tell(events.clone(), Event::Stop));
+            let events = events.clone();
+            tokio::spawn(async move { events.send(Event::Stop).await });
         }
     }
     if let Some(forwarding) = forwarding {
@@ -312,10 +319,10 @@ impl Reader {
 }
 
 /// Reads the configuration again, beside everything else, and wakes the manager.
-async fn reread(reader: Arc<Reader>, events: SyncSender<Event>) {
+async fn reread(reader: Arc<Reader>, events: Events) {
     let read = tokio::task::spawn_blocking(move || reader.read()).await;
     match read.map_err(anyhow::Error::from).flatten() {
-        Ok(()) => tell(events, Event::Due).await,
+        Ok(()) => events.send(Event::Due).await,
         Err(error) => print(
             &Line::error("reload-failed")
                 .with("then", "nothing is changed")
@@ -331,18 +338,9 @@ async fn expired(deadline: Option<tokio::time::Instant>) {
     }
 }
 
-async fn check(target: Target, in_flight: Arc<Semaphore>, events: SyncSender<Event>) {
-    let tell = |verdict| tell(events.clone(), Event::Health(verdict));
+async fn check(target: Target, in_flight: Arc<Semaphore>, events: Events) {
+    let tell = |verdict| events.send(Event::Health(verdict));
     match health::watch(target, in_flight, tell).await {}
-}
-
-/// Sends an event as soon as there is room. Nobody is left to hear it once the manager
-/// ended.
-async fn tell(events: SyncSender<Event>, mut event: Event) {
-    while let Err(TrySendError::Full(refused)) = events.try_send(event) {
-        event = refused;
-        sleep(ROOM).await;
-    }
 }
 
 /// Writes one line of the log. Nobody can be told if even this cannot be written.

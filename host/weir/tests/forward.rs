@@ -28,7 +28,9 @@ impl Daemon {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("weir.toml");
         fs::write(&file, config).unwrap();
-        let child = command.args(["run", "--config"]).arg(&file).stderr(Stdio::piped()).spawn();
+        command.args(["run", "--config"]).arg(&file);
+        command.arg("--socket").arg(directory.path().join("weir.sock"));
+        let child = command.stderr(Stdio::piped()).spawn();
         let mut child = child.unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut daemon = Self { child, log, directory };

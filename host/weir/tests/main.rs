@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests, whose helpers the exception for tests leaves out")]
 
+mod control;
 mod forward;
 mod run;
 mod scenarios;

@@ -65,7 +65,11 @@ fn compare(bed: &Bed, manner: Manner, kind: &str) -> Result<Row> {
         original.push(cost);
         rates[0] = rate;
         let mut command = bed.weir(size);
-        command.args(["run", "--config"]).arg(&weir_config);
+        command
+            .args(["run", "--config"])
+            .arg(&weir_config)
+            .arg("--socket")
+            .arg(scratch().join("weir.sock"));
         let (cost, rate) = measure(command, &server, window, size)?;
         weir.push(cost);
         rates[1] = rate;

@@ -39,7 +39,12 @@ pub(crate) fn run(bed: &Bed) -> Result<Row> {
     let config = scratch().join("weir.toml");
     fs::write(&config, weir_configuration(TABLE, Manner::Http, INTERVAL))?;
     let mut command = bed.weir(TABLE);
-    command.args(["run", "--config"]).arg(&config).stderr(Stdio::piped());
+    command
+        .args(["run", "--config"])
+        .arg(&config)
+        .arg("--socket")
+        .arg(scratch().join("weir.sock"))
+        .stderr(Stdio::piped());
     let mut child = command.spawn().context("failed to start weir")?;
     let stderr = child.stderr.take().context("it is a pipe")?;
     let _daemon = Daemon { child };

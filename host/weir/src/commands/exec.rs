@@ -1,10 +1,16 @@
 //! `weir exec`: a command plugin of the user's own.
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use weir_wasm::{CommandGrant, Runtime, World};
+
+use crate::control;
 
 /// What `weir exec` takes.
 #[derive(Debug, Args)]
@@ -36,7 +42,8 @@ enum Grant {
 }
 
 /// Loads the plugin and runs it; its exit status is the result.
-pub(crate) fn run(options: Options) -> Result<ExitCode> {
+pub(crate) fn run(options: Options, socket: Option<&Path>) -> Result<ExitCode> {
+    let backend = control::choose(socket)?;
     let runtime = Runtime::for_command(true)?;
     let cache = super::cache();
     let plugin =
@@ -57,5 +64,5 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let named = [options.plugin.clone().into_os_string()].into_iter();
     let arguments: Vec<_> = named.chain(options.arguments).collect();
     let environment: Vec<_> = options.env.iter().map(String::as_str).collect();
-    Ok(super::run_plugin(&runtime, &plugin, &arguments, &environment, grant))
+    Ok(super::run_plugin(&runtime, &plugin, &arguments, &environment, grant, backend))
 }

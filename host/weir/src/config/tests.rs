@@ -321,7 +321,7 @@ grant = { services = ["web", "shop"], weights = { intents = ["scale"], floor = 3
 "#;
     insta::assert_snapshot!(problems(text), @r#"
     weir.toml:1:11: backend: expected "kernel" or "embedded", found "kernels"
-    weir.toml:2:1: unknown key `colour`; known here: backend, check, drain, drift, embedded, match, plugin, safety, service, slow-start
+    weir.toml:2:1: unknown key `colour`; known here: backend, check, control, drain, drift, embedded, match, plugin, safety, service, slow-start
     weir.toml:5:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found 5
     weir.toml:6:11: check: timeout: expected a duration from 10ms to 1h, such as "5s" or "200ms", found "1000m"
     weir.toml:7:1: check: unknown key `falls`; did you mean `fall`?

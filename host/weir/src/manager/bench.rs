@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use weir_ipvs::{Change, RealServerKey};
+use weir_ipvs::{Change, Failure, OnFailure, RealServerKey};
 use weir_wasm::{
     Birth, Effect, Envelope, HealthReport, HealthStatus, Intent, Statement, Subscription, View,
 };
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     config,
+    control::Reply,
     health::{Evidence, State},
 };
 
@@ -218,6 +219,15 @@ impl Bench {
 
     pub(super) fn heard(&mut self) -> Vec<String> {
         std::mem::take(&mut self.script.borrow_mut().heard)
+    }
+
+    /// A change that a command makes by way of us.
+    pub(super) fn command(&mut self, change: Change) -> Vec<Failure> {
+        let (reply, mut answer) = Reply::new();
+        let request = Request::Apply(vec![change], OnFailure::Proceed, reply);
+        self.manager.handle(self.at(), Event::Request(request));
+        self.settle();
+        answer.try_recv().unwrap()
     }
 
     /// Someone else's change.

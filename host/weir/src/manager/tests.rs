@@ -5,7 +5,7 @@ mod random;
 mod reload;
 mod safety;
 
-use weir_ipvs::Change;
+use weir_ipvs::{Change, Failure};
 use weir_wasm::Intent;
 
 use super::{
@@ -13,7 +13,8 @@ use super::{
     fake::{Fake, server, service_key},
     *,
 };
-use crate::formula::Says;
+use crate::{control::Reply, formula::Says};
+
 #[test]
 fn a_settled_table_sees_no_writes() {
     let mut bench = settled();
@@ -405,6 +406,50 @@ fn a_grant_by_name_follows_what_its_match_claims() {
         bench.heard(),
         ["p recovers from the services within its grant changed", "p 1: Started"]
     );
+}
+
+#[test]
+fn an_edit_by_a_command_is_made_and_looked_at_at_once() {
+    let mut bench = settled();
+    let service = service_key("10.0.0.1:80");
+    let edit = Change::EditServer(service, server("10.0.1.1:80", 30));
+    assert_eq!(bench.command(edit), []);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=30", "10.0.1.1:80=100"]);
+    assert_eq!(bench.said("foreign-edit").len(), 1);
+
+    let missing = Change::EditServer(service, server("10.0.1.9:80", 1));
+    assert_eq!(bench.command(missing), [Failure { step: 0, error: Error::NoSuchServer }]);
+    let other = weir_ipvs::Service::new(service_key("10.0.0.9:80"), "rr");
+    let reads = bench.ipvs.reads;
+    assert_eq!(bench.command(Change::AddService(other)), []);
+    assert_eq!(bench.ipvs.reads, reads, "what is not claimed is not looked at");
+    assert_eq!(bench.writes(), ["add tcp 10.0.0.9:80"]);
+
+    assert_eq!(bench.command(Change::Flush), []);
+    bench.pass(1);
+    assert_eq!(bench.writes().len(), 6, "the flush, the service and its servers");
+    assert_eq!(bench.said("foreign-edit").len(), 5);
+}
+
+#[test]
+fn what_a_command_adds_is_claimed_at_once() {
+    let config = "[check]\n[[match]]\nname = \"all\"\nprotocol = \"tcp\"";
+    let mut bench = Bench::new(config, "");
+    let service = service_key("10.0.0.1:80");
+    bench.command(Change::AddService(weir_ipvs::Service::new(service, "wrr")));
+    bench.command(Change::AddServer(service, server("10.0.1.1:80", 30)));
+    bench.pass(1);
+    assert_eq!(Vec::from_iter(bench.watches.keys()), [&key("10.0.1.1:80")]);
+}
+
+#[test]
+fn a_stopping_manager_still_answers_what_came_before() {
+    let mut bench = settled();
+    let (reply, mut answer) = Reply::new();
+    bench.manager.handle(bench.at(), Event::Request(Request::Info(reply)));
+    bench.manager.handle(bench.at(), Event::Stop);
+    bench.settle();
+    assert!(answer.try_recv().unwrap().is_ok());
 }
 
 #[test]
