@@ -28,7 +28,7 @@ use weir_ipvs::ServiceKey;
 pub(crate) use self::{
     backend::{Backend, Embedded},
     check::{Check, CheckKind, HttpCheck},
-    plugin::{Grant, Plugin, Source},
+    plugin::{Grant, Plugin, Source, StepLimit},
     rules::{Drift, Rules, Whose},
     selector::Match,
     service::NamedService,

@@ -209,7 +209,7 @@ impl Manager {
         if self.stopped {
             return;
         }
-        self.expire_leases(now);
+        self.advance_statements(now);
         self.start_policies(now);
         self.deliver(now);
         self.thaw_when_due(now);
@@ -233,7 +233,7 @@ impl Manager {
     /// When [`Manager::settle`] is due though no event came.
     pub(crate) fn deadline(&self) -> Duration {
         let starts = self.policies.iter().filter_map(Policy::start_at);
-        let leases = self.statements.next_expiry();
+        let leases = self.statements.next_expiry().into_iter().chain(self.statements.next_step());
         let thaw = self.frozen.as_ref().and_then(|it| it.until);
         let times = starts.chain(leases).chain(self.timers.next()).chain(thaw);
         times.fold(self.next_poll, Duration::min)

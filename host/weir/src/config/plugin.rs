@@ -49,6 +49,17 @@ pub(crate) struct Grant {
     /// What it may say. Its `services` stay empty: names become keys where the table is
     /// known, in [`Grant::resolve`].
     weights: PolicyGrant,
+    /// How fast its scales may move.
+    pub(crate) max_step: Option<StepLimit>,
+}
+
+/// How fast a scale may move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StepLimit {
+    /// Of the base weight, at a time; 1 to 100.
+    pub(crate) percent: u32,
+    /// Between two moves.
+    pub(crate) per: Duration,
 }
 
 /// Which services, in the operator's words.
@@ -125,7 +136,7 @@ pub(super) fn read_all(
 
 fn health_weight_grant() -> Grant {
     let weights = PolicyGrant { drain: true, lease: LEASE, ..PolicyGrant::default() };
-    Grant { reach: Reach::All, weights }
+    Grant { reach: Reach::All, weights, max_step: None }
 }
 
 fn read(name: String, mut section: Section<'_>, names: &BTreeSet<String>) -> Option<Plugin> {
@@ -148,6 +159,7 @@ fn read(name: String, mut section: Section<'_>, names: &BTreeSet<String>) -> Opt
         None => Grant {
             reach: Reach::None,
             weights: PolicyGrant { lease: LEASE, ..PolicyGrant::default() },
+            max_step: None,
         },
     };
     let limits = section.section("limits").map_or_else(Limits::for_policy, read_limits);
@@ -179,11 +191,11 @@ fn config_json(value: &DeValue<'_>) -> Result<String, String> {
 
 fn read_grant(mut section: Section<'_>, names: &BTreeSet<String>) -> Grant {
     let reach = section.get("services", |it| reach(it, names)).unwrap_or(Reach::None);
-    let mut weights = section.section("weights").map_or_else(PolicyGrant::default, read_weights);
+    let (mut weights, max_step) = section.section("weights").map(read_weights).unwrap_or_default();
     let leases = Duration::ZERO..=Duration::from_secs(24 * 3600);
     weights.lease = section.get("lease", |it| value::duration(it, &leases)).unwrap_or(LEASE);
     section.finish();
-    Grant { reach, weights }
+    Grant { reach, weights, max_step }
 }
 
 fn reach(value: &DeValue<'_>, names: &BTreeSet<String>) -> Result<Reach, String> {
@@ -208,7 +220,7 @@ enum Kind {
     Drain,
 }
 
-fn read_weights(mut section: Section<'_>) -> PolicyGrant {
+fn read_weights(mut section: Section<'_>) -> (PolicyGrant, Option<StepLimit>) {
     let kinds = [
         ("scale", Kind::Scale),
         ("floor", Kind::Floor),
@@ -224,6 +236,10 @@ fn read_weights(mut section: Section<'_>) -> PolicyGrant {
         ("scale", Kind::Scale, "scale = [100, 1500]", section.value("scale").is_some()),
         ("floor", Kind::Floor, "floor = 100", section.value("floor").is_some()),
     ];
+    let max_step = section.get("max-step", step_limit);
+    if max_step.is_some() && !intents.contains(&Kind::Scale) {
+        section.note_at("max-step", "has no effect: add \"scale\" to intents, or remove this");
+    }
     for (key, kind, example, given) in bounds {
         if intents.contains(&kind) && !given {
             section.note_at("intents", format!("\"{key}\" needs its bounds: add {example}"));
@@ -234,13 +250,28 @@ fn read_weights(mut section: Section<'_>) -> PolicyGrant {
         }
     }
     section.finish();
-    PolicyGrant {
+    let grant = PolicyGrant {
         scale,
         floor,
         cap: intents.contains(&Kind::Cap),
         drain: intents.contains(&Kind::Drain),
         ..PolicyGrant::default()
-    }
+    };
+    (grant, max_step)
+}
+
+/// `"10% / 5s"`.
+fn step_limit(value: &DeValue<'_>) -> Result<StepLimit, String> {
+    let text = value::text(value)?;
+    let parsed = text.split_once('/').and_then(|(percent, per)| {
+        let percent = percent.trim().strip_suffix('%')?.parse().ok()?;
+        let per = value::parse_duration(per.trim())?;
+        let is_sane = (1..=100).contains(&percent) && per >= Duration::from_secs(1);
+        is_sane.then_some(StepLimit { percent, per })
+    });
+    parsed.ok_or_else(|| {
+        format!("expected 1% to 100%, and 1 s or more, such as \"10% / 5s\", found \"{text}\"")
+    })
 }
 
 fn scale_range(value: &DeValue<'_>) -> Result<std::ops::RangeInclusive<u32>, String> {

@@ -258,7 +258,7 @@ fn plugins_have_settings_grants_and_limits() {
         limits = { memory = "32MiB", cpu = "50ms", wall = "1s" }
         [plugin.latency.grant]
         services = ["web"]
-        weights = { intents = ["scale", "cap"], scale = [100, 1500] }
+        weights = { intents = ["scale", "cap"], scale = [100, 1500], max-step = "10% / 5s" }
         lease = "30s"
         "#
     ));
@@ -273,6 +273,13 @@ fn plugins_have_settings_grants_and_limits() {
         (Some(100..=1500), None, true, false)
     );
     assert_eq!(grant.lease, Duration::from_secs(30));
+    let max_step = StepLimit { percent: 10, per: Duration::from_secs(5) };
+    assert_eq!(plugin.grant.max_step, Some(max_step));
+    check(
+        "[plugin.p]\nsource = \"p.wasm\"\n\
+         grant = { weights = { intents = [\"cap\"], max-step = \"5s\" } }",
+        "weir.toml:3:53: plugin p: grant: weights: max-step: expected 1% to 100%, and 1 s or more, such as \"10% / 5s\", found \"5s\"",
+    );
 }
 
 #[test]

@@ -103,7 +103,8 @@ pub(super) fn duration(
     })
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// A number and its unit, without a space.
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at(text.find(|it: char| !it.is_ascii_digit())?);
     let number: u64 = digits.parse().ok()?;
     match unit {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use weir_wasm::{Effect, Event as PolicyEvent};
 
-use super::{Manager, Now, policy::Remedy};
+use super::{Manager, Now, Policy, Statements, policy::Remedy};
 use crate::report::Line;
 
 /// How long a policy is told it has when weir stops.
@@ -57,9 +57,8 @@ impl Manager {
             let view = self.view(now, index);
             match self.policies[index].deliver(view) {
                 Ok(effects) => {
-                    let name = self.policies[index].name.clone();
                     for effect in effects {
-                        self.take_effect(now, &name, effect);
+                        self.take_effect(now, index, effect);
                     }
                 }
                 Err(report) => self.policy_failed(now, index, &report),
@@ -67,14 +66,18 @@ impl Manager {
         }
     }
 
-    fn take_effect(&mut self, now: Now, plugin: &str, effect: Effect) {
+    fn take_effect(&mut self, now: Now, index: usize, effect: Effect) {
+        let Policy { name, grant, .. } = &self.policies[index];
         let (key, is_new) = match effect {
             Effect::Publish(statement) => {
                 let key = statement.key;
                 let is_ours = self.server(&key).is_some();
-                (key, is_ours && self.statements.publish(plugin, statement, now.monotonic))
+                let publish = |it: &mut Statements| {
+                    it.publish(name, statement, grant.max_step, now.monotonic)
+                };
+                (key, is_ours && publish(&mut self.statements))
             }
-            Effect::Withdraw(key) => (key, self.statements.withdraw(plugin, &key)),
+            Effect::Withdraw(key) => (key, self.statements.withdraw(name, &key)),
         };
         if is_new {
             self.dirty.insert(key.service);
@@ -101,8 +104,9 @@ impl Manager {
         });
     }
 
-    pub(super) fn expire_leases(&mut self, now: Now) {
+    pub(super) fn advance_statements(&mut self, now: Now) {
         let expired = self.statements.expire(now.monotonic);
-        self.dirty.extend(expired.into_iter().map(|it| it.service));
+        let moved = self.statements.step(now.monotonic);
+        self.dirty.extend(expired.into_iter().chain(moved).map(|it| it.service));
     }
 }

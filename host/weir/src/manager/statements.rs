@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, time::Duration};
 use weir_ipvs::RealServerKey;
 use weir_wasm::{Intent, Statement};
 
-use crate::formula::{Says, Word};
+use crate::{
+    config::StepLimit,
+    formula::{Says, Word},
+};
 
 /// Statements by plugin and real server: each plugin has one on each.
 #[derive(Debug, Default)]
@@ -23,18 +26,86 @@ struct Standing {
     since: Duration,
     /// When its lease ends; none while its plugin runs.
     until: Option<Duration>,
+    /// A scale on its way to what was asked for.
+    moving: Option<Moving>,
+}
+
+/// A scale that its grant lets move by steps only.
+#[derive(Debug, Clone, Copy)]
+struct Moving {
+    /// In force, in thousandths.
+    scale: u32,
+    moved_at: Option<Duration>,
+    limit: StepLimit,
+}
+
+impl Moving {
+    /// Takes a step towards `asked`, if it is time for one.
+    fn step(&mut self, asked: u32, now: Duration) -> bool {
+        if self.scale == asked || self.next().is_some_and(|it| it > now) {
+            return false;
+        }
+        let most = self.limit.percent * 10;
+        let (least, most) = (self.scale.saturating_sub(most), self.scale.saturating_add(most));
+        self.scale = asked.clamp(least, most);
+        self.moved_at = Some(now);
+        true
+    }
+
+    fn next(&self) -> Option<Duration> {
+        Some(self.moved_at?.saturating_add(self.limit.per))
+    }
+}
+
+impl Standing {
+    fn step(&mut self, now: Duration) -> bool {
+        let (Intent::Scale(asked), Some(moving)) = (self.statement.intent, &mut self.moving) else {
+            return false;
+        };
+        moving.step(asked, now)
+    }
+
+    /// When it steps on; none = it is where it was asked to be.
+    fn next_step(&self) -> Option<Duration> {
+        let moving = self.moving?;
+        (self.statement.intent != Intent::Scale(moving.scale)).then(|| moving.next()).flatten()
+    }
 }
 
 impl Statements {
     /// Takes a statement in the place of the one before, and says whether the intent is
-    /// another.
-    pub(super) fn publish(&mut self, plugin: &str, statement: Statement, now: Duration) -> bool {
-        let before = self.of(plugin).get(&statement.key);
-        let same_since =
-            before.filter(|it| it.statement.intent == statement.intent).map(|it| it.since);
-        let standing = Standing { since: same_since.unwrap_or(now), until: None, statement };
+    /// another. With a `limit` a scale moves from the one before, or from no effect.
+    pub(super) fn publish(
+        &mut self,
+        plugin: &str,
+        statement: Statement,
+        limit: Option<StepLimit>,
+        now: Duration,
+    ) -> bool {
+        let before = self.of(plugin).remove(&statement.key);
+        let same = before.as_ref().filter(|it| it.statement.intent == statement.intent);
+        let same_since = same.map(|it| it.since);
+        let moving = limit.map(|limit| {
+            let from = Moving { scale: 1000, moved_at: None, limit };
+            Moving { limit, ..before.and_then(|it| it.moving).unwrap_or(from) }
+        });
+        let since = same_since.unwrap_or(now);
+        let mut standing = Standing { since, until: None, statement, moving };
+        standing.step(now);
         self.of(plugin).insert(standing.statement.key, standing);
         same_since.is_none()
+    }
+
+    /// Moves the scales whose time has come, and says of which real servers.
+    pub(super) fn step(&mut self, now: Duration) -> Vec<RealServerKey> {
+        let standing = self.by_plugin.values_mut().flat_map(BTreeMap::iter_mut);
+        standing.filter_map(|(key, it)| it.step(now).then_some(*key)).collect()
+    }
+
+    /// When the next scale moves.
+    pub(super) fn next_step(&self) -> Option<Duration> {
+        let standing = self.by_plugin.values().flat_map(BTreeMap::values);
+        standing.filter_map(Standing::next_step).min()
     }
 
     /// Takes a statement back, and says whether there was one.
@@ -49,7 +120,7 @@ impl Statements {
         let word = |(plugin, it): (&String, &Standing)| Word {
             who: plugin.clone(),
             says: match it.statement.intent {
-                Intent::Scale(thousandths) => Says::Scale(thousandths),
+                Intent::Scale(asked) => Says::Scale(it.moving.map_or(asked, |it| it.scale)),
                 Intent::Floor(least) => Says::Floor(least),
                 Intent::Cap(most) => Says::Cap(most),
                 Intent::Drain => Says::Drain,
@@ -142,11 +213,11 @@ mod tests {
         let at = Duration::from_secs;
         let mut statements = Statements::default();
         let key = key("10.0.0.1:80");
-        assert!(statements.publish("a", statement(Intent::Scale(500), 1), at(1)));
-        assert!(!statements.publish("a", statement(Intent::Scale(500), 2), at(2)));
+        assert!(statements.publish("a", statement(Intent::Scale(500), 1), None, at(1)));
+        assert!(!statements.publish("a", statement(Intent::Scale(500), 2), None, at(2)));
         assert_eq!(statements.words(&key)[0].since, at(1));
-        assert!(statements.publish("a", statement(Intent::Drain, 1), at(3)));
-        assert!(statements.publish("b", statement(Intent::Cap(3), 1), at(4)));
+        assert!(statements.publish("a", statement(Intent::Drain, 1), None, at(3)));
+        assert!(statements.publish("b", statement(Intent::Cap(3), 1), None, at(4)));
         assert_eq!(says(&statements), [Says::Drain, Says::Cap(3)]);
         assert_eq!(statements.words(&key)[0].since, at(3));
         assert!(statements.withdraw("a", &key));
@@ -158,7 +229,7 @@ mod tests {
     fn a_lease_counts_only_while_the_plugin_does_not_run() {
         let at = Duration::from_secs;
         let mut statements = Statements::default();
-        statements.publish("a", statement(Intent::Drain, 10), at(0));
+        statements.publish("a", statement(Intent::Drain, 10), None, at(0));
         assert_eq!(statements.expire(at(1000)), []);
         statements.begin_leases("a", at(1000));
         assert_eq!(statements.next_expiry(), Some(at(1010)));
@@ -168,5 +239,26 @@ mod tests {
         assert_eq!(statements.expire(at(1019)), []);
         assert_eq!(statements.expire(at(1020)), [key("10.0.0.1:80")]);
         assert_eq!(says(&statements), []);
+    }
+
+    #[test]
+    fn a_limited_scale_moves_by_steps() {
+        let at = Duration::from_secs;
+        let limit = Some(StepLimit { percent: 10, per: at(5) });
+        let mut statements = Statements::default();
+        let publish = |statements: &mut Statements, scale, second| {
+            statements.publish("a", statement(Intent::Scale(scale), 60), limit, at(second));
+        };
+        publish(&mut statements, 750, 0);
+        assert_eq!(says(&statements), [Says::Scale(900)]);
+        assert_eq!((statements.step(at(4)), statements.next_step()), (vec![], Some(at(5))));
+        assert_eq!(statements.step(at(5)), [key("10.0.0.1:80")]);
+        assert_eq!(says(&statements), [Says::Scale(800)]);
+        publish(&mut statements, 2000, 6);
+        assert_eq!(says(&statements), [Says::Scale(800)], "not before its time");
+        statements.step(at(10));
+        assert_eq!(says(&statements), [Says::Scale(900)]);
+        publish(&mut statements, 900, 11);
+        assert_eq!(statements.next_step(), None);
     }
 }
