@@ -1,9 +1,10 @@
 //! `weir run` in the lab: its configuration, its lines, and what the kernel then shows.
 
 use std::{
-    fmt::Write as _,
+    fmt::{Display, Write as _},
     fs,
     io::{BufRead as _, BufReader},
+    net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex},
@@ -23,15 +24,22 @@ pub const BOUND: Duration = Duration::from_millis(1600);
 /// How long to wait for what has no bound of its own.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A service with three real servers, which are checked once a second.
+/// How real servers are checked: once a second.
+pub const CHECK: &str =
+    "[check]\ntype = \"http\"\ninterval = \"1s\"\nfast = \"200ms\"\ntimeout = \"500ms\"\n";
+
+/// The lab's service with its three real servers, which are checked.
 pub fn configuration() -> String {
-    let mut text = format!(
-        "[check]\ntype = \"http\"\ninterval = \"1s\"\nfast = \"200ms\"\ntimeout = \"500ms\"\n\n\
-         [[service]]\nname = \"web\"\naddress = \"{VIP}\"\nscheduler = \"wrr\"\n"
-    );
-    for (number, weight) in (1..).zip(WEIGHTS) {
-        let address = Lab::server_address(number);
-        let _ = write!(text, "\n[[service.server]]\naddress = \"{address}\"\nweight = {weight}\n");
+    let servers = [1, 2, 3].map(Lab::server_address);
+    format!("{CHECK}\n{}", service(&VIP, &servers))
+}
+
+/// A service at `address` in front of three real servers.
+pub fn service(address: &impl Display, servers: &[SocketAddr; 3]) -> String {
+    let mut text =
+        format!("[[service]]\nname = \"web\"\naddress = \"{address}\"\nscheduler = \"wrr\"\n");
+    for (server, weight) in servers.iter().zip(WEIGHTS) {
+        let _ = write!(text, "\n[[service.server]]\naddress = \"{server}\"\nweight = {weight}\n");
     }
     text
 }
@@ -74,7 +82,22 @@ impl Engine {
     /// Starts it in this thread's network, with a socket beside `config`; `show` gets its
     /// lines as they come.
     pub fn start(weir: &Path, config: &Path, show: impl Fn(&str) + Send + 'static) -> Self {
+        Self::spawn(Command::new(weir), config, show)
+    }
+
+    /// The same with a control socket at `socket`.
+    pub fn start_at(
+        weir: &Path,
+        config: &Path,
+        socket: &Path,
+        show: impl Fn(&str) + Send + 'static,
+    ) -> Self {
         let mut command = Command::new(weir);
+        command.arg("--socket").arg(socket);
+        Self::spawn(command, config, show)
+    }
+
+    fn spawn(mut command: Command, config: &Path, show: impl Fn(&str) + Send + 'static) -> Self {
         command.arg("run").arg("--config").arg(config);
         command.arg("--socket").arg(config.with_file_name("weir.sock"));
         command.stdin(Stdio::null()).stderr(Stdio::piped());
@@ -103,6 +126,19 @@ impl Engine {
     /// Everything it said so far.
     pub fn lines(&self) -> Vec<String> {
         self.lines.seen.lock().expect("nobody panics here").clone()
+    }
+
+    /// Asks it to stop, and says whether it did so within `patience` and with success.
+    pub fn stop(&mut self, patience: Duration) -> bool {
+        let process = self.child.id().cast_signed();
+        // SAFETY: kill(2) takes two numbers; the child is not reaped yet, so it is the one.
+        unsafe { libc::kill(process, libc::SIGTERM) };
+        let mut status = None;
+        wait_for(patience, || {
+            status = self.child.try_wait().expect("it is our child");
+            status.is_some()
+        });
+        status.is_some_and(|it| it.success())
     }
 
     /// Ends it as `kill -9` does.

@@ -12,6 +12,7 @@ pub mod guest;
 pub mod lab;
 pub mod links;
 pub mod namespace;
+pub mod narrator;
 pub mod netlink;
 pub mod program;
 pub mod random;
