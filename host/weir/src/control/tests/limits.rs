@@ -52,8 +52,8 @@ fn bodies_that_are_not_understood() {
         r#"400 Bad Request: {"code":"bad-request","message":"EOF while parsing an object at line 1 column 1"}"#,
     );
     check(
-        &post("/v1/ipvs/read", r#"{"servce":"tcp 10.0.0.1:80"}"#),
-        r#"400 Bad Request: {"code":"bad-request","message":"unknown field `servce`, expected `service` or `fields` at line 1 column 9"}"#,
+        &post("/v1/ipvs/read", r#"{"serves":"tcp 10.0.0.1:80"}"#),
+        r#"400 Bad Request: {"code":"bad-request","message":"unknown field `serves`, expected `service` or `fields` at line 1 column 9"}"#,
     );
     check(
         &post("/v1/ipvs/read", r#"{"service":"tcp 10.0.0.1"}"#),
