@@ -4,6 +4,7 @@ use std::{env, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 use weir_build::{Artifact, Plugin, Target};
+use weir_wasm::Metering;
 
 const PLUGIN: &str = "health-weight";
 
@@ -21,7 +22,7 @@ fn main() -> Result<()> {
         directory: &workspace,
         target_directory: &weir_build::shared_target_directory(&out),
     };
-    let compiled = weir_wasm::precompile(&plugin.component()?, &target)
+    let compiled = weir_wasm::precompile(&plugin.component()?, &target, Metering::Time)
         .with_context(|| format!("failed to compile the plugin {PLUGIN}"))?;
     fs::write(out.join(format!("{PLUGIN}.cwasm")), compiled)?;
     Ok(())

@@ -226,7 +226,9 @@ impl Claim {
         let live = self.real().filter(|it| it.is_live() == Some(true));
         let live: u64 = live.map(|it| u64::from(it.base)).sum();
         let holds = self.quorum.holds(!self.is_quorum_lost, live, all);
-        if all == 0 || holds != self.is_quorum_lost {
+        // A service that begins has lost nothing yet.
+        let begins = live == 0 && self.real().all(|it| it.is_live().is_none());
+        if all == 0 || holds != self.is_quorum_lost || (!holds && begins) {
             return None;
         }
         self.is_quorum_lost = !holds;
