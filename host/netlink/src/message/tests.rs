@@ -7,8 +7,6 @@ use serde_json::Value;
 
 use super::*;
 
-mod embedded;
-
 const GET_DEST: u64 = 8;
 const GET_DAEMON: u64 = 11;
 
@@ -21,18 +19,12 @@ struct Vector {
     about: String,
 }
 
-/// Every line of the file, also those that say what was done to the machine in between.
-fn requests() -> Vec<Value> {
+fn vectors() -> Vec<Vector> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/netlink-vectors.json");
     let text = std::fs::read_to_string(path).unwrap();
-    let mut file: Value = serde_json::from_str(&text).unwrap();
-    serde_json::from_value(file["requests"].take()).unwrap()
-}
-
-fn vectors() -> Vec<Vector> {
-    requests()
-        .iter()
-        .filter(|it| it["cmd"].is_u64())
+    let file: Value = serde_json::from_str(&text).unwrap();
+    let requests = file["requests"].as_array().unwrap().iter().filter(|it| it["cmd"].is_u64());
+    requests
         .map(|request| Vector {
             command: request["cmd"].as_u64().unwrap(),
             payload: bytes(&request["payload"]),
@@ -197,31 +189,23 @@ fn every_recorded_reply_is_understood() {
     assert!(understood.iter().all(|&count| count > 0), "{understood:?}");
 }
 
-/// The number of an errno that IPVS gives; 0 of all else that may stand in its place.
-fn number_of(errno: &str) -> i32 {
-    match errno {
-        "ESRCH" => 3,
-        "ENOENT" => 2,
-        "EEXIST" => 17,
-        "EINVAL" => 22,
-        "ERANGE" => 34,
-        "ENODEV" => 19,
-        "EAFNOSUPPORT" => 97,
-        "ENETUNREACH" => 101,
-        _ => 0,
-    }
-}
-
 /// What the list says in words, the kernel says in numbers; each of its refusals has to
 /// keep its number through our variants, for tools report it.
 #[test]
 fn recorded_refusals_keep_their_number() {
+    let numbers = BTreeMap::from([
+        ("ESRCH", 3),
+        ("ENOENT", 2),
+        ("EEXIST", 17),
+        ("EINVAL", 22),
+        ("ERANGE", 34),
+        ("ENODEV", 19),
+        ("EAFNOSUPPORT", 97),
+        ("ENETUNREACH", 101),
+    ]);
     let mut mapped = 0;
     for vector in vectors() {
-        let errno = number_of(&vector.errno);
-        if errno == 0 {
-            continue;
-        }
+        let Some(&errno) = numbers.get(vector.errno.as_str()) else { continue };
         let Some(change) = change(vector.command, &vector.payload) else { continue };
         let error = crate::errno::of_change(&change, errno);
         assert_eq!(error.errno(), errno, "{}", vector.about);
