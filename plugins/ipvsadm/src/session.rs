@@ -180,7 +180,7 @@ fn complain_of_opening(host: &mut dyn Host, console: &mut Console, error: &Error
     console.complain(host, message.concat().as_bytes());
     match error {
         Error::NoIpvs => {
-            console.advise(host, "Load it with `modprobe ip_vs'; the kernel needs CONFIG_IP_VS.")
+            console.advise(host, "Load it with `modprobe ip_vs' (CONFIG_IP_VS), or `weir run' its own: backend = \"embedded\".")
         }
         Error::NotPermitted => {
             console.advise(host, "Run it as root, or with the capability CAP_NET_ADMIN.")

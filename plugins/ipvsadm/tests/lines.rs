@@ -121,7 +121,7 @@ fn a_person_gets_a_remedy() {
         (
             Error::NoIpvs,
             "Protocol not available",
-            "Load it with `modprobe ip_vs'; the kernel needs CONFIG_IP_VS.\n",
+            "Load it with `modprobe ip_vs' (CONFIG_IP_VS), or `weir run' its own: backend = \"embedded\".\n",
         ),
         (
             Error::NotPermitted,
