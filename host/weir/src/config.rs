@@ -1,6 +1,6 @@
 //! What the operator wrote: `weir.toml`, read, checked and turned into our own words.
 //!
-//! Pure but for [`read`]. Every mistake of a file is found in one run, with its place and
+//! Pure, but for the files that it reads: the configuration, and what that names. Every mistake of a file is found in one run, with its place and
 //! what was expected; a [`Config`] has none. `host/docs/configuration.md` is its manual.
 
 mod backend;
@@ -13,7 +13,7 @@ mod service;
 mod value;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +27,7 @@ use weir_ipvs::ServiceKey;
 
 pub(crate) use self::{
     backend::{Backend, Embedded},
-    check::{Check, CheckKind, HttpCheck},
+    check::{Check, CheckKind, HttpCheck, HttpVersion, Tls},
     plugin::{Grant, Plugin, Source, StepLimit},
     rules::{Drift, Rules, Whose},
     selector::Match,
@@ -82,7 +82,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
 
 /// Reads `text`; relative paths in it are looked for in `directory`.
 pub(crate) fn parse_beside(directory: &Path, file: &str, text: &str) -> Result<Config, Problems> {
-    let mut config = parse(file, text)?;
+    let mut config = parse_in(directory, file, text)?;
     for plugin in &mut config.plugins {
         if let Source::File(file) = &mut plugin.source {
             // An absolute path stays what it is.
@@ -93,10 +93,15 @@ pub(crate) fn parse_beside(directory: &Path, file: &str, text: &str) -> Result<C
     Ok(config)
 }
 
-/// Reads `text`; `file` is its name in messages.
+/// Reads `text`, which names no files; `file` is its name in messages.
+#[cfg(test)]
 pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Problems> {
+    parse_in(Path::new(""), file, text)
+}
+
+fn parse_in(directory: &Path, file: &str, text: &str) -> Result<Config, Problems> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let notes = Notes::new(text);
+    let notes = Notes::new(text, directory);
     for error in &errors {
         let offset = error.span().map_or(text.len(), |it| it.start);
         notes.add(offset, error.message());

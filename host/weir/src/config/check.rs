@@ -1,12 +1,22 @@
 //! `[check]` and `check = { .. }`: how real servers are checked.
 //!
 //! The table at the top gives defaults for every service; a service's own overrides them
-//! key by key.
+//! key by key. What only some types of checks have is in the files beneath: [`http`] and
+//! [`tls`].
 
-use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
+mod http;
+mod pattern;
+mod tls;
+
+use std::{ops::RangeInclusive, time::Duration};
 
 use toml::de::DeValue;
 
+use self::{http::HttpKeys, pattern::PatternKeys, tls::TlsKeys};
+pub(crate) use self::{
+    http::{HttpCheck, HttpVersion},
+    tls::Tls,
+};
 use super::{
     reader::{Section, found},
     value,
@@ -46,18 +56,7 @@ pub(crate) enum CheckKind {
     /// To accept a connection.
     Tcp,
     /// To answer a request.
-    Http(HttpCheck),
-}
-
-/// HTTP/1.1 GET.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HttpCheck {
-    /// With the query, if any: `/health?deep=1`.
-    pub(crate) path: String,
-    /// The `Host` header; the address that is probed, if none.
-    pub(crate) host: Option<String>,
-    /// Statuses that pass.
-    pub(crate) expect: BTreeSet<u16>,
+    Http(Box<HttpCheck>),
 }
 
 const PERIODS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
@@ -67,6 +66,32 @@ const COUNTS: RangeInclusive<u32> = 1..=100;
 enum Kind {
     Tcp,
     Http,
+    Https,
+}
+
+const KINDS: [(&str, Kind); 3] = [("tcp", Kind::Tcp), ("http", Kind::Http), ("https", Kind::Https)];
+
+const ANY_HTTP: &[Kind] = &[Kind::Http, Kind::Https];
+const ANY_TLS: &[Kind] = &[Kind::Https];
+
+/// Keys that only these types have.
+const SPECIFIC: [(&[&str], &[Kind]); 3] =
+    [(http::KEYS, ANY_HTTP), (pattern::KEYS, ANY_HTTP), (tls::KEYS, ANY_TLS)];
+
+impl Kind {
+    fn word(self) -> &'static str {
+        KINDS.iter().find(|it| it.1 == self).map_or("", |it| it.0)
+    }
+
+    /// What it offers to speak within TLS, if it speaks TLS.
+    fn alpn(self, version: HttpVersion) -> Option<&'static [&'static [u8]]> {
+        match (self, version) {
+            (Self::Https, HttpVersion::One) => Some(&[b"http/1.1"]),
+            (Self::Https, HttpVersion::Two) => Some(&[b"h2"]),
+            (Self::Https, HttpVersion::Any) => Some(&[b"h2", b"http/1.1"]),
+            (Self::Tcp | Self::Http, _) => None,
+        }
+    }
 }
 
 /// The keys of a check table, those of the defaults included.
@@ -79,9 +104,11 @@ pub(super) struct CheckKeys {
     timeout: Option<Duration>,
     rise: Option<u32>,
     fall: Option<u32>,
-    path: Option<String>,
-    host: Option<String>,
-    expect: Option<BTreeSet<u16>>,
+    http: HttpKeys,
+    pattern: PatternKeys,
+    tls: TlsKeys,
+    /// Made of `tls`, where the type speaks it.
+    made: Option<Tls>,
 }
 
 impl CheckKeys {
@@ -89,20 +116,24 @@ impl CheckKeys {
     pub(super) fn read(mut section: Section<'_>, defaults: Option<&Self>) -> Self {
         let base = defaults.cloned().unwrap_or_default();
         let period = |it: &DeValue<'_>| value::duration(it, &PERIODS);
-        let kinds = [("tcp", Kind::Tcp), ("http", Kind::Http)];
-        let keys = Self {
-            kind: section.get("type", |it| value::word(it, &kinds)).or(base.kind),
+        let mut keys = Self {
+            kind: section.get("type", |it| value::word(it, &KINDS)).or(base.kind),
             port: section.get("port", value::port).or(base.port),
             interval: section.get("interval", period).or(base.interval),
             fast: section.get("fast", period).or(base.fast),
             timeout: section.get("timeout", period).or(base.timeout),
             rise: section.get("rise", |it| value::number(it, COUNTS)).or(base.rise),
             fall: section.get("fall", |it| value::number(it, COUNTS)).or(base.fall),
-            path: section.get("path", path).or(base.path),
-            host: section.get("host", host).or(base.host),
-            expect: section.get("expect", statuses).or(base.expect),
+            http: base.http.read(&mut section),
+            pattern: base.pattern.read(&mut section),
+            tls: base.tls.read(&mut section),
+            made: base.made,
         };
         keys.note_contradictions(&section);
+        keys.made = keys
+            .kind()
+            .alpn(keys.version())
+            .and_then(|alpn| keys.tls.make(alpn, keys.made.take(), &section));
         section.finish();
         keys
     }
@@ -124,20 +155,25 @@ impl CheckKeys {
                 format!("expected at most the interval ({interval}), found {fast}"),
             );
         }
-        if self.kind() == Kind::Tcp {
-            let extra = [
-                ("path", self.path.is_some()),
-                ("host", self.host.is_some()),
-                ("expect", self.expect.is_some()),
-            ];
-            for (key, _) in extra.iter().filter(|(_, given)| *given) {
-                section.note_at(key, "is for type = \"http\" only; add it, or remove this");
+        // What is inherited by another type has no effect, and is no mistake.
+        for (keys, kinds) in SPECIFIC.iter().filter(|(_, kinds)| !kinds.contains(&self.kind())) {
+            for key in keys.iter().filter(|it| section.has(it)) {
+                let kinds: Vec<_> = kinds.iter().map(|it| format!("\"{}\"", it.word())).collect();
+                let message = format!("is for type = {} only", kinds.join(" or "));
+                section.note_at(key, message + "; change the type, or remove this");
             }
+        }
+        if ANY_HTTP.contains(&self.kind()) {
+            self.http.note_contradictions(self.kind() == Kind::Https, &self.pattern, section);
         }
     }
 
     fn kind(&self) -> Kind {
         self.kind.unwrap_or(Kind::Tcp)
+    }
+
+    fn version(&self) -> HttpVersion {
+        self.http.version(self.kind() == Kind::Https)
     }
 
     /// Interval, fast period, time-out. A short interval alone shortens what follows from
@@ -154,11 +190,14 @@ impl CheckKeys {
         let (interval, fast, timeout) = self.times();
         let kind = match self.kind() {
             Kind::Tcp => CheckKind::Tcp,
-            Kind::Http => CheckKind::Http(HttpCheck {
-                path: self.path.clone().unwrap_or_else(|| "/".to_owned()),
-                host: self.host.clone(),
-                expect: self.expect.clone().unwrap_or_else(|| (200..=299).collect()),
-            }),
+            Kind::Http | Kind::Https => {
+                let pattern = self.pattern.finish();
+                CheckKind::Http(Box::new(self.http.finish(
+                    self.version(),
+                    pattern,
+                    self.made.clone(),
+                )))
+            }
         };
         Check {
             kind,
@@ -188,46 +227,5 @@ pub(super) fn of_service(section: &mut Section<'_>, defaults: Option<&CheckKeys>
             section.note_at("check", format!("expected a table, or false for none, found {found}"));
             None
         }
-    }
-}
-
-fn path(value: &DeValue<'_>) -> Result<String, String> {
-    let path = value::text(value)?;
-    let legal = path.starts_with('/') && path.bytes().all(|it| it.is_ascii_graphic() && it != b'#');
-    if legal {
-        return Ok(path);
-    }
-    Err(format!("expected a path such as \"/health\", percent-encoded, found {}", found(value)))
-}
-
-fn host(value: &DeValue<'_>) -> Result<String, String> {
-    let host = value::text(value)?;
-    if !host.is_empty() && host.bytes().all(|it| it.is_ascii_graphic()) {
-        return Ok(host);
-    }
-    Err(format!("expected a host name such as \"www.example.com\", found {}", found(value)))
-}
-
-fn statuses(value: &DeValue<'_>) -> Result<BTreeSet<u16>, String> {
-    let ranges = value::list(value, status_range)?;
-    if ranges.is_empty() {
-        return Err("expected at least one status: no answer would pass".to_owned());
-    }
-    Ok(ranges.into_iter().flatten().collect())
-}
-
-fn status_range(value: &DeValue<'_>) -> Result<RangeInclusive<u16>, String> {
-    let text = match value {
-        DeValue::Integer(it) => it.to_string(),
-        other => value::text(other)?,
-    };
-    let (first, last) = text.split_once('-').unwrap_or((&text, &text));
-    let range = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
-    match range {
-        Some((first, last)) if 100 <= first && first <= last && last <= 599 => Ok(first..=last),
-        _ => Err(format!(
-            "expected statuses from 100 to 599 such as 204 or \"200-399\", found {}",
-            found(value)
-        )),
     }
 }

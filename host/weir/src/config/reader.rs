@@ -2,7 +2,14 @@
 //!
 //! Knows nothing of what the keys mean. serde would stop at the first mistake.
 
-use std::{cell::RefCell, collections::BTreeSet, fmt, ops::Range};
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    fmt, fs,
+    io::Read as _,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use toml::{
     Spanned,
@@ -11,18 +18,23 @@ use toml::{
 
 use crate::{problems::Problem, spelling};
 
+/// The most that is read of a file that the configuration names.
+const FILE_BYTES: u64 = 4 << 20;
+
 /// A value and where it stands.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 
 /// Where mistakes are collected while one file is read.
 pub(super) struct Notes<'t> {
     text: &'t str,
+    /// Where files that it names are looked for.
+    directory: PathBuf,
     found: RefCell<Vec<Problem>>,
 }
 
 impl<'t> Notes<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
-        Self { text, found: RefCell::default() }
+    pub(super) fn new(text: &'t str, directory: &Path) -> Self {
+        Self { text, directory: directory.to_owned(), found: RefCell::default() }
     }
 
     /// Notes a mistake in the text at `offset`.
@@ -160,6 +172,23 @@ impl<'t> Section<'t> {
     pub(super) fn note_at(&self, key: &str, message: impl fmt::Display) {
         let offset = self.table.get(key).map_or(self.span.start, |it| it.span().start);
         self.note(offset, format!("{key}: {message}"));
+    }
+
+    /// Whether the table has `key`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// What is in the file that `value` names, beside the configuration.
+    pub(super) fn file(&self, value: &DeValue<'_>) -> Result<Vec<u8>, String> {
+        let Some(name) = value.as_str() else {
+            return Err(format!("expected the path of a file, found {}", found(value)));
+        };
+        let mut bytes = Vec::new();
+        fs::File::open(self.notes.directory.join(name))
+            .and_then(|file| file.take(FILE_BYTES).read_to_end(&mut bytes))
+            .map_err(|error| format!("failed to read \"{name}\": {error}"))?;
+        Ok(bytes)
     }
 
     /// Notes the keys that nobody asked for.

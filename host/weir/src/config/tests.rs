@@ -285,12 +285,16 @@ fn plugins_have_settings_grants_and_limits() {
 #[test]
 fn every_documented_example_is_a_configuration() {
     let manual = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md"));
-    let examples: Vec<&str> =
-        manual.split("```toml\n").skip(1).filter_map(|it| it.split("```").next()).collect();
+    let examples = examples(manual);
     assert!(examples.len() >= 4);
     for example in examples {
         good(example);
     }
+}
+
+/// The blocks of TOML in a manual.
+pub(crate) fn examples(manual: &str) -> Vec<&str> {
+    manual.split("```toml\n").skip(1).filter_map(|it| it.split("```").next()).collect()
 }
 
 #[test]
@@ -388,7 +392,7 @@ fn checks_that_contradict_themselves_are_refused() {
     );
     check(
         &service("check = { path = \"/\" }"),
-        "weir.toml:4:18: service web: check: path: is for type = \"http\" only; add it, or remove this",
+        "weir.toml:4:18: service web: check: path: is for type = \"http\" or \"https\" only; change the type, or remove this",
     );
     check(
         &service("check = { type = \"http\", path = \"health\" }"),
@@ -398,6 +402,33 @@ fn checks_that_contradict_themselves_are_refused() {
         &service("check = { type = \"http\", expect = [99] }"),
         "weir.toml:4:35: service web: check: expect: expected statuses from 100 to 599 such as 204 or \"200-399\", found 99",
     );
+    check(
+        &service("check = { type = \"http\", matches = \"(a\" }"),
+        "weir.toml:4:36: service web: check: matches: expected a regular expression such as \"^ok$\": unclosed group",
+    );
+    check(
+        &service("check = { type = \"http\", headers = { Host = \"a\" } }"),
+        "weir.toml:4:36: service web: check: headers: Host is weir's own to send: remove it (for host, set host)",
+    );
+    check(
+        &service("check = { type = \"http\", http-version = \"any\" }"),
+        "weir.toml:4:41: service web: check: http-version: only a server that speaks TLS can be asked: choose \"1.1\" or \"2\"",
+    );
+    check(
+        &service("check = { type = \"http\", method = \"HEAD\", contains = \"ok\" }"),
+        "weir.toml:4:35: service web: check: method: an answer to HEAD has no body to look into: use \"GET\"",
+    );
+    check(
+        &service("check = { type = \"https\", ca = \"missing.pem\" }"),
+        "weir.toml:4:32: service web: check: ca: failed to read \"missing.pem\": No such file or directory (os error 2)",
+    );
+}
+
+#[test]
+fn what_a_check_inherits_from_another_type_has_no_effect() {
+    let top = "[check]\ntype = \"http\"\npath = \"/health\"\n";
+    let config = good(&format!("{top}{}", service("check = { type = \"tcp\" }")));
+    assert_eq!(config.services[0].check.as_ref().map(|it| &it.kind), Some(&CheckKind::Tcp));
 }
 
 #[test]

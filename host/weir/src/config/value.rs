@@ -17,6 +17,11 @@ pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
+/// `true` or `false`.
+pub(super) fn boolean(value: &DeValue<'_>) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| format!("expected true or false, found {}", found(value)))
+}
+
 /// A name that can be quoted in logs and on command lines.
 pub(super) fn name(value: &DeValue<'_>) -> Result<String, String> {
     let name = text(value)?;

@@ -36,7 +36,7 @@ impl Checker {
     /// next: never two at a time, and starts at least the period apart.
     pub(crate) fn record(
         &mut self,
-        outcome: Outcome,
+        outcome: &Outcome,
         took: Duration,
     ) -> (Option<Verdict>, Duration) {
         let has_changed = self.counter.record(outcome);

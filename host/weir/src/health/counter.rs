@@ -86,7 +86,7 @@ impl Counter {
 
     /// Takes an outcome in; says whether there is something to tell: another state, or
     /// other evidence that it is down.
-    pub(super) fn record(&mut self, outcome: Outcome) -> bool {
+    pub(super) fn record(&mut self, outcome: &Outcome) -> bool {
         if matches!(outcome, Outcome::Indeterminate(_)) {
             return false;
         }
@@ -123,7 +123,7 @@ impl Counter {
     }
 
     /// What [`Counter::record`] made of `outcome`, for people.
-    pub(super) fn explain(&self, outcome: Outcome) -> String {
+    pub(super) fn explain(&self, outcome: &Outcome) -> String {
         let goal = if matches!(outcome, Outcome::Pass) { self.rise } else { self.fall };
         match self.state {
             _ if self.first => format!("{outcome}, the first check"),
@@ -151,7 +151,7 @@ mod tests {
             'p' => Outcome::Pass,
             'f' => Outcome::Fail(Cause::Refused),
             's' => Outcome::TIMED_OUT,
-            _ => Outcome::Indeterminate(libc::EMFILE),
+            _ => Outcome::Indeterminate("Too many open files".to_owned()),
         }
     }
 
@@ -163,7 +163,7 @@ mod tests {
             .chars()
             .map(|letter| {
                 let before = counter.state();
-                let told = counter.record(outcome(letter));
+                let told = counter.record(&outcome(letter));
                 assert_eq!(told, before != counter.state(), "{outcomes}");
                 let fast = counter.is_changing();
                 match counter.state() {
@@ -212,7 +212,7 @@ mod tests {
     fn other_evidence_of_a_server_that_is_down_is_told() {
         let mut counter = Counter::new(2, 3);
         let mut told = |letter| {
-            let told = counter.record(outcome(letter));
+            let told = counter.record(&outcome(letter));
             (told, counter.state(), counter.evidence())
         };
         assert_eq!(told('s'), (true, State::Down, Evidence::Soft));
@@ -230,8 +230,8 @@ mod tests {
     fn verdicts_are_explained() {
         let mut counter = Counter::new(2, 3);
         let mut said = |letter| {
-            counter.record(outcome(letter));
-            counter.explain(outcome(letter))
+            counter.record(&outcome(letter));
+            counter.explain(&outcome(letter))
         };
         let letters = "pfffspp";
         let said: Vec<_> = letters.chars().map(&mut said).collect();

@@ -1,34 +1,36 @@
 //! What one probe saw.
 
-use std::{fmt, io};
+use std::{borrow::Cow, fmt, io};
 
 /// What one probe saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The server did what it should.
     Pass,
     /// It did not.
     Fail(Cause),
-    /// This machine could not ask (errno): says nothing of the server, and counts as
+    /// This machine could not ask, and why: says nothing of the server, and counts as
     /// nothing.
-    Indeterminate(i32),
+    Indeterminate(String),
 }
 
 /// Why a probe failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// Its host answered, nobody listens.
     Refused,
-    /// No answer in time.
-    Timeout,
     /// The network says there is no way to it.
     Unreachable,
+    /// Nothing in time, and during what; empty for the connection itself.
+    Timeout(&'static str),
     /// The connection broke.
     Broken,
-    /// The answer is no HTTP.
-    NotHttp,
-    /// The answer has a status that is not expected.
-    Status(u16),
+    /// What it said is not of the protocol.
+    Protocol(Cow<'static, str>),
+    /// It answered, and with something else than was expected.
+    Content(String),
+    /// Its certificate does not do.
+    Certificate(String),
     /// Any other errno.
     Errno(i32),
 }
@@ -46,34 +48,67 @@ pub(crate) enum Evidence {
 }
 
 impl Outcome {
-    pub(crate) const TIMED_OUT: Self = Self::Fail(Cause::Timeout);
+    pub(crate) const TIMED_OUT: Self = Self::Fail(Cause::Timeout(""));
+
+    /// An answer that does not do.
+    pub(crate) fn content(what: impl Into<String>) -> Self {
+        Self::Fail(Cause::Content(what.into()))
+    }
+
+    /// No answer of the protocol.
+    pub(super) fn protocol(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::Fail(Cause::Protocol(what.into()))
+    }
 
     /// What it says of the server.
-    pub(super) fn evidence(self) -> Evidence {
+    pub(super) fn evidence(&self) -> Evidence {
         match self {
             Self::Pass | Self::Indeterminate(_) => Evidence::None,
             Self::Fail(Cause::Refused | Cause::Unreachable) => Evidence::Hard,
             Self::Fail(_) => Evidence::Soft,
         }
     }
-}
 
-impl From<&io::Error> for Outcome {
-    fn from(error: &io::Error) -> Self {
-        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+    /// What this errno of a socket says.
+    fn of_errno(errno: i32) -> Self {
         match errno {
             libc::EMFILE
             | libc::ENFILE
             | libc::ENOBUFS
             | libc::ENOMEM
             | libc::EADDRNOTAVAIL
+            | libc::EADDRINUSE
             | libc::EPERM
-            | libc::EACCES => Self::Indeterminate(errno),
+            | libc::EACCES => Self::Indeterminate(weir_ipvs::error::errno_text(errno)),
             libc::ECONNREFUSED => Self::Fail(Cause::Refused),
-            libc::ETIMEDOUT => Self::Fail(Cause::Timeout),
+            libc::ETIMEDOUT => Self::TIMED_OUT,
             libc::EHOSTUNREACH | libc::ENETUNREACH => Self::Fail(Cause::Unreachable),
             libc::ECONNRESET | libc::ECONNABORTED | libc::EPIPE => Self::Fail(Cause::Broken),
             other => Self::Fail(Cause::Errno(other)),
+        }
+    }
+}
+
+impl From<io::Error> for Outcome {
+    fn from(error: io::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&io::Error> for Outcome {
+    fn from(error: &io::Error) -> Self {
+        if let Some(errno) = error.raw_os_error() {
+            return Self::of_errno(errno);
+        }
+        if let Some(tls) = error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>()) {
+            return super::tls::failure(tls);
+        }
+        match error.kind() {
+            // Where a library found the end, or a broken connection, by itself.
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset => Self::Fail(Cause::Broken),
+            _ => Self::protocol(error.to_string()),
         }
     }
 }
@@ -82,16 +117,24 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pass => f.write_str("passed"),
-            Self::Indeterminate(errno) => f.write_str(&weir_ipvs::error::errno_text(*errno)),
-            Self::Fail(cause) => match cause {
-                Cause::Refused => f.write_str("refused"),
-                Cause::Timeout => f.write_str("timeout"),
-                Cause::Unreachable => f.write_str("unreachable"),
-                Cause::Broken => f.write_str("connection broken"),
-                Cause::NotHttp => f.write_str("not HTTP"),
-                Cause::Status(status) => write!(f, "status {status}"),
-                Cause::Errno(errno) => f.write_str(&weir_ipvs::error::errno_text(*errno)),
-            },
+            Self::Indeterminate(why) => f.write_str(why),
+            Self::Fail(cause) => cause.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("refused"),
+            Self::Unreachable => f.write_str("unreachable"),
+            Self::Timeout("") => f.write_str("timeout"),
+            Self::Timeout(during) => write!(f, "timeout {during}"),
+            Self::Broken => f.write_str("connection broken"),
+            Self::Protocol(what) => f.write_str(what),
+            Self::Content(what) => f.write_str(what),
+            Self::Certificate(what) => write!(f, "certificate {what}"),
+            Self::Errno(errno) => f.write_str(&weir_ipvs::error::errno_text(*errno)),
         }
     }
 }

@@ -1,22 +1,44 @@
-//! The TCP check: a connection that is accepted passes.
+//! Connections to real servers, and the check that they are accepted.
 
 use std::{io, net::SocketAddr};
 
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::{Instant, timeout_at},
+};
 
-use super::outcome::Outcome;
+use super::outcome::{Cause, Outcome};
 
-/// Connects and hangs up.
-pub(super) async fn probe(address: SocketAddr) -> Outcome {
-    match connect(address).await {
-        Ok(_) => Outcome::Pass,
-        Err(error) => Outcome::from(&error),
+/// When a probe is over at the latest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(pub(super) Instant);
+
+impl Deadline {
+    /// What comes of `work`, unless the time is over `during` it.
+    pub(super) async fn bound<T, E: Into<Outcome>>(
+        self,
+        during: &'static str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Outcome> {
+        match timeout_at(self.0, work).await {
+            Ok(result) => result.map_err(Into::into),
+            Err(_) => Err(Outcome::Fail(Cause::Timeout(during))),
+        }
     }
+}
+
+/// A connection that is accepted passes.
+pub(super) async fn probe(address: SocketAddr, deadline: Deadline) -> Result<Outcome, Outcome> {
+    connect(address, deadline).await.map(|_| Outcome::Pass)
 }
 
 /// A connection that ends with a reset when it is dropped: neither side is left with a
 /// socket in TIME_WAIT, and the exchange is two packets shorter.
-pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+pub(super) async fn connect(address: SocketAddr, deadline: Deadline) -> Result<TcpStream, Outcome> {
+    deadline.bound("", open(address)).await
+}
+
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_zero_linger()?;
     socket.connect(address).await

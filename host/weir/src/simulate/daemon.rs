@@ -123,7 +123,7 @@ impl Daemon {
             Reception::Ignored => None,
         };
         match seen {
-            Some(outcome) => self.seen(watch, outcome, stage),
+            Some(outcome) => self.seen(watch, &outcome, stage),
             None => stage.after(limit, Event::ProbeTimeout(watch, number)),
         }
     }
@@ -143,16 +143,16 @@ impl Daemon {
         let status = if is_error { 503 } else { 200 };
         let outcome = match http.expect.contains(&status) {
             true => Outcome::Pass,
-            false => Outcome::Fail(Cause::Status(status)),
+            false => Outcome::content(format!("status {status}")),
         };
-        self.seen(watch, outcome, stage);
+        self.seen(watch, &outcome, stage);
     }
 
     /// [`Event::ProbeTimeout`].
     pub(crate) fn timed_out(&mut self, (watch, number): (Watch, u32), stage: &mut Stage) {
         let is_under_way = |it: &mut Check| it.probe.is_some_and(|it| it.0 == number);
         if self.check(watch).is_some_and(is_under_way) {
-            self.seen(watch, Outcome::TIMED_OUT, stage);
+            self.seen(watch, &Outcome::TIMED_OUT, stage);
         }
     }
 
@@ -167,7 +167,7 @@ impl Daemon {
             .collect();
         for watch in broken {
             let watch = Watch { run: self.run, watch };
-            self.seen(watch, Outcome::Fail(Cause::Broken), stage);
+            self.seen(watch, &Outcome::Fail(Cause::Broken), stage);
         }
     }
 
@@ -197,7 +197,7 @@ impl Daemon {
     }
 
     /// A probe ended so.
-    fn seen(&mut self, watch: Watch, outcome: Outcome, stage: &mut Stage) {
+    fn seen(&mut self, watch: Watch, outcome: &Outcome, stage: &mut Stage) {
         let Some(check) = self.check(watch) else { return };
         let Some((_, started)) = check.probe.take() else { return };
         let (verdict, next) = check.checker.record(outcome, stage.now().saturating_sub(started));
