@@ -47,7 +47,7 @@ pub struct HealthChange {
 pub struct HealthReport {
     /// All checks together.
     pub status: HealthStatus,
-    /// How long it has had it.
+    /// When that began, on the clock of [`View::monotonic_ns`].
     pub since: Duration,
 }
 
@@ -186,7 +186,10 @@ pub enum Birth {
 }
 
 /// What a policy can look at during one call: one moment, whatever happens meanwhile.
-#[derive(Debug, Clone)]
+///
+/// It is given back when the call ends: whoever made it can then change what it shares
+/// without a copy.
+#[derive(Debug, Clone, Default)]
 pub struct View {
     /// The host's copy of the table.
     pub table: Arc<Table>,
@@ -229,11 +232,9 @@ impl Policy {
         let answer = guarded(&mut running.store, "handle", |store| {
             running.guest.weir_plugin_reactor().call_handle(store, &batch)
         });
+        let staged = running.store.data_mut().rest();
         match answer {
-            Ok(Ok(())) => {
-                let staged = std::mem::take(&mut running.store.data_mut().staged);
-                Ok(staged.into_values().collect())
-            }
+            Ok(Ok(())) => Ok(staged.into_values().collect()),
             Ok(Err(failure)) => Err(Failure::Refused {
                 plugin: self.name.clone(),
                 call: "handle",

@@ -188,6 +188,7 @@ impl Runtime {
         let answer = guarded(&mut store, "init", |store| {
             guest.weir_plugin_reactor().call_init(store, &context)
         })?;
+        store.data_mut().rest();
         let subscription = answer.map_err(|failure| Failure::Refused {
             plugin: settings.instance.clone(),
             call: "init",

@@ -176,6 +176,12 @@ impl PolicyState {
         self.staged.clear();
     }
 
+    /// Ends a call: lets go of what it looked at, and returns what it wants.
+    pub(crate) fn rest(&mut self) -> BTreeMap<RealServerKey, Effect> {
+        self.view = View::default();
+        std::mem::take(&mut self.staged)
+    }
+
     /// All it holds, staged statements included, in the order of their real servers.
     pub(crate) fn all_held(&self) -> BTreeMap<RealServerKey, &Statement> {
         let mut all: BTreeMap<_, _> =

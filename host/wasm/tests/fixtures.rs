@@ -66,7 +66,7 @@ pub(crate) fn view() -> View {
         (service("192.0.2.1:80"), "web".to_owned()),
         (service("192.0.2.2:80"), "api".to_owned()),
     ]);
-    let report = HealthReport { status: HealthStatus::Up, since: Duration::from_millis(1500) };
+    let report = HealthReport { status: HealthStatus::Up, since: Duration::from_millis(3500) };
     let health = BTreeMap::from([
         (key("192.0.2.1:80", "10.0.0.1:80"), report),
         (key("192.0.2.2:80", "[2001:db8::1]:80"), report),
@@ -76,7 +76,7 @@ pub(crate) fn view() -> View {
         health: Arc::new(health),
         held: Vec::new(),
         wall_ns: 2_000,
-        monotonic_ns: 3_000,
+        monotonic_ns: 5_000_000_000,
     }
 }
 

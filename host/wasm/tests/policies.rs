@@ -60,7 +60,7 @@ fn a_policy_sees_everything_that_its_grant_shows() {
     let lines = looks(grant(Services::All));
     assert!(lines[0].starts_with("test Birth::Fresh 0."), "{}", lines[0]);
     assert!(lines[1].contains("sequence: 9, at: 1, event: Event::Started"), "{}", lines[1]);
-    assert_eq!(lines[2], r#"{"a":1} 2000 3000"#);
+    assert_eq!(lines[2], r#"{"a":1} 2000 5000000000"#);
     assert_eq!(lines[3], "2 services at 1000");
     assert!(lines[4].ends_with(r#"is Some(0) named Some("web")"#), "{}", lines[4]);
     assert!(lines[5].ends_with(r#"is Some(1) named Some("api")"#), "{}", lines[5]);

@@ -38,12 +38,11 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
     time::Duration,
 };
 
-use weir_ipvs::{Error, Ipvs, ServiceKey, TableEntry};
-use weir_wasm::{Event as PolicyEvent, HealthChange, HealthStatus, Table};
+use weir_ipvs::{Error, Ipvs, ServiceKey};
+use weir_wasm::{Event as PolicyEvent, HealthChange, HealthStatus};
 
 use self::{
     freeze::Frozen, policy::Policy, reload::Refused, statements::Statements, timers::Timers,
@@ -125,12 +124,7 @@ pub(crate) struct Manager {
     refused: Option<Refused>,
     /// Whether the table was adopted: what comes now is new.
     is_started: bool,
-    /// The claimed part of the table when it was last looked at.
-    entries: BTreeMap<ServiceKey, TableEntry>,
     world: World,
-    /// The same as policies see it; none = it has changed.
-    table: Option<Arc<Table>>,
-    generation: u64,
     next_poll: Duration,
     next_watch: u64,
     /// What could not be done, so that it is said once, not at every attempt.
@@ -160,10 +154,7 @@ impl Manager {
             checked: 0,
             refused: None,
             is_started: false,
-            entries: BTreeMap::new(),
             world: World::default(),
-            table: None,
-            generation: 0,
             next_poll: Duration::ZERO,
             next_watch: 0,
             troubles: BTreeMap::new(),
@@ -209,6 +200,7 @@ impl Manager {
         if self.stopped {
             return;
         }
+        self.freeze_in_doubt(now);
         self.advance_statements(now);
         self.start_policies(now);
         self.deliver(now);
@@ -262,6 +254,7 @@ impl Manager {
         }
         let after = verdict.state;
         self.dirty.insert(key.service);
+        self.world.touch(key.service);
         self.log(
             Line::info("health")
                 .with("service", key.service)

@@ -17,12 +17,15 @@ impl From<HealthStatus> for health_words::HealthStatus {
     }
 }
 
-/// One answer of `health.current`.
+/// One answer of `health.current`, at the time `now`; none = nobody checks it.
 pub(crate) fn health_report(
     key: real_servers::RealServerKey,
-    report: HealthReport,
+    report: Option<HealthReport>,
+    now: Duration,
 ) -> health::HealthReport {
-    health::HealthReport { key, status: report.status.into(), since: milliseconds(report.since) }
+    let report = report.unwrap_or(HealthReport { status: HealthStatus::Unknown, since: now });
+    let lasted = now.saturating_sub(report.since);
+    health::HealthReport { key, status: report.status.into(), since: milliseconds(lasted) }
 }
 
 impl From<&Envelope> for events::Envelope {

@@ -29,11 +29,10 @@ impl Manager {
 
     pub(super) fn start_policies(&mut self, now: Now) {
         for index in 0..self.policies.len() {
-            let policy = &self.policies[index];
-            if policy.start_at().is_none_or(|it| it > now.monotonic) {
+            if self.policies[index].start_at().is_none_or(|it| it > now.monotonic) {
                 continue;
             }
-            let granted = policy.grant.resolve(&self.claimed_names());
+            let granted = self.policies[index].grant.resolve(self.world.names(&self.claims));
             let view = self.view(now, index);
             let policy = &mut self.policies[index];
             match policy.start(granted, view) {

@@ -1,6 +1,6 @@
 //! What is ours: claims as the table comes and goes, and the checks they want.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use weir_ipvs::{Endpoint, RealServer, RealServerKey, ServiceKey, Snapshot, TableEntry};
 
@@ -22,16 +22,18 @@ impl Manager {
         for key in self.config.services.iter().map(|it| it.service.key) {
             if !self.claims.contains_key(&key) {
                 self.claims.extend(plan::claim(&self.config, &key).map(|it| (key, it)));
+                self.world.touch(key);
             }
         }
-        let mut missing: Vec<ServiceKey> = self.claims.keys().copied().collect();
+        let mut missing: BTreeSet<ServiceKey> = self.claims.keys().copied().collect();
         for entry in snapshot.entries {
             let key = entry.service.config.key;
             if !self.claims.contains_key(&key) {
                 let Some(claim) = plan::claim(&self.config, &key) else { continue };
                 self.claims.insert(key, claim);
+                self.world.touch(key);
             }
-            missing.retain(|it| *it != key);
+            missing.remove(&key);
             self.observe(now, key, Some(entry));
         }
         for key in missing {
@@ -45,9 +47,8 @@ impl Manager {
     pub(super) fn observe(&mut self, now: Now, key: ServiceKey, entry: Option<TableEntry>) {
         let Some(mut claim) = self.claims.remove(&key) else { return };
         if (claim.stated.is_none() || claim.is_leaving) && entry.is_none() {
-            return self.unclaim(key, claim, REMOVED);
+            return self.unclaim(now, key, claim, REMOVED);
         }
-        self.table = None;
         let before: Vec<_> = claim.servers.values().map(|it| it.seen).collect();
         self.update_servers(now, key, &mut claim, entry.as_ref());
         for (endpoint, server) in &mut claim.servers {
@@ -79,15 +80,11 @@ impl Manager {
         }
         claim.seen = found;
         claim.looked = true;
-        match entry {
-            Some(mut entry) => {
-                entry.servers.retain(|it| claim.servers.contains_key(&it.config.endpoint));
-                self.entries.insert(key, entry);
-            }
-            None => {
-                self.entries.remove(&key);
-            }
-        }
+        let owned = entry.map(|mut it| {
+            it.servers.retain(|it| claim.servers.contains_key(&it.config.endpoint));
+            it
+        });
+        self.world.set(now, &key, owned);
         self.claims.insert(key, claim);
     }
 
@@ -157,6 +154,7 @@ impl Manager {
             ));
             return;
         }
+        self.world.touch(key.service);
         self.next_watch += 1;
         self.checked += 1;
         server.watch = Some(self.next_watch);
@@ -168,18 +166,19 @@ impl Manager {
         }));
     }
 
-    pub(super) fn unclaim(&mut self, key: ServiceKey, claim: Claim, reason: &str) {
+    pub(super) fn unclaim(&mut self, now: Now, key: ServiceKey, claim: Claim, reason: &str) {
         for (endpoint, server) in claim.servers {
             self.release(RealServerKey { service: key, server: endpoint }, &server, reason);
         }
-        self.table = None;
-        self.entries.remove(&key);
+        self.world.set(now, &key, None);
+        self.world.touch(key);
         self.dirty.remove(&key);
         self.timers.set(key, None);
     }
 
     /// A real server is claimed no more.
     pub(super) fn release(&mut self, key: RealServerKey, server: &Server, reason: &str) {
+        self.world.touch(key.service);
         if let Some(watch) = server.watch {
             self.output.push_back(Output::Unwatch(watch));
             self.checked -= 1;
@@ -192,9 +191,9 @@ impl Manager {
 
     /// Makes instances anew whose grant names what is now claimed otherwise.
     fn renew_grants(&mut self) {
-        let claimed = self.claimed_names();
+        let claimed = self.world.names(&self.claims);
         for policy in &mut self.policies {
-            if policy.granted().is_some_and(|it| *it != policy.grant.resolve(&claimed)) {
+            if policy.granted().is_some_and(|it| *it != policy.grant.resolve(claimed)) {
                 policy.renew("the services within its grant changed");
             }
         }

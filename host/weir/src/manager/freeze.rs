@@ -20,15 +20,22 @@ pub(super) struct Frozen {
 }
 
 impl Manager {
-    /// Takes note of who ceased to pass, and freezes if it is too much to be true.
+    /// Takes note of who ceased to pass.
     pub(super) fn doubt(&mut self, now: Now, key: RealServerKey, before: State, after: State) {
         match (before, after) {
             (State::Up, State::Suspect | State::Down) => self.doubt.left_up(key, now.monotonic),
             (_, State::Up) => self.doubt.forget(&key),
-            _ => return,
+            _ => {}
+        }
+    }
+
+    /// Freezes if more ceased to pass than can be true.
+    pub(super) fn freeze_in_doubt(&mut self, now: Now) {
+        if !self.doubt.has_news() || self.frozen.is_some() {
+            return;
         }
         let window = self.detection();
-        if self.frozen.is_some() || !self.doubt.is_justified(now.monotonic, window, self.checked) {
+        if !self.doubt.is_justified(now.monotonic, window, self.checked) {
             return;
         }
         self.doubt.clear();

@@ -46,7 +46,7 @@ impl Manager {
     /// Brings the services that may have changed to what they should be.
     pub(super) fn reconcile(&mut self, now: Now, ipvs: &mut dyn Ipvs) {
         self.decide(now);
-        self.forget_settled();
+        self.forget_settled(now);
         self.dirty.append(&mut self.stale);
         if self.dirty.is_empty() || self.look_at_dirty(now, ipvs).is_err() {
             return;
@@ -68,7 +68,7 @@ impl Manager {
                 break;
             }
         }
-        self.forget_settled();
+        self.forget_settled(now);
     }
 
     /// Decides the dirty services anew.
@@ -88,13 +88,13 @@ impl Manager {
     }
 
     /// What was last seen and is as it was decided needs no look and no write.
-    fn forget_settled(&mut self) {
+    fn forget_settled(&mut self, now: Now) {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.retain(|it| self.claims.get(it).is_some_and(|it| !it.is_settled()));
         let left = dirty.extract_if(.., |it| self.claims.get(it).is_some_and(Claim::is_left));
         for key in left.collect::<Vec<_>>() {
             if let Some(claim) = self.claims.remove(&key) {
-                self.unclaim(key, claim, "no longer in the configuration");
+                self.unclaim(now, key, claim, "no longer in the configuration");
             }
         }
         self.dirty = dirty;
@@ -116,9 +116,10 @@ impl Manager {
         let failed: BTreeSet<_> =
             failures.iter().filter_map(|it| service_of(&gives[it.step])).collect();
         let is_stale = self.account(now, actual, &gives, &failures);
-        let withheld: Vec<_> = failed.into_iter().filter(|it| !self.outlives(it, &takes)).collect();
+        let taken: BTreeSet<_> = takes.iter().filter_map(taken_from).collect();
+        let is_withheld = |it: ServiceKey| failed.contains(&it) && !self.outlives(it, &taken);
         let mut takes = takes;
-        takes.retain(|it| !service_of(it).is_some_and(|it| withheld.contains(&it)));
+        takes.retain(|it| !service_of(it).is_some_and(is_withheld));
         let failures = ipvs.apply(&takes, OnFailure::Proceed);
         self.account(now, actual, &takes, &failures) || is_stale
     }
@@ -144,7 +145,7 @@ impl Manager {
         let (mut actual, mut desired) = (Plan::new(), Plan::new());
         for key in &self.dirty {
             let Some(claim) = self.claims.get(key) else { continue };
-            let found = self.entries.get(key).map(|it| claim.owned(it));
+            let found = self.world.get(key).map(|it| claim.owned(it));
             let wanted = claim.desired(found.as_ref());
             actual.extend(found.map(|it| (*key, it)));
             desired.extend(wanted.map(|it| (*key, it)));
@@ -173,21 +174,22 @@ impl Manager {
     }
 
     fn written(&mut self, now: Now, actual: &Plan, change: &Change) {
-        self.table = None;
-        self.no_trouble(&words(change));
+        if !self.troubles.is_empty() {
+            self.no_trouble(&words(change));
+        }
         match change {
             Change::AddService(service) | Change::EditService(service) => {
                 let is_new = matches!(change, Change::AddService(_));
                 if let Some(claim) = self.claims.get_mut(&service.key) {
                     claim.seen = Some(service.clone());
                 }
-                match self.entries.get_mut(&service.key) {
+                match self.world.get_mut(&service.key) {
                     Some(entry) => entry.service.config = service.clone(),
                     None => {
                         let status =
                             ServiceStatus { config: service.clone(), stats: Stats::default() };
                         let entry = TableEntry { service: status, servers: Vec::new() };
-                        self.entries.insert(service.key, entry);
+                        self.world.set(now, &service.key, Some(entry));
                     }
                 }
                 let line = Line::info(if is_new { "service-added" } else { "service-edited" });
@@ -204,7 +206,8 @@ impl Manager {
                 self.server_written(now, *key, before.copied(), None);
             }
             Change::DeleteService(key) => {
-                self.entries.remove(key);
+                self.world.set(now, key, None);
+                self.world.touch(*key);
                 self.timers.set(*key, None);
                 self.claims.remove(key);
                 self.log(Line::info("service-removed").with("service", key));
@@ -232,7 +235,7 @@ impl Manager {
                 self.timers.set(key.service, Some(now.monotonic));
             }
         }
-        if let Some(entry) = self.entries.get_mut(&key.service) {
+        if let Some(entry) = self.world.get_mut(&key.service) {
             entry.servers.retain(|it| after.is_some() || it.config.endpoint != key.server);
             let there = entry.servers.iter_mut().find(|it| it.config.endpoint == key.server);
             match (there, after) {
@@ -254,21 +257,12 @@ impl Manager {
         );
     }
 
-    /// Whether `takes` leave `service` a real server with weight.
-    fn outlives(&self, service: &ServiceKey, takes: &[Change]) -> bool {
-        let is_taken = |endpoint: &Endpoint| {
-            takes.iter().any(|it| match it {
-                Change::EditServer(key, server) => {
-                    key == service && server.endpoint == *endpoint && server.weight == 0
-                }
-                Change::DeleteServer(key) => key.service == *service && key.server == *endpoint,
-                _ => false,
-            })
-        };
-        self.claims.get(service).is_some_and(|claim| {
-            let mut kept = claim.servers.iter().filter(|(endpoint, _)| !is_taken(endpoint));
-            kept.any(|(_, it)| it.seen.is_some_and(|it| it.weight > 0))
-        })
+    /// Whether `service` has a real server with weight that is not one of the `taken`.
+    fn outlives(&self, service: ServiceKey, taken: &BTreeSet<RealServerKey>) -> bool {
+        let Some(claim) = self.claims.get(&service) else { return false };
+        let is_taken = |&server: &Endpoint| taken.contains(&RealServerKey { service, server });
+        let mut kept = claim.servers.iter().filter(|(endpoint, _)| !is_taken(endpoint));
+        kept.any(|(_, it)| it.seen.is_some_and(|it| it.weight > 0))
     }
 
     /// Something could not be done: say so once, and try again soon.
@@ -307,6 +301,17 @@ fn takes(actual: &Plan, change: &Change) -> bool {
             .is_some_and(|it| server.weight < it.weight),
         Change::DeleteServer(_) | Change::DeleteService(_) => true,
         _ => false,
+    }
+}
+
+/// The real server that gets no traffic after it.
+fn taken_from(change: &Change) -> Option<RealServerKey> {
+    match change {
+        Change::EditServer(service, server) if server.weight == 0 => {
+            Some(RealServerKey { service: *service, server: server.endpoint })
+        }
+        Change::DeleteServer(key) => Some(*key),
+        _ => None,
     }
 }
 

@@ -96,6 +96,7 @@ impl Manager {
     /// Brings a claim in line with the configuration.
     fn reclaim(&mut self, now: Now, key: ServiceKey) {
         let Some(mut claim) = self.claims.remove(&key) else { return };
+        self.world.touch(key);
         let mut servers = mem::take(&mut claim.servers);
         let check = claim.check.take();
         let is_new_check = match plan::claim(&self.config, &key) {
@@ -105,7 +106,7 @@ impl Manager {
             }
             None if claim.stated.is_none() => {
                 claim.servers = servers;
-                return self.unclaim(key, claim, "no longer in the configuration");
+                return self.unclaim(now, key, claim, "no longer in the configuration");
             }
             None => {
                 claim.is_leaving = true;

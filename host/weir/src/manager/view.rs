@@ -1,101 +1,134 @@
 //! What policies see: the claimed part of the table, health, and what they said themselves.
+//!
+//! Kept beside what it shows, and brought up to date where that has changed: a call costs
+//! what happened since the last one, not what the whole table is.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
-
-use weir_ipvs::{
-    Ipvs, RealServerKey, Scheduler, ServiceKey, Snapshot, Stats, SyncDaemon, TableEntry, Timeouts,
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
 };
+
+use weir_ipvs::{Endpoint, Ipvs, RealServerKey, ServiceKey, TableEntry};
 use weir_wasm::{HealthReport, Table, View};
 
 use super::{Manager, Now};
+use crate::plan::Claim;
 
-/// What IPVS says beside services, for policies to look at.
+/// The world as policies see it. What they do not hold is changed in place.
 #[derive(Debug, Default)]
 pub(super) struct World {
-    schedulers: Vec<Scheduler>,
-    totals: Stats,
-    timeouts: Timeouts,
-    daemons: Vec<SyncDaemon>,
+    /// The claimed part of the table when it was last looked at, and what IPVS says beside.
+    table: Arc<Table>,
+    /// Of the real servers that are checked.
+    health: Arc<BTreeMap<RealServerKey, HealthReport>>,
+    /// Services whose name, or the health of whose servers, may be another than it shows.
+    outdated: BTreeSet<ServiceKey>,
 }
 
 impl World {
-    /// The table that policies see, with these services.
-    fn table(
-        &self,
-        now: Now,
-        entries: Vec<TableEntry>,
-        names: BTreeMap<ServiceKey, String>,
-        generation: u64,
-    ) -> Table {
-        let mut table = Table::new(Snapshot { entries }, now.wall_ns());
-        table.generation = generation;
-        table.names = names;
-        table.schedulers = self.schedulers.clone();
-        table.totals = self.totals;
-        table.timeouts = self.timeouts;
-        table.daemons = self.daemons.clone();
-        table
+    /// The entry of a claimed service.
+    pub(super) fn get(&self, key: &ServiceKey) -> Option<&TableEntry> {
+        self.table.get(key)
+    }
+
+    /// The same, for a change.
+    pub(super) fn get_mut(&mut self, key: &ServiceKey) -> Option<&mut TableEntry> {
+        Arc::make_mut(&mut self.table).get_mut(key)
+    }
+
+    /// Takes the reading of a service in; none = it is not there.
+    pub(super) fn set(&mut self, now: Now, key: &ServiceKey, entry: Option<TableEntry>) {
+        let table = Arc::make_mut(&mut self.table);
+        match entry {
+            Some(entry) => table.insert(entry, now.wall_ns()),
+            None => drop(table.remove(key)),
+        }
+    }
+
+    /// A claim, or what its checks say, has changed.
+    pub(super) fn touch(&mut self, key: ServiceKey) {
+        self.outdated.insert(key);
+    }
+
+    /// Shows of the claims what has changed.
+    fn follow(&mut self, claims: &BTreeMap<ServiceKey, Claim>) {
+        if self.outdated.is_empty() {
+            return;
+        }
+        let names = &mut Arc::make_mut(&mut self.table).names;
+        let health = Arc::make_mut(&mut self.health);
+        for service in std::mem::take(&mut self.outdated) {
+            let old = health.range(first(service)..).take_while(|(it, _)| it.service == service);
+            for key in old.map(|(it, _)| *it).collect::<Vec<_>>() {
+                health.remove(&key);
+            }
+            let Some(claim) = claims.get(&service) else {
+                names.remove(&service);
+                continue;
+            };
+            if names.get(&service) != Some(&claim.name) {
+                names.insert(service, claim.name.clone());
+            }
+            health.extend(claim.servers.iter().filter(|(_, it)| it.watch.is_some()).map(
+                |(&server, it)| {
+                    let (status, since) = (it.health.state.status(), it.health.since);
+                    (RealServerKey { service, server }, HealthReport { status, since })
+                },
+            ));
+        }
+    }
+
+    /// The claimed services by the names that the configuration gives them.
+    pub(super) fn names(
+        &mut self,
+        claims: &BTreeMap<ServiceKey, Claim>,
+    ) -> &BTreeMap<ServiceKey, String> {
+        self.follow(claims);
+        &self.table.names
     }
 
     /// How long a UDP connection lives after its last packet.
     pub(super) fn udp_timeout(&self) -> Duration {
-        Duration::from_secs(self.timeouts.udp.into())
+        Duration::from_secs(self.table.timeouts.udp.into())
     }
 
-    /// Reads anew; what cannot be read stays as it was, for no weight depends on it.
+    /// Reads anew what IPVS says beside services; what cannot be read stays as it was, for
+    /// no weight depends on it.
     pub(super) fn refresh(&mut self, ipvs: &mut dyn Ipvs) {
+        let table = Arc::make_mut(&mut self.table);
         if let Ok(schedulers) = ipvs.schedulers() {
-            self.schedulers = schedulers;
+            table.schedulers = schedulers;
         }
         if let Ok(totals) = ipvs.totals() {
-            self.totals = totals;
+            table.totals = totals;
         }
         if let Ok(timeouts) = ipvs.timeouts() {
-            self.timeouts = timeouts;
+            table.timeouts = timeouts;
         }
         if let Ok(daemons) = ipvs.daemons() {
-            self.daemons = daemons;
+            table.daemons = daemons;
         }
     }
+}
+
+/// Before every real server of a service.
+fn first(service: ServiceKey) -> RealServerKey {
+    let least = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    RealServerKey { service, server: Endpoint::new(least, 0) }
 }
 
 impl Manager {
     /// What one policy can look at now.
     pub(super) fn view(&mut self, now: Now, index: usize) -> View {
-        let mut health = BTreeMap::new();
-        for (key, claim) in &self.claims {
-            for (endpoint, server) in claim.servers.iter().filter(|(_, it)| it.watch.is_some()) {
-                let since = now.monotonic.saturating_sub(server.health.since);
-                let report = HealthReport { status: server.health.state.status(), since };
-                health.insert(RealServerKey { service: *key, server: *endpoint }, report);
-            }
-        }
+        self.world.follow(&self.claims);
         View {
-            table: self.table(now),
-            health: Arc::new(health),
+            table: Arc::clone(&self.world.table),
+            health: Arc::clone(&self.world.health),
             held: self.statements.held(&self.policies[index].name),
             wall_ns: now.wall_ns(),
             monotonic_ns: now.monotonic_ns(),
         }
-    }
-
-    fn table(&mut self, now: Now) -> Arc<Table> {
-        if let Some(table) = &self.table {
-            return Arc::clone(table);
-        }
-        self.generation += 1;
-        let table = Arc::new(self.world.table(
-            now,
-            self.entries.values().cloned().collect(),
-            self.claimed_names(),
-            self.generation,
-        ));
-        self.table = Some(Arc::clone(&table));
-        table
-    }
-
-    /// The claimed services by the names that the configuration gives them.
-    pub(super) fn claimed_names(&self) -> BTreeMap<ServiceKey, String> {
-        self.claims.iter().map(|(key, claim)| (*key, claim.name.clone())).collect()
     }
 }

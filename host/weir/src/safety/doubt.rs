@@ -22,17 +22,25 @@ const SERVICES: usize = 3;
 #[derive(Debug, Default)]
 pub(crate) struct Doubt {
     left: BTreeMap<RealServerKey, Duration>,
+    /// Whether any left since it was last asked.
+    has_news: bool,
 }
 
 impl Doubt {
     /// A probe of a server that was up failed.
     pub(crate) fn left_up(&mut self, key: RealServerKey, now: Duration) {
         self.left.insert(key, now);
+        self.has_news = true;
     }
 
     /// It passes again, or is checked no more.
     pub(crate) fn forget(&mut self, key: &RealServerKey) {
         self.left.remove(key);
+    }
+
+    /// Whether [`Doubt::is_justified`] may say something else than the last time.
+    pub(crate) fn has_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_news)
     }
 
     /// Whether too many of `checked` servers left within `window`, the time in which a
