@@ -31,6 +31,8 @@ pub(crate) struct Bed {
     ipvsadm: PathBuf,
     #[arg(long, default_value = "/usr/sbin/keepalived")]
     keepalived: PathBuf,
+    #[arg(long, default_value = "/usr/sbin/haproxy")]
+    haproxy: PathBuf,
     /// A directory of libraries beside the system's; can be repeated
     #[arg(long, value_name = "DIR")]
     libraries: Vec<PathBuf>,
@@ -143,6 +145,11 @@ impl Bed {
     /// keepalived.
     pub(crate) fn keepalived(&self, size: Size) -> Command {
         self.other(&self.keepalived, size)
+    }
+
+    /// HAProxy.
+    pub(crate) fn haproxy(&self) -> Command {
+        self.command(&self.haproxy, Size::EMPTY)
     }
 
     /// weir, called by its own name.

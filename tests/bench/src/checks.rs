@@ -4,18 +4,13 @@
 //! Each runs alone for some seconds, in turns. What it used of the processor, all its
 //! processes and threads, is divided by the connections that the servers saw.
 
-use std::{
-    fs,
-    io::Write as _,
-    process::{Child, Command},
-    thread::sleep,
-    time::Duration,
-};
+use std::{fs, io::Write as _, process::Command, thread::sleep, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::{
     bed::{Bed, Size, scratch},
+    daemon::Daemon,
     edits::{server_address, service_address},
     namespace,
     row::{Goal, Row},
@@ -88,17 +83,11 @@ fn compare(bed: &Bed, manner: Manner, kind: &str) -> Result<Row> {
 }
 
 /// Microseconds of processor time per check, and checks per second.
-fn measure(
-    mut command: Command,
-    server: &Server,
-    window: Duration,
-    size: Size,
-) -> Result<(f64, f64)> {
+fn measure(command: Command, server: &Server, window: Duration, size: Size) -> Result<(f64, f64)> {
     let name = command.get_program().display().to_string();
-    let child = command.spawn().with_context(|| format!("failed to start {name}"))?;
-    let mut daemon = Daemon { child };
+    let mut daemon = Daemon::start(command)?;
     sleep(WARM_UP);
-    ensure!(daemon.child.try_wait()?.is_none(), "{name} has ended by itself");
+    daemon.ensure_runs().with_context(|| name.clone())?;
     let (cpu, connections) = (daemon.cpu()?, server.connections());
     sleep(window);
     let cpu = daemon.cpu()? - cpu;
@@ -110,48 +99,6 @@ fn measure(
     );
     let checks = f64::from(u32::try_from(checks)?);
     Ok((cpu.as_secs_f64() * 1e6 / checks, checks / window.as_secs_f64()))
-}
-
-/// A process that is stopped when nobody needs it any more.
-pub(crate) struct Daemon {
-    pub(crate) child: Child,
-}
-
-impl Daemon {
-    /// What it and its children have used of the processor.
-    fn cpu(&self) -> Result<Duration> {
-        let pid = self.child.id();
-        let path = format!("/proc/{pid}/task/{pid}/children");
-        let children = fs::read_to_string(path).unwrap_or_default();
-        let mut cpu = process_cpu(pid)?;
-        for child in children.split_whitespace() {
-            cpu += process_cpu(child.parse()?)?;
-        }
-        Ok(cpu)
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let Ok(pid) = libc::pid_t::try_from(self.child.id()) else { return };
-        // SAFETY: kill takes no pointers, and the child is not yet waited for.
-        unsafe { libc::kill(pid, libc::SIGTERM) };
-        // Nothing can be done about a child that cannot be waited for.
-        let _ = self.child.wait();
-    }
-}
-
-/// The processor time of all threads of a process, those that ended included.
-fn process_cpu(pid: u32) -> Result<Duration> {
-    let mut clock = 0;
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: both calls write to what they are given, which is large enough.
-    let result = unsafe {
-        libc::clock_getcpuclockid(libc::pid_t::try_from(pid)?, &raw mut clock)
-            | libc::clock_gettime(clock, &raw mut time)
-    };
-    ensure!(result == 0, "the processor time of process {pid} cannot be read");
-    Ok(Duration::new(u64::try_from(time.tv_sec)?, u32::try_from(time.tv_nsec)?))
 }
 
 /// What makes weir check every real server at `interval`.

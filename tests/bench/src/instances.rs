@@ -1,8 +1,8 @@
 //! How many instances of a policy live in a gibibyte.
 
-use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use weir_ipvs::{
     Endpoint, Forwarding, Protocol, RealServer, RealServerKey, RealServerStatus, Service,
     ServiceKey, ServiceStatus, Snapshot, Stats, TableEntry,
@@ -14,6 +14,7 @@ use weir_wasm::{
 
 use crate::{
     bed::Bed,
+    daemon::resident_bytes,
     edits::{server_address, service_address},
     row::{Goal, Row},
     sample::now,
@@ -36,7 +37,7 @@ pub(crate) fn run(bed: &Bed) -> Result<Row> {
     let mut first = start(&runtime, &plugin, &view)?;
     drains(&mut first, &key, &view, 1)?;
     policies.push(first);
-    let before = resident_bytes()?;
+    let before = resident_bytes("self")?;
     let begin = now();
     for _ in 1..INSTANCES {
         let mut policy = start(&runtime, &plugin, &view)?;
@@ -48,7 +49,7 @@ pub(crate) fn run(bed: &Bed) -> Result<Row> {
     for policy in &mut policies {
         drains(policy, &key, &view, 2)?;
     }
-    let each = (resident_bytes()? - before) / f64::from(INSTANCES - 1);
+    let each = (resident_bytes("self")? - before) / f64::from(INSTANCES - 1);
     Ok(Row {
         weir: GIBIBYTE / each,
         goal: Some(Goal::AtLeast(10_000.0)),
@@ -126,12 +127,4 @@ fn world() -> (RealServerKey, View) {
         monotonic_ns: 1,
     };
     (first, view)
-}
-
-fn resident_bytes() -> Result<f64> {
-    const PAGE: f64 = 4096.0;
-
-    let text = fs::read_to_string("/proc/self/statm")?;
-    let pages = text.split_whitespace().nth(1).context("/proc/self/statm has no second number")?;
-    Ok(pages.parse::<f64>()? * PAGE)
 }

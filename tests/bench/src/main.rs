@@ -7,10 +7,14 @@
 
 mod bed;
 mod checks;
+mod daemon;
 mod edits;
 mod instances;
 mod list;
+mod load;
 mod namespace;
+mod processor;
+mod proxies;
 mod restore;
 mod row;
 mod sample;
@@ -36,22 +40,36 @@ struct Measurement {
     name: &'static str,
     /// Whether it can be made there.
     fits: fn(&Bed) -> bool,
-    run: fn(&Bed) -> Result<Row>,
+    run: Run,
+}
+
+/// What a measurement gives.
+enum Run {
+    One(fn(&Bed) -> Result<Row>),
+    /// Several, by names that begin with its own.
+    Several(fn(&Bed) -> Result<Vec<Row>>),
 }
 
 /// In the order of the report.
-const MEASUREMENTS: [Measurement; 11] = [
-    Measurement { name: "list-empty", fits: Bed::has_table, run: list::empty },
-    Measurement { name: "list-10x10", fits: Bed::has_table, run: list::small },
-    Measurement { name: "list-1000x10", fits: Bed::has_kernel, run: list::large },
-    Measurement { name: "list-10000x10", fits: Bed::has_kernel, run: list::huge },
-    Measurement { name: "restore-1000", fits: Bed::has_kernel, run: restore::small },
-    Measurement { name: "restore-50000", fits: Bed::is_uml, run: restore::large },
-    Measurement { name: "edits", fits: Bed::has_kernel, run: edits::run },
-    Measurement { name: "instances", fits: Bed::is_machine, run: instances::run },
-    Measurement { name: "check-tcp", fits: Bed::has_table, run: checks::tcp },
-    Measurement { name: "check-http", fits: Bed::has_table, run: checks::http },
-    Measurement { name: "verdict", fits: Bed::has_table, run: verdict::run },
+const MEASUREMENTS: [Measurement; 14] = [
+    Measurement { name: "list-empty", fits: Bed::has_table, run: Run::One(list::empty) },
+    Measurement { name: "list-10x10", fits: Bed::has_table, run: Run::One(list::small) },
+    Measurement { name: "list-1000x10", fits: Bed::has_table, run: Run::One(list::large) },
+    Measurement { name: "list-10000x10", fits: Bed::has_table, run: Run::One(list::huge) },
+    Measurement { name: "restore-1000", fits: Bed::has_kernel, run: Run::One(restore::small) },
+    Measurement { name: "restore-50000", fits: Bed::is_uml, run: Run::One(restore::large) },
+    Measurement { name: "edits", fits: Bed::has_kernel, run: Run::One(edits::run) },
+    Measurement { name: "instances", fits: Bed::is_machine, run: Run::One(instances::run) },
+    Measurement { name: "check-tcp", fits: Bed::has_table, run: Run::One(checks::tcp) },
+    Measurement { name: "check-http", fits: Bed::has_table, run: Run::One(checks::http) },
+    Measurement { name: "verdict", fits: Bed::has_table, run: Run::One(verdict::run) },
+    Measurement {
+        name: "proxy-connections",
+        fits: Bed::is_machine,
+        run: Run::Several(proxies::connections),
+    },
+    Measurement { name: "proxy-bulk", fits: Bed::is_machine, run: Run::Several(proxies::bulk) },
+    Measurement { name: "proxy-idle", fits: Bed::is_machine, run: Run::One(proxies::idle) },
 ];
 
 fn main() -> ExitCode {
@@ -73,15 +91,21 @@ fn measure(bed: &Bed) -> Result<()> {
             continue;
         }
         writeln!(io::stderr(), "bench: {name}, {bed_name}")?;
-        let outcome = match namespace::on_thread(|| run(bed)) {
-            Ok(row) => Outcome::Measured(Row { name: name.to_owned(), ..row }),
-            Err(error) => Outcome::Failed {
+        let rows = namespace::on_thread(|| match run {
+            Run::One(run) => run(bed).map(|row| vec![Row { name: name.to_owned(), ..row }]),
+            Run::Several(run) => run(bed),
+        });
+        let outcomes = match rows {
+            Ok(rows) => rows.into_iter().map(Outcome::Measured).collect(),
+            Err(error) => vec![Outcome::Failed {
                 name: name.to_owned(),
                 bed: bed_name.clone(),
                 why: format!("{error:#}"),
-            },
+            }],
         };
-        writeln!(io::stdout(), "{}", serde_json::to_string(&outcome)?)?;
+        for outcome in outcomes {
+            writeln!(io::stdout(), "{}", serde_json::to_string(&outcome)?)?;
+        }
     }
     // What is left behind lies among temporary files.
     let _ = fs::remove_dir_all(bed::scratch());

@@ -49,6 +49,8 @@ pub(crate) struct Row {
 pub(crate) enum Goal {
     /// weir's median, in parts of the original's.
     RatioAtMost(f64),
+    /// The same, where more is better.
+    RatioAtLeast(f64),
     AtMost(f64),
     AtLeast(f64),
 }

@@ -18,7 +18,8 @@ use anyhow::{Context, Result};
 
 use crate::{
     bed::{Bed, Size, scratch},
-    checks::{Daemon, weir_configuration},
+    checks::weir_configuration,
+    daemon::Daemon,
     edits::server_address,
     namespace,
     row::{Goal, Row},
@@ -45,9 +46,8 @@ pub(crate) fn run(bed: &Bed) -> Result<Row> {
         .arg("--socket")
         .arg(scratch().join("weir.sock"))
         .stderr(Stdio::piped());
-    let mut child = command.spawn().context("failed to start weir")?;
-    let stderr = child.stderr.take().context("it is a pipe")?;
-    let _daemon = Daemon { child };
+    let mut daemon = Daemon::start(command)?;
+    let stderr = daemon.child.stderr.take().context("it is a pipe")?;
     let lines = timed_lines(stderr);
     for _ in 0..TABLE.services * TABLE.servers {
         wait_for(&lines, &["health ", "after=up"])?;

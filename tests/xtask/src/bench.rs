@@ -22,7 +22,7 @@ use crate::{cache::Cache, debian, guest::Guest, kernel};
 use build::Programs;
 use report::Report;
 
-/// Compares weir with the original ipvsadm and keepalived, in the same run
+/// Compares weir with the original ipvsadm, keepalived and HAProxy, in the same run
 ///
 /// Prints a row per goal: medians of both, taken in turns, their ratio, where they were
 /// taken (the bed), and whether the goal is reached. As root on a machine whose kernel has
@@ -103,21 +103,20 @@ fn measure(
     if bed == "stand-in" {
         command.arg("--preload").arg(&programs.stand_in);
     }
-    let trees = [debian::PEERS, debian::KEEPALIVED];
-    let mut libraries = false;
-    for (tree, program) in trees.into_iter().zip(["ipvsadm", "keepalived"]) {
+    let originals: &[_] = match bed {
+        "none" => &[("haproxy", debian::HAPROXY)],
+        _ => &[("ipvsadm", debian::PEERS), ("keepalived", debian::KEEPALIVED)],
+    };
+    for &(program, tree) in originals {
         let mut path = Path::new("/usr/sbin").join(program);
         if !path.exists() {
             let tree = debian::peers(cache, tree, &mut crate::note)?;
             path = tree.join("usr/sbin").join(program);
             let directory = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
             command.arg("--libraries").arg(tree.join(directory));
-            libraries = true;
+            crate::note(&format!("{program} is not installed here: it comes from the cache"));
         }
         command.arg(format!("--{program}")).arg(path);
-    }
-    if libraries && bed != "none" {
-        crate::note("the originals are not installed here: theirs come from the cache");
     }
     command.args(common(args));
     let output = command

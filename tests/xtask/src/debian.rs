@@ -61,6 +61,21 @@ pub(crate) const KEEPALIVED: Peers = Peers {
     ],
 };
 
+/// What weir's forwarder is measured against.
+pub(crate) const HAPROXY: Peers = Peers {
+    name: "haproxy",
+    packages: &[
+        "haproxy",
+        "libcrypt1",
+        "liblua5.3-0",
+        "libopentracing-c-wrapper0",
+        "libopentracing1",
+        "libpcre2-8-0",
+        "libssl3",
+        "libsystemd0",
+    ],
+};
+
 /// Returns the tree of tools for the host.
 pub(crate) fn tools(cache: &Cache, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     tree(cache, "tools", TOOLS, say)

@@ -122,6 +122,7 @@ impl Row {
     fn is_reached(&self) -> Option<bool> {
         Some(match self.goal? {
             Goal::RatioAtMost(most) => self.ratio()? <= most,
+            Goal::RatioAtLeast(least) => self.ratio()? >= least,
             Goal::AtMost(most) => self.weir <= most,
             Goal::AtLeast(least) => self.weir >= least,
         })
@@ -165,6 +166,7 @@ fn cells(row: &Row) -> [String; HEADINGS.len()] {
     let measure = |value: f64| format!("{} {}", number(value), row.unit);
     let goal = match row.goal {
         Some(Goal::RatioAtMost(most)) => format!("at most {most:.2}x"),
+        Some(Goal::RatioAtLeast(least)) => format!("at least {least:.2}x"),
         Some(Goal::AtMost(most)) => format!("at most {}", measure(most)),
         Some(Goal::AtLeast(least)) => format!("at least {}", measure(least)),
         None => "-".to_owned(),
@@ -240,6 +242,8 @@ mod tests {
         check(Some(2.0), 2.0, Goal::RatioAtMost(1.0), Some(true));
         check(Some(2.0), 2.1, Goal::RatioAtMost(1.0), Some(false));
         check(None, 2.0, Goal::RatioAtMost(1.0), None);
+        check(Some(2.0), 2.0, Goal::RatioAtLeast(1.0), Some(true));
+        check(Some(2.0), 1.9, Goal::RatioAtLeast(1.0), Some(false));
         check(None, 0.2, Goal::AtMost(0.2), Some(true));
         check(None, 499_999.0, Goal::AtLeast(500_000.0), Some(false));
     }
