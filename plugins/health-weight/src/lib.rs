@@ -3,7 +3,7 @@
 //! It keeps nothing of its own: what it said is the host's to remember, and what is true
 //! can be looked up, so a restart or a lost event does no harm.
 
-use weir_sdk::policy::{config, health, prelude::*};
+use weir_sdk::policy::{config, prelude::*};
 
 struct HealthWeight;
 
@@ -18,25 +18,13 @@ impl Policy for HealthWeight {
         }
     }
 
-    fn started(&mut self) -> Result<(), Failure> {
-        health::current(&real_servers()).iter().try_for_each(|report| {
-            decide(&report.key, report.status, "found so when the policy started")
-        })
-    }
-
     fn health(&mut self, change: &HealthChange) -> Result<(), Failure> {
-        decide(&change.server, change.after, &change.detail)
-    }
-}
-
-fn decide(server: &RealServerKey, status: HealthStatus, reason: &str) -> Result<(), Failure> {
-    match status {
-        HealthStatus::Down => drain(server, reason),
-        HealthStatus::Up => {
-            withdraw(server);
-            Ok(())
+        match change.after {
+            HealthStatus::Down => drain(&change.server, &change.detail)?,
+            HealthStatus::Up => withdraw(&change.server),
+            HealthStatus::Unknown => {}
         }
-        HealthStatus::Unknown => Ok(()),
+        Ok(())
     }
 }
 

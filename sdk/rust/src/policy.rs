@@ -9,13 +9,23 @@ wit_bindgen::generate!({
     world: "policy",
     pub_export_macro: true,
     generate_all,
+    // Keys go into sets and maps.
+    additional_derives: [PartialEq, Eq, Hash],
 });
+
+mod text;
 
 pub use self::{
     exports::weir::plugin::reactor::{Birth, Context},
     weir::{
         host::{clock, config, log},
-        ipvs::{errors::Error, real_servers::RealServerKey, table},
+        ipvs::{
+            addresses::{self, Endpoint, IpAddress},
+            errors::Error,
+            real_servers::{self, RealServerKey},
+            services::{self, ServiceKey},
+            snapshots, table,
+        },
         plugin::{
             events::{Envelope, Event, HealthChange, Kind, Subscription},
             failures::Failure,
@@ -40,9 +50,10 @@ pub trait Policy: Sized + 'static {
     /// Makes the instance: read `config::get()` here. An error means that it is not used.
     fn new(context: &Context) -> Result<Self, Failure>;
 
-    /// The instance has begun, or lost events: look at `table` and `health`.
+    /// The instance has begun, or lost events: look at `table` and `health`. Unless it is
+    /// defined, `health` is told of every real server as it is.
     fn started(&mut self) -> Result<(), Failure> {
-        Ok(())
+        found().iter().try_for_each(|it| self.health(it))
     }
 
     /// A real server changed health, after the host's counting of rise and fall.
@@ -108,6 +119,22 @@ pub fn real_servers() -> Vec<RealServerKey> {
         servers.into_iter().map(move |it| RealServerKey { service, server: it.config.server })
     });
     keys.collect()
+}
+
+/// Every real server whose health is known, as if it had just become so: what changed
+/// while nobody looked.
+pub fn found() -> Vec<HealthChange> {
+    let known = health::current(&real_servers());
+    let known = known.into_iter().filter(|it| it.status != HealthStatus::Unknown);
+    known
+        .map(|report| HealthChange {
+            server: report.key,
+            detail: "found so when the policy started".to_owned(),
+            before: HealthStatus::Unknown,
+            after: report.status,
+            lasted: 0,
+        })
+        .collect()
 }
 
 fn publish(server: &RealServerKey, intent: Intent, reason: &str) -> Result<(), Failure> {
