@@ -100,11 +100,15 @@ fn by_text(text: &str) -> String {
     known.map_or_else(|| text.to_owned(), |(_, words)| (*words).to_owned())
 }
 
-/// The guest's functions on the way to the failure, innermost first.
+/// The guest's functions on the way to the failure, innermost first; none where the guest
+/// has no names for them, for numbers tell nobody anything.
 fn frames(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
-    backtrace
-        .frames()
+    let frames = backtrace.frames();
+    if frames.iter().all(|frame| frame.func_name().is_none()) {
+        return Vec::new();
+    }
+    frames
         .iter()
         .map(|frame| {
             let name = frame.func_name().map_or_else(

@@ -5,8 +5,9 @@
 //! command does to start. So the pages themselves are made executable.
 
 use std::{
+    collections::BTreeSet,
     io, ptr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Mutex, PoisonError},
 };
 
 use wasmtime::CustomCodeMemory;
@@ -16,14 +17,16 @@ use crate::PageAligned;
 /// Makes code executable in place; what wasmtime copied or compiled, too.
 pub(crate) struct InPlace;
 
-/// Set by the one plugin of this process whose code runs where it lies: wasmtime knows code
-/// by its address, so none may be loaded there twice. A one-shot command loads one, once.
-static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Where the code lies that runs there: wasmtime knows code by its address, so none may be
+/// loaded there twice.
+static TAKEN: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
 
-/// Whether `code` is to run where it lies. Says yes once, and only to code that begins with
-/// a page.
+/// Whether `code` is to run where it lies. Says yes once for each, and only to code that
+/// begins with a page.
 pub(crate) fn runs_in_place(code: &[u8]) -> bool {
-    code.as_ptr().addr().is_multiple_of(PAGE) && !TAKEN.swap(true, Ordering::Relaxed)
+    let address = code.as_ptr().addr();
+    address.is_multiple_of(PAGE)
+        && TAKEN.lock().unwrap_or_else(PoisonError::into_inner).insert(address)
 }
 
 const PAGE: usize = align_of::<PageAligned<()>>();
