@@ -14,36 +14,46 @@ use weir_wasm::Metering;
 /// The built-in plugins, each a crate below `plugins/`.
 const PLUGINS: [&str; 2] = ["ipvsadm", "health-weight"];
 
+/// The one that is an interpreter, and so large that it is compiled only once: simulations
+/// compile it themselves.
+const STARLARK: &str = "starlark";
+
 fn main() -> Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for package in PLUGINS {
-        build_plugin(&workspace, package, &out)?;
+        let component = plugin(&workspace, package, package, &out)?;
+        // Policies run in simulations, too.
+        compile(&component, Metering::Time, &out.join(format!("{package}.cwasm")))?;
+        let metered = out.join(format!("{package}.metered.cwasm"));
+        compile(&component, Metering::Instructions, &metered)?;
     }
+    let starlark = plugin(&workspace, STARLARK, "weir-starlark", &out)?;
+    compile(&starlark, Metering::Time, &out.join("starlark.cwasm"))?;
+    fs::write(out.join("starlark.wasm"), starlark)?;
     build_names(&workspace, &out)
 }
 
-fn build_plugin(workspace: &Path, package: &str, out: &Path) -> Result<()> {
-    for source in weir_build::sources(workspace, &format!("plugins/{package}")) {
+/// Builds the crate `package` in `plugins/{name}`.
+fn plugin(workspace: &Path, name: &str, package: &str, out: &Path) -> Result<Vec<u8>> {
+    let directory = format!("plugins/{name}");
+    for source in weir_build::sources(workspace, &directory) {
         println!("cargo::rerun-if-changed={}", source.display());
     }
-    let plugin = Plugin {
+    Plugin {
         package,
         artifact: Artifact::Library,
         target: Target::Bare,
-        directory: workspace,
+        directory: &workspace.join(&directory),
         target_directory: &weir_build::shared_target_directory(out),
-    };
-    let component = plugin.component()?;
-    // Policies run in simulations, too.
-    for (metering, extension) in
-        [(Metering::Time, "cwasm"), (Metering::Instructions, "metered.cwasm")]
-    {
-        let compiled = weir_wasm::precompile(&component, &target()?, metering)
-            .with_context(|| format!("failed to compile the plugin {package}"))?;
-        fs::write(out.join(format!("{package}.{extension}")), compiled)?;
     }
-    Ok(())
+    .component()
+}
+
+fn compile(component: &[u8], metering: Metering, to: &Path) -> Result<()> {
+    let compiled = weir_wasm::precompile(component, &target()?, metering)
+        .with_context(|| format!("failed to compile {}", to.display()))?;
+    Ok(fs::write(to, compiled)?)
 }
 
 /// The program is linked statically; this one must not be, see `weir-names`.

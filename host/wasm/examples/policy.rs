@@ -54,7 +54,7 @@ fn main() -> io::Result<()> {
     let view = view();
     let start = || {
         let begin = now();
-        let plugin = runtime.builtin(&builtin).expect("the code fits");
+        let plugin = runtime.builtin(&builtin, None).expect("the code fits");
         let loaded = begin.elapsed();
         let settings = settings(&config_json);
         let started = runtime.start_policy(&plugin, settings, Birth::Fresh, view.clone());

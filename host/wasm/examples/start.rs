@@ -54,7 +54,7 @@ fn run_once(builtin: &Builtin) -> io::Result<[Duration; PHASES.len()]> {
     let begin = now();
     let runtime = Runtime::for_command(false).expect("the engine starts");
     let engine = now();
-    let plugin = runtime.builtin(builtin).expect("the code fits");
+    let plugin = runtime.builtin(builtin, None).expect("the code fits");
     let loaded = now();
     let command = Command {
         arguments: vec![b"guest".to_vec()],

@@ -96,6 +96,8 @@ pub struct Builtin {
     pub(crate) code: &'static [u8],
     /// The same, compiled to count instructions.
     pub(crate) metered: Option<&'static [u8]>,
+    /// What both are compiled from.
+    pub(crate) component: Option<&'static [u8]>,
 }
 
 impl Builtin {
@@ -108,7 +110,7 @@ impl Builtin {
     /// [`crate::builtin!`] has it, runs where it lies; all others are copied.
     #[doc(hidden)]
     pub const unsafe fn embedded(name: &'static str, world: World, code: &'static [u8]) -> Self {
-        Self { name, world, code, metered: None }
+        Self { name, world, code, metered: None, component: None }
     }
 
     /// For [`crate::builtin!`]: for simulations, too.
@@ -119,6 +121,12 @@ impl Builtin {
     #[doc(hidden)]
     pub const unsafe fn with_metered(self, metered: &'static [u8]) -> Self {
         Self { metered: Some(metered), ..self }
+    }
+
+    /// With the component itself, to be compiled when a simulation wants it: for what is too
+    /// large to be carried twice.
+    pub const fn with_component(self, component: &'static [u8]) -> Self {
+        Self { component: Some(component), ..self }
     }
 
     /// Its name.

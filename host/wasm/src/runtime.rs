@@ -78,14 +78,28 @@ impl Runtime {
         Ticker(self.engine.clone())
     }
 
-    /// A plugin that is part of this program.
-    pub fn builtin(&self, builtin: &Builtin) -> Result<Plugin, Error> {
-        let failed = |reason| Error::Builtin { plugin: builtin.name.to_owned(), reason };
-        let code = match self.metering {
+    /// Whether [`Runtime::builtin`] has to compile this one, and has use for a cache.
+    pub fn must_compile(&self, builtin: &Builtin) -> bool {
+        self.code_of(builtin).is_none()
+    }
+
+    fn code_of(&self, builtin: &Builtin) -> Option<&'static [u8]> {
+        match self.metering {
             Metering::Time => Some(builtin.code),
             Metering::Instructions => builtin.metered,
+        }
+    }
+
+    /// A plugin that is part of this program. Where only its component is, it is compiled
+    /// now or, if `cache` has it, before.
+    pub fn builtin(&self, builtin: &Builtin, cache: Option<&Cache>) -> Result<Plugin, Error> {
+        let failed = |reason| Error::Builtin { plugin: builtin.name.to_owned(), reason };
+        let Some(code) = self.code_of(builtin) else {
+            let component = builtin
+                .component
+                .ok_or_else(|| failed("it is not compiled for simulations".to_owned()))?;
+            return self.load_bytes(builtin.name.to_owned(), component, cache);
         };
-        let code = code.ok_or_else(|| failed("it is not compiled for simulations".to_owned()))?;
         // SAFETY: whoever made the `Builtin` vouched that this is what `precompile`
         // returned, and nothing can write to it.
         let component = unsafe {
@@ -112,7 +126,16 @@ impl Runtime {
             let reason = "this engine was started without a compiler".to_owned();
             return Err(Error::Compile { plugin: name, reason });
         }
-        let (component, cache_error) = self.component(&name, &bytes, cache)?;
+        self.load_bytes(name, &bytes, cache)
+    }
+
+    fn load_bytes(
+        &self,
+        name: String,
+        bytes: &[u8],
+        cache: Option<&Cache>,
+    ) -> Result<Plugin, Error> {
+        let (component, cache_error) = self.component(&name, bytes, cache)?;
         let world = plugin::world(&self.engine, &name, &component)?;
         let plugin = self.link(name, world, &component)?;
         Ok(Plugin { cache_error, ..plugin })

@@ -94,7 +94,7 @@ pub(crate) const HOST: &str = "aarch64-unknown-linux-gnu";
 fn a_builtin_needs_no_compiler_and_its_traps_have_names() {
     let builtin = builtin("command_changes", World::Command);
     let runtime = Runtime::for_command(false).unwrap();
-    let plugin = runtime.builtin(&builtin).unwrap();
+    let plugin = runtime.builtin(&builtin, None).unwrap();
     assert_eq!((plugin.name(), plugin.world()), ("command_changes", World::Command));
     let null = || tempfile::tempfile().unwrap().into();
     let streams = [null(), null(), null()];
@@ -109,7 +109,7 @@ fn a_builtin_needs_no_compiler_and_its_traps_have_names() {
 fn a_builtin_of_the_daemon_is_a_policy_like_any_other() {
     let builtin = builtin("policy_drains", World::Policy);
     let runtime = Runtime::for_daemon().unwrap();
-    let plugin = runtime.builtin(&builtin).unwrap();
+    let plugin = runtime.builtin(&builtin, None).unwrap();
     let settings = settings(&Lines::default());
     let started = runtime.start_policy(&plugin, settings, Birth::Fresh, view());
     assert_eq!(started.unwrap().0.handle(view(), &[]).unwrap(), []);
@@ -129,7 +129,7 @@ fn code_that_begins_with_a_page_runs_where_it_lies_and_elsewhere_too() {
         Builtin::embedded("policy_drains", World::Policy, code)
     };
     let runtime = Runtime::for_daemon().unwrap();
-    let [first, second] = [(), ()].map(|()| runtime.builtin(&builtin).unwrap());
+    let [first, second] = [(), ()].map(|()| runtime.builtin(&builtin, None).unwrap());
     // What is dropped takes nothing from who else runs the same pages.
     drop(first);
     let settings = settings(&Lines::default());
@@ -143,7 +143,7 @@ const PAGE: usize = align_of::<PageAligned<()>>();
 fn a_builtin_that_is_damaged_is_an_error() {
     // SAFETY: the engine refuses these bytes by their head, before it uses any as code.
     let builtin = unsafe { Builtin::embedded("broken", World::Policy, b"not compiled code") };
-    let error = Runtime::for_command(false).unwrap().builtin(&builtin).err().unwrap();
+    let error = Runtime::for_command(false).unwrap().builtin(&builtin, None).err().unwrap();
     assert!(error.to_string().starts_with("use the built-in plugin broken: "), "{error}");
 }
 

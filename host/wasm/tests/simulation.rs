@@ -61,8 +61,10 @@ fn a_builtin_is_compiled_for_simulations_or_refused() {
     // SAFETY: the same.
     let both = unsafe { timed.with_metered(compile(Metering::Instructions)) };
     let runtime = Runtime::for_simulation().unwrap();
-    assert!(runtime.builtin(&both).is_ok());
-    assert!(Runtime::for_daemon().unwrap().builtin(&both).is_ok());
-    let refusal = runtime.builtin(&timed).err().unwrap().to_string();
+    assert!(runtime.builtin(&both, None).is_ok());
+    assert!(Runtime::for_daemon().unwrap().builtin(&both, None).is_ok());
+    let refusal = runtime.builtin(&timed, None).err().unwrap().to_string();
     assert_eq!(refusal, "use the built-in plugin x: it is not compiled for simulations");
+    let leaked: &'static [u8] = component.clone().leak();
+    assert!(runtime.builtin(&timed.with_component(leaked), None).is_ok());
 }

@@ -20,13 +20,17 @@ pub(crate) static TOOLS: [Tool; 1] = [Tool {
     environment: &["POSIXLY_CORRECT", "POSIX_ME_HARDER"],
 }];
 
-/// Every built-in policy, by the name that follows `builtin:` in a configuration.
-pub(crate) static POLICIES: [Builtin; 1] = [weir_wasm::builtin!(
-    "health-weight",
-    World::Policy,
-    "health-weight.cwasm",
-    "health-weight.metered.cwasm"
-)];
+/// Every built-in policy, by the name that `component` has in a configuration.
+pub(crate) static POLICIES: [Builtin; 2] = [
+    weir_wasm::builtin!(
+        "health-weight",
+        World::Policy,
+        "health-weight.cwasm",
+        "health-weight.metered.cwasm"
+    ),
+    weir_wasm::builtin!("starlark", World::Policy, "starlark.cwasm")
+        .with_component(include_bytes!(concat!(env!("OUT_DIR"), "/starlark.wasm"))),
+];
 
 /// The executable `weir-names`.
 pub(crate) static NAMES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir-names"));

@@ -84,7 +84,11 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
 pub(crate) fn parse_beside(directory: &Path, file: &str, text: &str) -> Result<Config, Problems> {
     let mut config = parse_in(directory, file, text)?;
     for plugin in &mut config.plugins {
-        if let Source::File(file) = &mut plugin.source {
+        let source = match &mut plugin.source {
+            Source::File(file) => Some(file),
+            Source::Builtin(_) => None,
+        };
+        for file in source.into_iter().chain(&mut plugin.script) {
             // An absolute path stays what it is.
             *file = directory.join(&file);
         }

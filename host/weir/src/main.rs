@@ -23,6 +23,7 @@ mod random;
 mod report;
 mod run;
 mod safety;
+mod script;
 mod simulate;
 mod spelling;
 mod timer;

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A daemon that was started, and its log.
-struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     log: BufReader<ChildStderr>,
     directory: TempDir,
@@ -24,7 +24,7 @@ struct Daemon {
 impl Daemon {
     /// Starts one by `command`, to which the configuration is added, and waits until it is
     /// ready; what it said by then.
-    fn start(mut command: Command, config: &str) -> (Self, String) {
+    pub(crate) fn start(mut command: Command, config: &str) -> (Self, String) {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("weir.toml");
         fs::write(&file, config).unwrap();
@@ -39,7 +39,7 @@ impl Daemon {
     }
 
     /// Reads the log up to a line of this event.
-    fn wait_for(&mut self, event: &str) -> String {
+    pub(crate) fn wait_for(&mut self, event: &str) -> String {
         let mut said = String::new();
         loop {
             let start = said.len();
@@ -51,8 +51,17 @@ impl Daemon {
     }
 
     fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Has it read its configuration again.
+    pub(crate) fn reload(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
     /// Waits for its end: whether that was a good one, and the rest of the log.
@@ -71,12 +80,12 @@ impl Drop for Daemon {
     }
 }
 
-fn weir() -> Command {
+pub(crate) fn weir() -> Command {
     Command::new(env!("CARGO_BIN_EXE_weir"))
 }
 
 /// A service with one real server, each with a name of its own in the log.
-fn config(service: SocketAddr, server: SocketAddr) -> String {
+pub(crate) fn config(service: SocketAddr, server: SocketAddr) -> String {
     format!(
         "backend = \"embedded\"\n[[service]]\nname = \"web\"\naddress = \"{service}\"\n\
          scheduler = \"rr\"\n[[service.server]]\naddress = \"{server}\"\n"
@@ -84,12 +93,12 @@ fn config(service: SocketAddr, server: SocketAddr) -> String {
 }
 
 /// An address of this machine that no other test has.
-fn service(last: u8) -> SocketAddr {
+pub(crate) fn service(last: u8) -> SocketAddr {
     let [.., high, low] = std::process::id().to_be_bytes();
     (Ipv4Addr::new(127, high | 0x80, low, last), 7001).into()
 }
 
-fn server() -> (TcpListener, SocketAddr) {
+pub(crate) fn server() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
@@ -140,8 +149,7 @@ fn its_backend_is_for_life() {
     let (mut daemon, _) = Daemon::start(weir(), &config);
     let other = format!("{config}[embedded]\ndrain = \"1s\"\n");
     fs::write(daemon.directory.path().join("weir.toml"), other).unwrap();
-    let pid = daemon.child.id().to_string();
-    assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    daemon.reload();
     assert!(daemon.wait_for("reload-failed").contains("cannot change while weir runs"));
 }
 

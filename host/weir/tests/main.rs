@@ -6,3 +6,4 @@ mod control;
 mod forward;
 mod run;
 mod scenarios;
+mod scripts;

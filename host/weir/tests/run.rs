@@ -54,9 +54,31 @@ fn a_plugin_that_is_not_there() {
         @"weir: failed to use plugin x: read x.wasm: No such file or directory (os error 2)"
     );
     insta::assert_snapshot!(
-        refused(directory.path(), "[plugin.x]\nsource = \"builtin:x\"\n"),
-        @"weir: failed to use plugin x: there is no built-in policy x, but health-weight"
+        refused(directory.path(), "[plugin.x]\ncomponent = \"x\"\n"),
+        @"weir: failed to use plugin x: there is no component x in weir, but health-weight, starlark"
     );
+}
+
+#[test]
+fn a_script_with_a_mistake() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = "[plugin.x]\ncomponent = \"starlark\"\nscript = \"x.star\"\n";
+    insta::assert_snapshot!(
+        refused(directory.path(), config),
+        @"weir: failed to use plugin x: read the script x.star: No such file or directory (os error 2)"
+    );
+    let mut said = |script: &str| {
+        fs::write(directory.path().join("x.star"), script).unwrap();
+        refused(directory.path(), config)
+    };
+    insta::assert_snapshot!(said("def on_health(change, weights):\n    weights.drain(changed.server)\n"), @"weir: failed to use plugin x: x.star:2: Variable `changed` not found, did you mean `change`?: weights.drain(changed.server)");
+    insta::assert_snapshot!(said("def on_health(change, weights)\n    pass\n"), @"weir: failed to use plugin x: x.star:1: Parse error: unexpected new line, expected symbol ':': def on_health(change, weights)");
+    insta::assert_snapshot!(said("def on_healthy(change, weights):\n    pass\n"), @"weir: failed to use plugin x: x.star: `on_healthy` is never called; known are on_health(change, weights) and on_start(weights)");
+    insta::assert_snapshot!(said("def on_health(change):\n    pass\n"), @"weir: failed to use plugin x: x.star: expected `def on_health(change, weights)`");
+    insta::assert_snapshot!(said("limit = config[\"limit\"]\n"), @r#"weir: failed to use plugin x: x.star:1: Key `"limit"` was not found: limit = config["limit"]"#);
+    insta::assert_snapshot!(said("load(\"other.star\", \"x\")\n"), @r#"weir: failed to use plugin x: x.star:1: `load` is not allowed in this dialect: load("other.star", "x")"#);
+    insta::assert_snapshot!(said("x = [i for i in range(1000000000) if i < 0]\n"), @"weir: failed to use plugin x: x.star:1: Execution duration limit of 1000000 ticks has been exceeded: x = [i for i in range(1000000000) if i < 0]");
+    insta::assert_snapshot!(said("x = \"x\" * 1000000000\n"), @"weir: failed to use plugin x: init failed: used more than 64 MiB of memory (limit memory_bytes)");
 }
 
 #[test]

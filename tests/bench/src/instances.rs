@@ -30,7 +30,7 @@ static HEALTH_WEIGHT: Builtin =
 
 pub(crate) fn run(bed: &Bed) -> Result<Row> {
     let runtime = Runtime::for_daemon()?;
-    let plugin = runtime.builtin(&HEALTH_WEIGHT)?;
+    let plugin = runtime.builtin(&HEALTH_WEIGHT, None)?;
     let (key, view) = world();
     let mut policies = Vec::with_capacity(INSTANCES as usize);
     // What all instances share is paid for by the first.

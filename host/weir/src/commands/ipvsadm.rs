@@ -22,7 +22,7 @@ pub(crate) fn run(tool: &Tool, arguments: &[OsString], socket: Option<&Path>) ->
         }
     };
     let loaded = Runtime::for_command(false)
-        .and_then(|runtime| runtime.builtin(&tool.plugin).map(|plugin| (runtime, plugin)));
+        .and_then(|runtime| runtime.builtin(&tool.plugin, None).map(|plugin| (runtime, plugin)));
     match loaded {
         Ok((runtime, plugin)) => {
             let grant = CommandGrant { live: true, admin: true, connections: true, names: true };

@@ -24,6 +24,8 @@ pub(crate) struct Plugin {
     pub(crate) name: String,
     /// Where its code is.
     pub(crate) source: Source,
+    /// The file of text that its code runs, as starlark does.
+    pub(crate) script: Option<PathBuf>,
     /// JSON text of an object: its settings.
     pub(crate) config_json: String,
     /// What it may do.
@@ -102,6 +104,9 @@ impl Grant {
 /// The built-in policy that is on by default.
 const HEALTH_WEIGHT: &str = "health-weight";
 
+/// The built-in component that runs scripts.
+const STARLARK: &str = "starlark";
+
 /// How long statements outlive a plugin that stopped running, unless its grant says.
 const LEASE: Duration = Duration::from_secs(120);
 
@@ -125,6 +130,7 @@ pub(super) fn read_all(
         plugins.push(Plugin {
             name: HEALTH_WEIGHT.to_owned(),
             source: Source::Builtin(HEALTH_WEIGHT.to_owned()),
+            script: None,
             config_json: "{}".to_owned(),
             grant: health_weight_grant(),
             limits: Limits::for_policy(),
@@ -143,14 +149,11 @@ fn read(name: String, mut section: Section<'_>, names: &BTreeSet<String>) -> Opt
     if let Err(message) = value::check_name(&name) {
         section.note_here(message);
     }
-    let implied = (name == HEALTH_WEIGHT).then(|| Source::Builtin(name.clone()));
-    let source = section.get("source", source);
-    if source.is_none() && implied.is_none() && section.value("source").is_none() {
-        section.note_here(
-            "`source` is missing: add source = \"/path/to/plugin.wasm\", or \"builtin:health-weight\"",
-        );
+    let source = read_source(&mut section, &name);
+    let script = section.get("script", path);
+    if script.is_none() && source == Some(Source::Builtin(STARLARK.to_owned())) {
+        section.note_at("component", "it runs a script: add script = \"policy.star\"");
     }
-    let source = source.or(implied);
     let on = section.get("mode", |it| value::word(it, &[("enforce", true), ("off", false)]));
     let config = section.value("config").is_some().then(|| section.get("config", config_json));
     let grant = match section.section("grant") {
@@ -165,21 +168,48 @@ fn read(name: String, mut section: Section<'_>, names: &BTreeSet<String>) -> Opt
     let limits = section.section("limits").map_or_else(Limits::for_policy, read_limits);
     section.finish();
     let config_json = config.flatten().unwrap_or_else(|| "{}".to_owned());
-    on.unwrap_or(true).then_some(Plugin { name, source: source?, config_json, grant, limits })
+    let plugin = Plugin { name, source: source?, script, config_json, grant, limits };
+    on.unwrap_or(true).then_some(plugin)
+}
+
+/// Where the code is: `component`, for one that this program carries, or `source`.
+fn read_source(section: &mut Section<'_>, name: &str) -> Option<Source> {
+    let component = section.get("component", component);
+    let file = section.get("source", source);
+    match (section.value("component").is_some(), section.value("source").is_some()) {
+        (true, true) => {
+            section.note_at("source", "there is a `component` already: remove one of the two");
+            None
+        }
+        (false, false) if name == HEALTH_WEIGHT => Some(Source::Builtin(name.to_owned())),
+        (false, false) => {
+            section.note_here(
+                "`source` is missing: add source = \"/path/to/plugin.wasm\", \
+                 or component = \"starlark\" and script = \"policy.star\"",
+            );
+            None
+        }
+        _ => component.or(file),
+    }
+}
+
+fn component(value: &DeValue<'_>) -> Result<Source, String> {
+    let name = value::text(value)?;
+    value::check_name(&name)?;
+    Ok(Source::Builtin(name))
 }
 
 fn source(value: &DeValue<'_>) -> Result<Source, String> {
-    let text = value::text(value)?;
-    if let Some(name) = text.strip_prefix("builtin:") {
-        value::check_name(name)?;
-        return Ok(Source::Builtin(name.to_owned()));
+    path(value).map(Source::File)
+}
+
+fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    match value::text(value)? {
+        text if text.is_empty() || text.contains("://") => {
+            Err(format!("expected the path of a file, found \"{text}\""))
+        }
+        text => Ok(text.into()),
     }
-    if text.is_empty() || text.contains("://") {
-        return Err(format!(
-            "expected the path of a .wasm file, or \"builtin:health-weight\", found \"{text}\""
-        ));
-    }
-    Ok(Source::File(text.into()))
 }
 
 fn config_json(value: &DeValue<'_>) -> Result<String, String> {

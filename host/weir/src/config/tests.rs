@@ -247,6 +247,31 @@ fn matches_claim_by_protocol_prefix_port_and_mark() {
 }
 
 #[test]
+fn a_plugin_is_a_file_or_a_component_of_weirs_own() {
+    let table = "[plugin.x]\n";
+    let plugin = |lines: &str| good(&format!("{table}{lines}")).plugins.remove(0);
+    let file = plugin("source = \"x.wasm\"");
+    assert_eq!((file.source, file.script), (Source::File("x.wasm".into()), None));
+    let script = plugin("component = \"starlark\"\nscript = \"x.star\"");
+    assert_eq!(script.source, Source::Builtin("starlark".to_owned()));
+    assert_eq!(script.script, Some("x.star".into()));
+    let beside = parse_beside(
+        Path::new("/etc/weir"),
+        "weir.toml",
+        "[plugin.x]\ncomponent = \"starlark\"\nscript = \"x.star\"",
+    );
+    assert_eq!(beside.unwrap().plugins[0].script, Some("/etc/weir/x.star".into()));
+    check(
+        "[plugin.x]\ncomponent = \"starlark\"",
+        "weir.toml:2:13: plugin x: component: it runs a script: add script = \"policy.star\"",
+    );
+    check(
+        "[plugin.x]\ncomponent = \"starlark\"\nscript = \"x.star\"\nsource = \"x.wasm\"",
+        "weir.toml:4:10: plugin x: source: there is a `component` already: remove one of the two",
+    );
+}
+
+#[test]
 fn plugins_have_settings_grants_and_limits() {
     let config = good(&format!(
         "{}{}",
@@ -347,7 +372,7 @@ grant = { services = ["web", "shop"], weights = { intents = ["scale"], floor = 3
     weir.toml:24:1: service web: server: `address` is missing: add address = "10.0.0.1:80"
     weir.toml:26:1: match: expected protocol, addresses, ports or fwmark; every service: addresses = ["0.0.0.0/0", "::/0"]
     weir.toml:27:8: match: name: expected 1 to 64 letters, digits, `.`, `_` or `-`, found "none of it"
-    weir.toml:29:1: plugin x: `source` is missing: add source = "/path/to/plugin.wasm", or "builtin:health-weight"
+    weir.toml:29:1: plugin x: `source` is missing: add source = "/path/to/plugin.wasm", or component = "starlark" and script = "policy.star"
     weir.toml:30:22: plugin x: grant: services: there is no service or match named "shop"
     weir.toml:30:61: plugin x: grant: weights: intents: "scale" needs its bounds: add scale = [100, 1500]
     weir.toml:30:80: plugin x: grant: weights: floor: has no effect: add "floor" to intents, or remove this
@@ -450,4 +475,12 @@ fn real_servers_that_the_kernel_would_not_serve_are_refused() {
         "[check]\n[[service]]\nname = \"m\"\nfwmark = 1\n[[service.server]]\naddress = \"10.0.0.2\"",
         "weir.toml:6:11: service m: server: address: there is no port to check: add port to the service's check, or check = false",
     );
+}
+
+#[test]
+fn the_configurations_of_the_plugin_manual_are_good() {
+    let page = include_str!("../../../docs/plugins.md");
+    let tables = page.split("```toml\n# /etc/weir/weir.toml\n").skip(1);
+    let tables: Vec<_> = tables.filter_map(|it| it.split("```").next()).map(good).collect();
+    assert!(!tables.is_empty());
 }

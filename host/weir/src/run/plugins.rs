@@ -15,6 +15,7 @@ use crate::{
     config::{self, Config, Source},
     manager::{Guest, Starter},
     report::Line,
+    script,
 };
 
 /// A plugin whose code is ready to run.
@@ -24,18 +25,24 @@ pub(crate) struct Loaded {
     code: Code,
 }
 
-/// Tells one file from another that took its place; nothing for a built-in plugin.
-type Code = Option<(u64, u64, Option<SystemTime>)>;
+/// Tells the file of a plugin's code, and that of its script, from others that took their
+/// places; nothing for what it has not.
+type Code = [Option<(u64, u64, Option<SystemTime>)>; 2];
 
 /// The code of each plugin, by its name.
 pub(super) fn codes(loaded: &[Loaded]) -> BTreeMap<String, Code> {
     loaded.iter().map(|it| (it.config.name.clone(), it.code)).collect()
 }
 
-fn code(source: &Source) -> Code {
-    let Source::File(path) = source else { return None };
-    let found = fs::metadata(path).ok()?;
-    Some((found.ino(), found.len(), found.modified().ok()))
+fn code(plugin: &config::Plugin) -> Code {
+    let component = match &plugin.source {
+        Source::File(path) => Some(path),
+        Source::Builtin(_) => None,
+    };
+    [component, plugin.script.as_ref()].map(|path| {
+        let found = fs::metadata(path?).ok()?;
+        Some((found.ino(), found.len(), found.modified().ok()))
+    })
 }
 
 /// Loads every plugin of `config`, in its order. What can be gone on without goes to `log`.
@@ -46,7 +53,7 @@ pub(crate) fn load(
 ) -> anyhow::Result<Vec<Loaded>> {
     let load = |config: &config::Plugin| {
         // Before it is read: a file that is replaced meanwhile counts as another.
-        let code = code(&config.source);
+        let code = code(config);
         let plugin = load_one(runtime, &config.source, &log)
             .with_context(|| format!("failed to use plugin {}", config.name))?;
         ensure!(
@@ -54,7 +61,13 @@ pub(crate) fn load(
             "failed to use plugin {}: it is a command, not a policy: run it with `weir exec`",
             config.name
         );
-        Ok(Loaded { config: config.clone(), plugin, code })
+        let mut config = config.clone();
+        if let Some(script) = &config.script {
+            config.config_json = script::settings(script, &config.config_json)
+                .with_context(|| format!("failed to use plugin {}", config.name))?;
+            script::try_out(runtime, &plugin, &config)?;
+        }
+        Ok(Loaded { config, plugin, code })
     };
     config.plugins.iter().map(load).collect()
 }
@@ -65,9 +78,10 @@ fn load_one(runtime: &Runtime, source: &Source, log: &impl Fn(&Line)) -> anyhow:
             let found = builtin::POLICIES.iter().find(|it| it.name() == name);
             let builtin = found.ok_or_else(|| {
                 let names: Vec<&str> = builtin::POLICIES.iter().map(|it| it.name()).collect();
-                anyhow!("there is no built-in policy {name}, but {}", names.join(", "))
+                anyhow!("there is no component {name} in weir, but {}", names.join(", "))
             })?;
-            Ok(runtime.builtin(builtin)?)
+            let cache = runtime.must_compile(builtin).then(commands::cache).flatten();
+            Ok(runtime.builtin(builtin, cache.as_ref())?)
         }
         Source::File(path) => {
             let plugin = runtime.load(path, commands::cache().as_ref())?;

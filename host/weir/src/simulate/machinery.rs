@@ -69,7 +69,7 @@ pub(crate) struct Ran {
 impl Machinery {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let commands = Runtime::for_command(false)?;
-        let ipvsadm = commands.builtin(&builtin::TOOLS[0].plugin)?;
+        let ipvsadm = commands.builtin(&builtin::TOOLS[0].plugin, None)?;
         let policies = Arc::new(Runtime::for_simulation()?);
         Ok(Self { policies, still: Arc::default(), commands, ipvsadm })
     }

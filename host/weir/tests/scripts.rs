@@ -1,0 +1,44 @@
+//! Policies that are text: put to work, edited while weir runs, and tried in virtual time.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::forward::{Daemon, config, server, service, weir};
+
+/// A script that says this when it starts.
+fn saying(text: &str) -> String {
+    format!("def on_start(weights):\n    print({text:?})\n")
+}
+
+#[test]
+fn an_edited_script_is_put_to_work_and_one_with_a_mistake_is_not() {
+    let scripts = tempfile::tempdir().unwrap();
+    let script = scripts.path().join("x.star");
+    fs::write(&script, saying("one")).unwrap();
+    let (_listener, address) = server();
+    let plugin = format!("[plugin.x]\ncomponent = \"starlark\"\nscript = {script:?}\n");
+    let (mut daemon, said) = Daemon::start(weir(), &(config(service(9), address) + &plugin));
+    assert!(said.contains("plugin=x message=one"), "{said}");
+
+    fs::write(&script, "def on_start(weights):\n    print(two)\n").unwrap();
+    daemon.reload();
+    let said = daemon.wait_for("reload-failed");
+    let expected = "x.star:2: Variable `two` not found: print(two)";
+    assert!(said.contains("nothing is changed") && said.contains(expected), "{said}");
+
+    fs::write(&script, saying("three")).unwrap();
+    daemon.reload();
+    assert!(daemon.wait_for("log").contains("plugin=x message=three"));
+}
+
+#[test]
+fn the_example_passes_its_scenario() {
+    let cache = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(["test", "sdk/starlark"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        .env("XDG_CACHE_HOME", cache.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.ends_with("1 passed, 0 failed\n"), "{said}");
+}

@@ -1,0 +1,37 @@
+//! The vocabulary of scripts: services and their real servers, changes of health, and what
+//! is said of weights.
+//!
+//! Each word looks up what it is asked for when it is asked; during one call of the plugin
+//! all of them see one moment.
+
+#![expect(unused_qualifications, reason = "what the derives of starlark write")]
+
+mod change;
+mod service;
+mod weights;
+
+pub(crate) use self::{change::Change, weights::Weights};
+
+use starlark::{environment::GlobalsBuilder, starlark_module};
+use weir_sdk::policy::{HealthStatus, table};
+
+use self::service::Service;
+
+/// Functions that a script finds without defining them.
+#[starlark_module]
+pub(crate) fn globals(builder: &mut GlobalsBuilder) {
+    /// Every service that the grant shows, in the order of the table.
+    fn services() -> anyhow::Result<Vec<Service>> {
+        let all = table::current().services(0, u32::MAX);
+        Ok(all.into_iter().map(|it| Service::new(it.config.key)).collect())
+    }
+}
+
+/// How scripts write it.
+fn word(status: HealthStatus) -> &'static str {
+    match status {
+        HealthStatus::Unknown => "unknown",
+        HealthStatus::Up => "up",
+        HealthStatus::Down => "down",
+    }
+}

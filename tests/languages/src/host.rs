@@ -1,0 +1,142 @@
+//! A host of one policy: gives it events, keeps what it says, and tells both as text.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use weir_ipvs::RealServerKey;
+use weir_wasm::{
+    Birth, Effect, Envelope, Event, Failure, HealthReport, Limits, Plugin, Policy, PolicyGrant,
+    PolicySettings, Runtime, Services, Statement, Table, View,
+};
+
+use crate::table;
+
+/// With what a policy is started.
+pub struct Setup {
+    /// JSON text of an object.
+    pub config_json: String,
+    /// Everything, unless a test wants less.
+    pub grant: PolicyGrant,
+    /// Patient, for tests run on machines that are busy.
+    pub limits: Limits,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            config_json: "{}".to_owned(),
+            grant: PolicyGrant {
+                services: Services::All,
+                scale: Some(1..=2000),
+                floor: Some(100),
+                cap: true,
+                drain: true,
+                lease: Duration::from_secs(60),
+            },
+            limits: Limits {
+                cpu: Duration::from_secs(60),
+                wall: None,
+                log_lines_per_second: 1000,
+                ..Limits::for_policy()
+            },
+        }
+    }
+}
+
+/// A policy that runs, and what it holds.
+pub struct Host {
+    policy: Policy,
+    table: Arc<Table>,
+    health: BTreeMap<RealServerKey, HealthReport>,
+    held: BTreeMap<RealServerKey, Statement>,
+    sequence: u64,
+    log: Lines,
+}
+
+type Lines = Arc<Mutex<Vec<String>>>;
+
+impl Host {
+    /// Starts `plugin`. It is told nothing yet.
+    pub fn start(runtime: &Runtime, plugin: &Plugin, setup: Setup) -> Result<Self, Failure> {
+        let log = Lines::default();
+        let lines = Arc::clone(&log);
+        let settings = PolicySettings {
+            instance: "test".to_owned(),
+            config_json: setup.config_json,
+            grant: setup.grant,
+            limits: setup.limits,
+            log: Arc::new(move |line| {
+                lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.message);
+            }),
+        };
+        let (table, health) = (Arc::new(table::table()), table::health());
+        let view = view(&table, &health, &BTreeMap::new());
+        let (policy, _) = runtime.start_policy(plugin, settings, Birth::Fresh, view)?;
+        Ok(Self { policy, table, health, held: BTreeMap::new(), sequence: 0, log })
+    }
+
+    /// Hands over one batch; what became of it, a line for each effect, or the failure.
+    pub fn tell(&mut self, events: Vec<Event>) -> String {
+        let mut batch = Vec::new();
+        for event in events {
+            if let Event::Health(change) = &event {
+                let report = HealthReport { status: change.after, since: Duration::ZERO };
+                self.health.insert(change.server, report);
+            }
+            self.sequence += 1;
+            batch.push(Envelope { sequence: self.sequence, at_ns: 1_000, event });
+        }
+        let view = view(&self.table, &self.health, &self.held);
+        match self.policy.handle(view, &batch) {
+            Ok(effects) => effects.into_iter().fold(String::new(), |mut text, effect| {
+                let _ = writeln!(text, "{}", show(&effect));
+                self.keep(effect);
+                text
+            }),
+            Err(failure) => failure.to_string(),
+        }
+    }
+
+    /// What it logged since this was asked last.
+    pub fn log(&self) -> Vec<String> {
+        std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn keep(&mut self, effect: Effect) {
+        match effect {
+            Effect::Publish(statement) => {
+                self.held.insert(statement.key, statement);
+            }
+            Effect::Withdraw(key) => {
+                self.held.remove(&key);
+            }
+        }
+    }
+}
+
+fn view(
+    table: &Arc<Table>,
+    health: &BTreeMap<RealServerKey, HealthReport>,
+    held: &BTreeMap<RealServerKey, Statement>,
+) -> View {
+    View {
+        table: Arc::clone(table),
+        health: Arc::new(health.clone()),
+        held: held.values().cloned().collect(),
+        wall_ns: 2_000,
+        monotonic_ns: 3_000,
+    }
+}
+
+fn show(effect: &Effect) -> String {
+    match effect {
+        Effect::Publish(Statement { key, intent, lease, reason }) => {
+            format!("{} {}: {intent:?} for {lease:?}: {reason}", key.service, key.server)
+        }
+        Effect::Withdraw(key) => format!("{} {}: withdrawn", key.service, key.server),
+    }
+}

@@ -1,0 +1,8 @@
+//! What a policy is tried with, whatever language it is written in: a table, healths, a
+//! host that keeps its statements, and what became of each call as text.
+
+mod host;
+mod table;
+
+pub use host::{Host, Setup};
+pub use table::{DNS, WEB, change, key};

@@ -1,0 +1,67 @@
+//! "Drain on health" in every language: the same events, the same decisions.
+
+use weir_languages::{DNS, Host, Setup, WEB, change};
+use weir_wasm::{Event, HealthStatus, Plugin, PolicyGrant, Runtime};
+
+use crate::{components, starlark::settings};
+
+/// Everything that such a policy can meet, and what it does, as text.
+fn decisions(runtime: &Runtime, plugin: &Plugin, config_json: &str) -> String {
+    let setup = || Setup { config_json: config_json.to_owned(), ..Setup::default() };
+    let mut host = Host::start(runtime, plugin, setup()).unwrap();
+    let up = |server| change(server, HealthStatus::Up);
+    let down = |server| change(server, HealthStatus::Down);
+    let mut text = String::new();
+    let mut tell = |what: &str, events: Vec<Event>| {
+        text += &format!("{what}\n{}", host.tell(events));
+    };
+    tell("started", vec![Event::Started]);
+    tell("changes", vec![up(WEB[1]), down(WEB[0]), down(WEB[2]), up(DNS)]);
+    tell("there and back", vec![up(WEB[0]), down(WEB[0]), up(WEB[0])]);
+    tell("unknown", vec![change(WEB[0], HealthStatus::Unknown)]);
+    tell("overflow", vec![Event::Overflow(3)]);
+    tell("nothing", vec![]);
+    tell("stopping", vec![Event::Stopping(std::time::Duration::from_secs(1))]);
+
+    let grant = PolicyGrant { drain: false, ..setup().grant };
+    let mut forbidden = Host::start(runtime, plugin, Setup { grant, ..setup() }).unwrap();
+    let said = forbidden.tell(vec![down(WEB[0])]);
+    let named = said.contains("drain needs the plugin's grant.weights.drain");
+    text + if named { "and says what it was not granted\n" } else { &said }
+}
+
+#[test]
+fn rust_decides() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = components::health_weight(&runtime).unwrap();
+    insta::assert_snapshot!(decisions(&runtime, &plugin, "{}"), @"
+    started
+    tcp 192.0.2.1:80 10.0.0.2:80: Drain for 60s: found so when the policy started
+    fwmark 7 10.0.0.4:53: Drain for 60s: found so when the policy started
+    changes
+    tcp 192.0.2.1:80 10.0.0.1:80: Drain for 60s: connection refused
+    tcp 192.0.2.1:80 10.0.0.2:80: withdrawn
+    tcp 192.0.2.1:80 [2001:db8::3]:8080: Drain for 60s: connection refused
+    fwmark 7 10.0.0.4:53: withdrawn
+    there and back
+    tcp 192.0.2.1:80 10.0.0.1:80: withdrawn
+    unknown
+    overflow
+    tcp 192.0.2.1:80 [2001:db8::3]:8080: Drain for 60s: found so when the policy started
+    nothing
+    stopping
+    and says what it was not granted
+    ");
+}
+
+#[test]
+fn starlark_decides_as_rust_does() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let rust = components::health_weight(&runtime).unwrap();
+    let starlark = components::starlark(&runtime).unwrap();
+    let script = include_str!("../../../sdk/starlark/drain.star");
+    assert_eq!(
+        decisions(&runtime, &starlark, &settings(script, "{}")),
+        decisions(&runtime, &rust, "{}")
+    );
+}

@@ -1,0 +1,7 @@
+//! Policies in every language, run as weir runs them.
+
+#![expect(clippy::unwrap_used, reason = "tests, whose helpers the exception for tests leaves out")]
+
+mod components;
+mod drain;
+mod starlark;

@@ -1,0 +1,188 @@
+//! Scripts: their vocabulary, their mistakes and their limits.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use weir_languages::{Host, Setup, WEB, change, key};
+use weir_wasm::{Event, HealthStatus, PolicyGrant, Runtime, Services};
+
+use crate::components;
+
+/// The settings of the component with this script, as `weir run` hands them over.
+pub(crate) fn settings(script: &str, config: &str) -> String {
+    let config: serde_json::Value = serde_json::from_str(config).unwrap();
+    json!({ "script": { "name": "policy.star", "text": script }, "config": config }).to_string()
+}
+
+fn start(script: &str, setup: Setup) -> Result<Host, String> {
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = components::starlark(&runtime).unwrap();
+    let setup = Setup { config_json: settings(script, &setup.config_json), ..setup };
+    Host::start(&runtime, &plugin, setup).map_err(|failure| failure.to_string())
+}
+
+/// What becomes of `events` with this script.
+fn told(script: &str, events: Vec<Event>) -> String {
+    start(script, Setup::default()).map_or_else(|failure| failure, |mut host| host.tell(events))
+}
+
+fn down() -> Vec<Event> {
+    vec![change(WEB[0], HealthStatus::Down)]
+}
+
+/// What the body of an `on_health` does that is called for [`down`].
+fn body(lines: &str) -> String {
+    told(&format!("def on_health(change, weights):\n{lines}\n"), down())
+}
+
+#[test]
+fn every_word_means_something() {
+    let script = r#"
+def on_health(change, weights):
+    server, service = change.server, change.service
+    print(change, change.before, change.after, change.detail, change.lasted_ms)
+    print(server, server.address, server.port, server.weight, server.active, server.inactive, server.health)
+    print(service, service.name, service.protocol, service.address, service.port, service.fwmark)
+    print([(str(it), it.weight, it.health) for it in service.servers])
+    print([(str(it), it.name, it.port, it.fwmark) for it in services()])
+    print(server == service.servers[0], server.service == service, server in {server: 1}, server == 1)
+    print(config["share"], config.get("colour", "none"), f"{server}")
+"#;
+    let setup = Setup { config_json: r#"{"share": [1, 2.5]}"#.to_owned(), ..Setup::default() };
+    let mut host = start(script, setup).unwrap();
+    assert_eq!(host.tell(down()), "");
+    insta::assert_snapshot!(host.log().join("\n"), @r#"
+    10.0.0.1:80 is down up down connection refused 1500
+    10.0.0.1:80 10.0.0.1 80 10 7 2 down
+    tcp 192.0.2.1:80 web tcp 192.0.2.1 80 None
+    [("10.0.0.1:80", 10, "down"), ("10.0.0.2:80", 10, "down"), ("[2001:db8::3]:8080", 10, "unknown")]
+    [("tcp 192.0.2.1:80", "web", 80, None), ("fwmark 7", None, None, 7)]
+    True True True False
+    [1, 2.5] none 10.0.0.1:80
+    "#);
+}
+
+#[test]
+fn every_statement_can_be_made() {
+    let script = r#"
+def on_start(weights):
+    servers = services()[0].servers
+    weights.scale(servers[0], 500, "half")
+    weights.floor(servers[1], 3, reason = "three")
+    weights.cap(servers[2], 9, "nine")
+    weights.drain(services()[1].servers[0], "all")
+
+def on_health(change, weights):
+    if change.before != "unknown":
+        weights.clear(change.server)
+"#;
+    let mut host = start(script, Setup::default()).unwrap();
+    insta::assert_snapshot!(host.tell(vec![Event::Started]), @"
+    tcp 192.0.2.1:80 10.0.0.1:80: Scale(500) for 60s: half
+    tcp 192.0.2.1:80 10.0.0.2:80: Floor(3) for 60s: three
+    tcp 192.0.2.1:80 [2001:db8::3]:8080: Cap(9) for 60s: nine
+    fwmark 7 10.0.0.4:53: Drain for 60s: all
+    ");
+    insta::assert_snapshot!(host.tell(down()), @"tcp 192.0.2.1:80 10.0.0.1:80: withdrawn");
+}
+
+#[test]
+fn what_is_outside_the_grant_is_not_there() {
+    let script = r#"
+def on_health(change, weights):
+    print(len(services()), change.server.weight, change.server.health, change.service.name)
+    weights.drain(change.server)
+"#;
+    let grant = PolicyGrant {
+        services: Services::Named(BTreeSet::from([key(weir_languages::DNS).service])),
+        ..Setup::default().grant
+    };
+    let mut host = start(script, Setup { grant, ..Setup::default() }).unwrap();
+    insta::assert_snapshot!(host.tell(down()), @"test: handle failed: policy.star:4: service tcp 192.0.2.1:80 is outside the plugin's grant.services: weights.drain(change.server)");
+    assert_eq!(host.log(), ["1 0 unknown None"]);
+}
+
+#[test]
+fn a_mistake_shows_its_line() {
+    insta::assert_snapshot!(body("    weights.drain(change.sever)"), @"test: handle failed: policy.star:2: Object of type `change` has no attribute `sever`, did you mean `server`?: weights.drain(change.sever)");
+    insta::assert_snapshot!(body("    weights.drain(changed.server)"), @"test: init failed: policy.star:2: Variable `changed` not found, did you mean `change`?: weights.drain(changed.server)");
+    insta::assert_snapshot!(body("    weights.drain(\"10.0.0.1:80\")"), @r#"test: handle failed: policy.star:2: Type of parameter `server` doesn't match, expected `server`, actual `string (repr: "10.0.0.1:80")`: weights.drain("10.0.0.1:80")"#);
+    insta::assert_snapshot!(body("    weights.drain()"), @"test: handle failed: policy.star:2: Missing parameter `server` for call to `drain`: weights.drain()");
+    insta::assert_snapshot!(body("    weights.scale(change.server, -1)"), @"test: handle failed: policy.star:2: thousandths is -1: expected 0 to 4294967295: weights.scale(change.server, -1)");
+    insta::assert_snapshot!(body("    weights.scale(change.server, 0)"), @"test: handle failed: policy.star:2: a scale of 0: say drain: weights.scale(change.server, 0)");
+    insta::assert_snapshot!(body("    weights.weight = 3"), @"test: handle failed: policy.star:2: Operation `.weight=` not supported on type `weights`: weights.weight = 3");
+    insta::assert_snapshot!(body("    fail(\"no \", 3)"), @r#"test: handle failed: policy.star:2: fail: no  3: fail("no ", 3)"#);
+    insta::assert_snapshot!(body("    x = 1 // 0"), @"test: handle failed: policy.star:2: Floor division by zero: 1 // 0: x = 1 // 0");
+    insta::assert_snapshot!(body("    x = {}[\"a\"]"), @r#"test: handle failed: policy.star:2: Key `"a"` was not found: x = {}["a"]"#);
+    insta::assert_snapshot!(body("    while True:\n        pass"), @"test: init failed: policy.star:2: Parse error: cannot use reserved keyword `while`: while True:");
+    insta::assert_snapshot!(body("\tpass\n  pass"), @"test: init failed: policy.star:1: Parse error: tabs are not allowed: def on_health(change, weights):");
+    insta::assert_snapshot!(body("    x = \"unfinished"), @r#"test: init failed: policy.star:2: Parse error: unfinished string literal: x = "unfinished"#);
+}
+
+#[test]
+fn a_mistake_in_a_function_shows_who_called_it() {
+    let script = "\
+def share(part, whole):
+    return part * 1000 // whole
+
+def on_health(change, weights):
+    weights.scale(change.server, share(change.lasted_ms, 0))
+";
+    insta::assert_snapshot!(told(script, down()), @"test: handle failed: policy.star:2: Floor division by zero: 1500000 // 0: return part * 1000 // whole, called from policy.star:5: weights.scale(change.server, share(change.lasted_ms, 0))");
+}
+
+#[test]
+fn nothing_is_kept_between_calls() {
+    let script = "seen = []\ndef on_health(change, weights):\n    seen.append(1)\n";
+    insta::assert_snapshot!(told(script, down()), @"test: handle failed: policy.star:3: Immutable: seen.append(1)");
+}
+
+#[test]
+fn there_is_nothing_outside() {
+    for line in ["load(\"other.star\", \"x\")", "import os", "open(\"/etc/passwd\")"] {
+        let refused = start(line, Setup::default()).err().unwrap();
+        assert!(refused.contains("policy.star:1: "), "{refused}");
+    }
+}
+
+#[test]
+fn what_takes_too_much_is_stopped_at_its_line() {
+    insta::assert_snapshot!(body("    for i in range(1000000000):\n        pass"), @"test: handle failed: policy.star:2: Execution duration limit of 1000000 ticks has been exceeded: for i in range(1000000000):");
+    insta::assert_snapshot!(body("    x = []\n    for i in range(1000000):\n        x.append(str(i) * 100)"), @"test: handle failed: policy.star:4: Heap memory limit of 16777216 bytes exceeded: x.append(str(i) * 100)");
+    let script = "def on_health(change, weights):\n    on_health(change, weights)\n";
+    insta::assert_snapshot!(told(script, down()), @"test: handle failed: policy.star:2: Starlark call stack overflow: on_health(change, weights)");
+    let script = "x = [i for i in range(1000000000) if i < 0]\n";
+    insta::assert_snapshot!(told(script, down()), @"test: init failed: policy.star:1: Execution duration limit of 1000000 ticks has been exceeded: x = [i for i in range(1000000000) if i < 0]");
+}
+
+#[test]
+fn what_takes_too_much_at_once_is_stopped_by_the_host() {
+    insta::assert_snapshot!(body("    x = change.detail * 100000000"), @"
+    test: handle failed: used more than 64 MiB of memory (limit memory_bytes)
+      it said: policy.star:2: it needs 1800000000 bytes at once: x = change.detail * 100000000
+    ");
+}
+
+#[test]
+fn parsing_is_bounded() {
+    let deep = format!("x = {}1{}\n", "(".repeat(100_000), ")".repeat(100_000));
+    let report = start(&deep, Setup::default()).err().unwrap();
+    insta::assert_snapshot!(report.lines().next().unwrap(), @"test: init failed: used more than 512 KiB of call stack");
+}
+
+#[test]
+fn the_documented_scripts_do_what_they_say() {
+    let manual = documented(include_str!("../../../host/docs/plugins.md"));
+    let mut host = start(manual, Setup::default()).unwrap();
+    insta::assert_snapshot!(host.tell(vec![Event::Started]), @"tcp 192.0.2.1:80 10.0.0.2:80: Drain for 60s: found so when the policy started");
+    insta::assert_snapshot!(host.tell(down()), @"");
+    insta::assert_snapshot!(host.tell(vec![change(WEB[1], HealthStatus::Up)]), @"tcp 192.0.2.1:80 10.0.0.2:80: withdrawn");
+    let readme = documented(include_str!("../../../README.md"));
+    insta::assert_snapshot!(told(readme, down()), @"tcp 192.0.2.1:80 10.0.0.1:80: Scale(100) for 60s: connection refused");
+}
+
+/// The first script of a page.
+fn documented(page: &str) -> &str {
+    let (_, after) = page.split_once("```python\n").unwrap();
+    after.split_once("```").unwrap().0
+}
