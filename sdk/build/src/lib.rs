@@ -2,7 +2,12 @@
 //!
 //! A plugin in Rust is compiled for `wasm32-unknown-unknown`, which has no WASI, and
 //! what comes out is wrapped as a component. `wasm32-wasip2` is for guests whose
-//! libraries want a WASI; its linker makes the component itself.
+//! libraries want a WASI; its linker makes the component itself. Other languages are built
+//! by [`Source`].
+
+mod language;
+
+pub use language::{Language, Source};
 
 use std::{
     env, fmt, fs,

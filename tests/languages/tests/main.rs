@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests, whose helpers the exception for tests leaves out")]
 
+mod bindings;
 mod components;
-mod drain;
+mod decisions;
 mod starlark;
+mod toolchain;

@@ -10,6 +10,7 @@ mod debian;
 mod demo;
 mod guest;
 mod kernel;
+mod languages;
 mod test;
 mod tool;
 mod toolchain;

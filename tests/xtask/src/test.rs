@@ -5,6 +5,7 @@
 mod audit;
 mod checks;
 mod kernel_tests;
+mod languages;
 mod tally;
 mod tidy;
 mod units;
@@ -66,6 +67,8 @@ enum Step {
     Units,
     /// The examples in the documentation
     Docs,
+    /// Plugins in C, Zig, Python and JavaScript, with compilers that it installs
+    Languages,
     /// What needs ip_vs, on Linux 6.12
     #[value(name = "kernel-6.12")]
     Kernel6_12,
@@ -142,6 +145,7 @@ impl Session<'_> {
             Step::Lints => checks::lints(),
             Step::Units => units::run(self),
             Step::Docs => units::run_docs(),
+            Step::Languages => languages::run(self),
             Step::Kernel6_12 => kernel_tests::run(self, Version::V6_12),
             Step::Kernel6_1 => kernel_tests::run(self, Version::V6_1),
         }

@@ -79,7 +79,7 @@ impl Tool {
 }
 
 /// Returns Python's installer: the one that is here, or Debian's, unpacked in the cache.
-fn pip(cache: &Cache, say: &mut dyn FnMut(&str)) -> Result<Command> {
+pub(crate) fn pip(cache: &Cache, say: &mut dyn FnMut(&str)) -> Result<Command> {
     let pip = || {
         let mut python = Command::new("python3");
         python.args(["-m", "pip", "--disable-pip-version-check"]);
@@ -98,7 +98,8 @@ fn on_path(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|it| it.join(program)).find(|it| it.is_file())
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// Runs a command to its end; its last words, if it fails.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = command.get_program().display().to_string();
     let output =
         command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {shown}"))?;

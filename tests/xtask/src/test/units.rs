@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use super::{
     Outcome, Session,
     kernel_tests::{IN_GUEST, WITHOUT_MODULE},
+    languages::TOOLCHAIN,
     tally::{Counting, Tally},
 };
 use crate::tool;
@@ -19,13 +20,13 @@ pub(super) fn run(session: &Session<'_>) -> Result<Outcome> {
     // Tests start the program, which is not otherwise built with them.
     super::execute(&mut program())?;
     match tool::NEXTEST.obtain(&session.cache, &mut crate::note) {
-        // What is left to the guest is said in .config/nextest.toml.
+        // What is left to other steps is said in .config/nextest.toml.
         Ok(nextest) => {
             counted(Command::new(nextest).args(["nextest", "run", "--locked", "--workspace"]))
         }
         Err(error) => {
             crate::note(&format!("testing without nextest: {error:#}"));
-            let skip = ["--skip", IN_GUEST, "--skip", WITHOUT_MODULE];
+            let skip = ["--skip", IN_GUEST, "--skip", WITHOUT_MODULE, "--skip", TOOLCHAIN];
             counted(
                 Command::new("cargo")
                     .args(["test", "--locked", "--workspace", "--all-targets", "--no-fail-fast"])
@@ -49,7 +50,7 @@ pub(super) fn program() -> Command {
 }
 
 /// Runs a test runner, passes on what it prints, and counts.
-fn counted(command: &mut Command) -> Result<Outcome> {
+pub(super) fn counted(command: &mut Command) -> Result<Outcome> {
     let shown = command.get_program().display().to_string();
     let (from, to) = io::pipe()?;
     command.stdin(Stdio::null()).stdout(to.try_clone()?).stderr(to);

@@ -6,7 +6,7 @@ use weir_wasm::{Event, HealthStatus, Plugin, PolicyGrant, Runtime};
 use crate::{components, starlark::settings};
 
 /// Everything that such a policy can meet, and what it does, as text.
-fn decisions(runtime: &Runtime, plugin: &Plugin, config_json: &str) -> String {
+pub(crate) fn drain(runtime: &Runtime, plugin: &Plugin, config_json: &str) -> String {
     let setup = || Setup { config_json: config_json.to_owned(), ..Setup::default() };
     let mut host = Host::start(runtime, plugin, setup()).unwrap();
     let up = |server| change(server, HealthStatus::Up);
@@ -34,7 +34,7 @@ fn decisions(runtime: &Runtime, plugin: &Plugin, config_json: &str) -> String {
 fn rust_decides() {
     let runtime = Runtime::for_daemon().unwrap();
     let plugin = components::health_weight(&runtime).unwrap();
-    insta::assert_snapshot!(decisions(&runtime, &plugin, "{}"), @"
+    insta::assert_snapshot!(drain(&runtime, &plugin, "{}"), @"
     started
     tcp 192.0.2.1:80 10.0.0.2:80: Drain for 60s: found so when the policy started
     fwmark 7 10.0.0.4:53: Drain for 60s: found so when the policy started
@@ -60,8 +60,5 @@ fn starlark_decides_as_rust_does() {
     let rust = components::health_weight(&runtime).unwrap();
     let starlark = components::starlark(&runtime).unwrap();
     let script = include_str!("../../../sdk/starlark/drain.star");
-    assert_eq!(
-        decisions(&runtime, &starlark, &settings(script, "{}")),
-        decisions(&runtime, &rust, "{}")
-    );
+    assert_eq!(drain(&runtime, &starlark, &settings(script, "{}")), drain(&runtime, &rust, "{}"));
 }

@@ -1,0 +1,88 @@
+// Policies in JavaScript: what happened comes in, what weights should be goes out.
+//
+// `export const reactor = policy({ health(change) { .. } })` is one. What its functions say
+// through `drain`, `scale`, `floor`, `cap` and `clear` takes place if they return, and not at
+// all if one throws.
+
+import host from "weir:host/config@0.1.0";
+import health from "weir:plugin/health@0.1.0";
+import intents from "weir:plugin/intents@0.1.0";
+import table from "weir:ipvs/table@0.1.0";
+
+const EVERYTHING = 0xffff_ffff;
+
+export function policy(handlers) {
+  const found = () => {
+    const keys = servers().map(([key]) => key);
+    for (const { key, status } of handlers.health ? health.current(keys) : []) {
+      if (status === "unknown") continue;
+      const detail = "found so when the policy started";
+      handlers.health({ server: key, detail, before: "unknown", after: status, lasted: 0n });
+    }
+  };
+  const dispatch = ({ tag, val }) => {
+    switch (tag) {
+      case "started":
+      case "overflow":
+        return handlers.start ? handlers.start() : found();
+      case "health":
+        return handlers.health?.(val);
+      case "stopping":
+        return handlers.stop?.();
+    }
+  };
+  return {
+    init: () => ({ kinds: ["health"] }),
+    handle(batch) {
+      try {
+        for (const { event } of batch) dispatch(event);
+      } catch (error) {
+        throw failure(error);
+      }
+    },
+  };
+}
+
+export const config = () => JSON.parse(host.get());
+
+export const drain = (server, reason) => publish(server, { tag: "drain" }, reason);
+
+export const scale = (server, thousandths, reason) =>
+  publish(server, { tag: "scale", val: thousandths }, reason);
+
+export const floor = (server, weight, reason) =>
+  publish(server, { tag: "floor", val: weight }, reason);
+
+export const cap = (server, weight, reason) => publish(server, { tag: "cap", val: weight }, reason);
+
+export const clear = (server) => intents.withdraw([server]);
+
+export function servers() {
+  const snapshot = table.current();
+  const found = snapshot.services(0, EVERYTHING).flatMap(({ config }, number) =>
+    snapshot
+      .realServers(number)
+      .map((server) => [{ service: config.key, server: server.config.server }, server]),
+  );
+  snapshot[Symbol.dispose]?.();
+  return found;
+}
+
+function publish(key, intent, reason = "") {
+  for (const { tag, val } of intents.publish([{ key, intent, lease: undefined, reason }])) {
+    if (tag === "refused") throw new Error(words(val));
+  }
+}
+
+function words({ tag, val }) {
+  if (tag === "denied") return val.message;
+  return tag === "no-such-server" ? "the host does not know this real server" : tag;
+}
+
+// What the host is told: with the line, which the stack has.
+function failure(error) {
+  const lines = String(error?.stack ?? "").split("\n");
+  const place = lines.map((it) => it.match(/\(?([^\s()]+):(\d+):\d+\)?\s*$/)).find((it) => it);
+  const where = place ? `${place[1]}:${place[2]}: ` : "";
+  return { message: `${where}${error?.message ?? error}`, retryable: false };
+}
