@@ -67,7 +67,7 @@ fn a_script_with_a_mistake() {
         refused(directory.path(), config),
         @"weir: failed to use plugin x: read the script x.star: No such file or directory (os error 2)"
     );
-    let mut said = |script: &str| {
+    let said = |script: &str| {
         fs::write(directory.path().join("x.star"), script).unwrap();
         refused(directory.path(), config)
     };

@@ -1,0 +1,95 @@
+// Policies: what happened comes in, what weights should be goes out.
+
+/** Health of a real server, after rise and fall counting by the host. */
+export type Health = "unknown" | "up" | "down";
+
+export type IpAddress =
+  | { tag: "ipv4"; val: [number, number, number, number] }
+  | { tag: "ipv6"; val: [number, number, number, number, number, number, number, number] };
+
+export interface Endpoint {
+  address: IpAddress;
+  port: number;
+}
+
+export type Protocol =
+  | { tag: "tcp" }
+  | { tag: "udp" }
+  | { tag: "sctp" }
+  | { tag: "other"; val: number };
+
+export type ServiceKey =
+  | { tag: "vip"; val: { protocol: Protocol; endpoint: Endpoint } }
+  | { tag: "fwmark"; val: { mark: number; family: "ipv4" | "ipv6" } };
+
+/** What identifies a real server. */
+export interface Server {
+  service: ServiceKey;
+  server: Endpoint;
+}
+
+/** Since zeroed, or per second. */
+export interface Traffic {
+  connections: bigint;
+  packetsIn: bigint;
+  packetsOut: bigint;
+  bytesIn: bigint;
+  bytesOut: bigint;
+}
+
+/** A real server as the kernel has it. */
+export interface RealServer {
+  config: { server: Endpoint; weight: number; upperThreshold: number; lowerThreshold: number };
+  active: number;
+  inactive: number;
+  persistent: number;
+  stats: { total: Traffic; perSecond: Traffic };
+}
+
+/** A real server changed health. */
+export interface HealthChange {
+  server: Server;
+  /** What the check saw, for people. */
+  detail: string;
+  before: Health;
+  after: Health;
+  /** Milliseconds it had been in `before`. */
+  lasted: bigint;
+}
+
+export interface Handlers {
+  /**
+   * The instance has begun, or lost events. Left out, `health` is told of every real server
+   * whose health is known, as it is.
+   */
+  start?(): void;
+  health?(change: HealthChange): void;
+  /** The instance will be stopped. */
+  stop?(): void;
+}
+
+/** Makes what must be exported as `reactor`. */
+export function policy(handlers: Handlers): object;
+
+/** The plugin's `config` table. */
+export function config(): any;
+
+/** No new connections for this real server until `clear`, whatever others say. Throws if the
+ * grant does not allow it, with the key that would. */
+export function drain(server: Server, reason?: string): void;
+
+/** Multiplies the base weight, in thousandths, 1 or more. A number outside the grant's range
+ * is bounded by it. */
+export function scale(server: Server, thousandths: number, reason?: string): void;
+
+/** At least this weight; never lifts a drain. */
+export function floor(server: Server, weight: number, reason?: string): void;
+
+/** At most this weight, 1 or more. */
+export function cap(server: Server, weight: number, reason?: string): void;
+
+/** Takes back what this policy says of the real server. */
+export function clear(server: Server): void;
+
+/** Every real server that the grant shows, with how the kernel has it. */
+export function servers(): [Server, RealServer][];
