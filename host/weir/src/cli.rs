@@ -23,6 +23,12 @@ struct Cli {
 enum Command {
     /// Run the policy engine: check real servers, and let plugins decide their weights.
     Run(run::Options),
+    /// Say what is wrong with a configuration: every mistake with file, line, column and
+    /// remedy, and plugins that cannot be used.
+    ///
+    /// Needs neither a daemon nor root, and touches nothing. Status 0 if there is no mistake,
+    /// 1 if there is, 2 if the command line is wrong.
+    Check(commands::check::Options),
     /// Do as ipvsadm 1.31 does; so does weir when it is called by the name `ipvsadm`,
     /// `ipvsadm-save` or `ipvsadm-restore`.
     #[command(disable_help_flag = true)]
@@ -33,6 +39,19 @@ enum Command {
     },
     /// Run a command plugin of your own.
     Exec(commands::exec::Options),
+    /// Say what a configuration would change in the table, in which order and why, before it
+    /// does: with a daemon, of what it runs; without one, of what `weir run` would find.
+    ///
+    /// Nothing is written. Status 0 if there is nothing to do, 4 if there are changes, 3 if
+    /// there are and a reload would refuse them until they are confirmed, 1 if there are
+    /// mistakes, 2 if the command line is wrong.
+    Plan(commands::plan::Options),
+    /// Have the daemon take over its configuration, as SIGHUP does: all of it, or nothing.
+    ///
+    /// Says what changed, or what is wrong with it. Status 0 if it is taken over, 3 if that
+    /// waits for --confirm, 1 if there are mistakes or there is no daemon, 2 if the command
+    /// line is wrong.
+    Reload(commands::reload::Options),
     /// Run a scenario in virtual time: servers that fail, clients that connect, and weir.
     ///
     /// Nothing is touched but the files named here: the table, the clock, servers and
@@ -65,7 +84,10 @@ pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
             let named = [OsString::from("ipvsadm")].into_iter().chain(arguments);
             Ok(commands::ipvsadm::run(&builtin::TOOLS[0], &named.collect::<Vec<_>>(), socket))
         }
+        Command::Check(options) => commands::check::run(&options),
         Command::Exec(options) => commands::exec::run(options, socket),
+        Command::Plan(options) => commands::plan::run(&options, socket),
+        Command::Reload(options) => commands::reload::run(&options, socket),
         Command::Simulate(options) => commands::simulate::run(&options),
         Command::Test(options) => commands::test::run(&options),
     };
@@ -90,6 +112,10 @@ pub(crate) enum Exit {
     Failure = 1,
     /// The command line is wrong.
     Usage = 2,
+    /// The daemon will not, and why was printed: an unknown name, the last real server.
+    Refused = 3,
+    /// There are changes to be made, and they were not made.
+    Changes = 4,
     /// A plugin failed (`EX_SOFTWARE` of sysexits(3)).
     Plugin = 70,
 }

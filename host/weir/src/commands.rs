@@ -1,7 +1,10 @@
 //! One file a command; commands that are plugins share how they are run.
 
+pub(crate) mod check;
 pub(crate) mod exec;
 pub(crate) mod ipvsadm;
+pub(crate) mod plan;
+pub(crate) mod reload;
 pub(crate) mod simulate;
 pub(crate) mod test;
 

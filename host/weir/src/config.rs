@@ -1,12 +1,18 @@
 //! What the operator wrote: `weir.toml`, read, checked and turned into our own words.
 //!
-//! Pure, but for the files that it reads: the configuration, and what that names. Every mistake of a file is found in one run, with its place and
-//! what was expected; a [`Config`] has none. `host/docs/configuration.md` is its manual.
+//! [`files`] has the text, [`merge`] makes one table of it, and each table has a file that
+//! reads it. Pure, but for the files that are read: the configuration, and what that names.
+//! Every mistake is found in one run, with its place and what was expected; a [`Config`] has
+//! none. `host/docs/configuration.md` is its manual.
 
 mod backend;
 mod check;
+mod differences;
+mod files;
+mod merge;
 mod plugin;
 mod reader;
+mod references;
 mod rules;
 mod selector;
 mod service;
@@ -17,17 +23,17 @@ pub(crate) mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use anyhow::Context as _;
-use toml::de::DeTable;
 use weir_ipvs::ServiceKey;
 
 pub(crate) use self::{
     backend::{Backend, Embedded},
     check::{Check, CheckKind, HttpCheck, HttpVersion, Tls},
+    differences::{Difference, Kind as DifferenceKind},
+    files::Files,
     plugin::{Grant, Plugin, Source, StepLimit},
     rules::{Drift, Rules, Whose},
     selector::Match,
@@ -38,7 +44,10 @@ use self::{
     reader::{Notes, Section},
     rules::RulesKeys,
 };
-use crate::problems::Problems;
+use crate::problems::{Place, Problems};
+
+/// Where the configuration is, unless it is said.
+pub(crate) const DEFAULT_PATH: &str = "/etc/weir/weir.toml";
 
 /// Everything the configuration says.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +64,10 @@ pub(crate) struct Config {
     pub(crate) plugins: Vec<Plugin>,
     /// `[control] socket`: where commands find the daemon.
     pub(crate) socket: Option<PathBuf>,
+    /// A file of it whose last line has no end: whoever writes it may not be done.
+    pub(crate) unfinished: Option<Arc<str>>,
+    /// Where each plugin's code is stated.
+    places: BTreeMap<String, Place>,
     /// Where in `services` each is.
     positions: BTreeMap<ServiceKey, usize>,
 }
@@ -64,6 +77,28 @@ impl Config {
     pub(crate) fn service(&self, key: &ServiceKey) -> Option<&NamedService> {
         self.positions.get(key).and_then(|it| self.services.get(*it))
     }
+
+    /// Where the code of the plugin of this name is stated, for messages.
+    pub(crate) fn place_of(&self, plugin: &str) -> Place {
+        let place = self.places.get(plugin).cloned();
+        place.unwrap_or_else(|| Place::of_file(format!("plugin {plugin}")))
+    }
+
+    /// The same with relative paths looked for in `directory`; absolute ones stay what they
+    /// are.
+    fn beside(mut self, directory: &Path) -> Self {
+        for plugin in &mut self.plugins {
+            let source = match &mut plugin.source {
+                Source::File(file) => Some(file),
+                Source::Builtin(_) => None,
+            };
+            for file in source.into_iter().chain(&mut plugin.script) {
+                *file = directory.join(&file);
+            }
+        }
+        self.socket = self.socket.map(|it| directory.join(it));
+        self
+    }
 }
 
 /// What the tables at the top give every service and match.
@@ -72,52 +107,35 @@ struct Defaults {
     rules: RulesKeys,
 }
 
-/// Reads the file at `path`, beside which relative paths in it are looked for.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("failed to read the configuration {}", path.display()))?;
-    let directory = path.parent().unwrap_or(Path::new(""));
-    Ok(parse_beside(directory, &path.display().to_string(), &text)?)
+/// Reads the file at `path`, or the fragments in the directory at `path`. Relative paths in
+/// it are looked for in the same directory.
+pub(crate) fn read(path: &Path) -> Result<Config, Problems> {
+    parse_files(&Files::read(path)?)
 }
 
 /// Reads `text`; relative paths in it are looked for in `directory`.
 pub(crate) fn parse_beside(directory: &Path, file: &str, text: &str) -> Result<Config, Problems> {
-    let mut config = parse_in(directory, file, text)?;
-    for plugin in &mut config.plugins {
-        let source = match &mut plugin.source {
-            Source::File(file) => Some(file),
-            Source::Builtin(_) => None,
-        };
-        for file in source.into_iter().chain(&mut plugin.script) {
-            // An absolute path stays what it is.
-            *file = directory.join(&file);
-        }
-    }
-    config.socket = config.socket.map(|it| directory.join(it));
-    Ok(config)
+    parse_files(&Files::one(directory, file, text))
 }
 
-/// Reads `text`, which names no files; `file` is its name in messages.
-#[cfg(test)]
-pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Problems> {
-    parse_in(Path::new(""), file, text)
-}
-
-fn parse_in(directory: &Path, file: &str, text: &str) -> Result<Config, Problems> {
-    let (table, errors) = DeTable::parse_recoverable(text);
-    let notes = Notes::new(text, directory);
-    for error in &errors {
-        let offset = error.span().map_or(text.len(), |it| it.start);
-        notes.add(offset, error.message());
-    }
-    // After a syntax error the rest may be misread, and complaints about it mislead.
-    let config =
-        errors.is_empty().then(|| config(Section::new(table.get_ref(), 0..text.len(), "", &notes)));
+/// Reads the text of files.
+pub(crate) fn parse_files(files: &Files) -> Result<Config, Problems> {
+    let notes = Notes::new(files);
+    let table = merge::merged(files, &notes);
+    let config = table.as_ref().map(|it| config(Section::new(it, 0..files.end(), "", &notes)));
     let found = notes.into_found();
     match config {
-        Some(config) if found.is_empty() => Ok(config),
-        _ => Err(Problems::new(file, found)),
+        Some(config) if found.is_empty() => {
+            Ok(Config { unfinished: files.unfinished(), ..config.beside(&files.directory) })
+        }
+        _ => Err(Problems::new(found)),
     }
+}
+
+/// Reads `text`; `file` is its name in messages.
+#[cfg(test)]
+pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Problems> {
+    parse_beside(Path::new(""), file, text)
 }
 
 fn config(mut top: Section<'_>) -> Config {
@@ -133,10 +151,18 @@ fn config(mut top: Section<'_>) -> Config {
         || matches.iter().any(|it| it.check.is_some());
     let plugins = plugin::read_all(&mut top, &names, checked);
     let socket = top.section("control").and_then(control_socket);
+    let place = |it: &Plugin| {
+        let keys = ["script", "source", "component"].iter();
+        let mut places = keys.map(|key| top.place_of(&["plugin", &it.name, key]));
+        let place = places.find_map(|it| it).or_else(|| top.place_of(&["plugin", &it.name]));
+        Some((it.name.clone(), place?))
+    };
+    let places = plugins.iter().filter_map(place).collect();
     top.finish();
     let positions =
         services.iter().enumerate().map(|(index, it)| (it.service.key, index)).collect();
-    Config { backend, services, matches, plugins, socket, positions }
+    let unfinished = None;
+    Config { backend, services, matches, plugins, socket, unfinished, places, positions }
 }
 
 /// The one key of `[control]`.

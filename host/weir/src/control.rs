@@ -12,7 +12,7 @@
 mod client;
 mod convert;
 mod place;
-mod protocol;
+pub(crate) mod protocol;
 mod request;
 mod server;
 mod socket;
@@ -20,11 +20,11 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
-#[cfg(test)]
-pub(crate) use self::request::Reply;
 pub(crate) use self::{
-    place::{Backend, choose, default_socket, from_environment},
-    request::Request,
+    client::Unasked,
+    place::{Backend, choose, daemon, default_socket, from_environment},
+    protocol::{Difference, Mistake, Plan, PlanStep},
+    request::{Declined, Order, Reply, Request},
     server::{Daemon, converse},
     socket::{Claim, Socket, TableClaim},
 };

@@ -13,7 +13,8 @@
 //! [`calls`] and [`policy`] say when a plugin is called and what becomes of one that failed,
 //! [`statements`] how long its words stand, [`claims`] what is ours and [`drift`] what
 //! becomes of edits by others, [`reconcile`] how the table becomes what it should be,
-//! [`reload`] how another configuration is taken over, [`requests`] what others ask and do by
+//! [`reload`] how another configuration is taken over, [`rehearsal`] what that would change,
+//! [`requests`] what others ask and do by
 //! way of us, and
 //! [`view`] what plugins see of it. What a weight should be is decided in [`crate::plan`].
 
@@ -23,6 +24,7 @@ mod drift;
 mod freeze;
 mod policy;
 mod reconcile;
+mod rehearsal;
 mod reload;
 mod requests;
 mod statements;
@@ -50,7 +52,8 @@ use self::{
 };
 pub(crate) use self::{
     policy::{Guest, Starter},
-    reload::Reload,
+    rehearsal::{Rehearsal, Step},
+    reload::{Refusal, Reload, failed as reload_failed},
 };
 use crate::{
     config::{Config, Plugin},

@@ -16,7 +16,7 @@ use std::{
 
 use weir_ipvs::{Endpoint, RealServer, Service, ServiceKey, TableEntry, diff::PlannedService};
 
-pub(crate) use self::decide::{Decision, Surroundings};
+pub(crate) use self::decide::{Decision, Surroundings, WAITS};
 use crate::{
     config::{Check, Config, Match, NamedService, Rules},
     explain::{self, Cause},
@@ -373,7 +373,7 @@ impl Server {
         }
         (self.seen, self.weight) = (after, weight);
         let known = self.applied.replace(self.decision.clone());
-        let first = Decision::default();
+        let first = Decision { base: self.decision.base, ..Decision::default() };
         let cause = known.as_ref().unwrap_or(&first);
         let cause = explain::cause(now, cause, &self.decision, &self.health.detail);
         cause.unwrap_or_else(|| match known {

@@ -1,52 +1,86 @@
-//! Every mistake of one file that a person wrote, each with its place.
+//! Every mistake of what a person wrote, each with its place.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+/// Where something stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// The file's name, as it was given.
+    pub(crate) file: Arc<str>,
+    /// Line and column from 1; columns count characters. None = the file as a whole.
+    pub(crate) at: Option<(usize, usize)>,
+}
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Problem {
-    /// Line and column from 1; columns count characters.
-    pub(crate) place: (usize, usize),
+    /// Where.
+    pub(crate) place: Place,
     /// What was expected, and what was found.
     pub(crate) message: String,
 }
 
-/// Every mistake of one file, in the order of the file.
+/// Every mistake, in the order of the files.
 #[derive(Debug)]
 pub(crate) struct Problems {
-    file: String,
     found: Vec<Problem>,
-    /// The file's text, where its lines are to be shown.
-    text: Option<String>,
+    /// The texts of files whose lines are to be shown.
+    texts: BTreeMap<Arc<str>, String>,
+}
+
+impl Place {
+    /// A file as a whole.
+    pub(crate) fn of_file(name: impl Into<Arc<str>>) -> Self {
+        Self { file: name.into(), at: None }
+    }
 }
 
 impl Problems {
-    /// Those of `file`, which is its name in messages.
-    pub(crate) fn new(file: impl Into<String>, mut found: Vec<Problem>) -> Self {
+    /// These, sorted.
+    pub(crate) fn new(mut found: Vec<Problem>) -> Self {
         found.sort();
         found.dedup();
-        Self { file: file.into(), found, text: None }
+        Self { found, texts: BTreeMap::new() }
     }
 
-    /// With the line of each shown, out of `text`, and the place marked.
-    pub(crate) fn with_excerpts(self, text: &str) -> Self {
-        Self { text: Some(text.to_owned()), ..self }
+    /// With the line of each shown that stands in this file, and the place marked.
+    pub(crate) fn with_excerpts(mut self, file: impl Into<Arc<str>>, text: &str) -> Self {
+        self.texts.insert(file.into(), text.to_owned());
+        self
+    }
+
+    /// All of them.
+    pub(crate) fn into_found(self) -> Vec<Problem> {
+        self.found
+    }
+
+    fn show_excerpt(&self, place: &Place, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((line, column)) = place.at else { return Ok(()) };
+        let text = self.texts.get(&place.file);
+        let Some(shown) = text.and_then(|it| it.lines().nth(line - 1)) else { return Ok(()) };
+        // Tabs are kept, so that the mark stands beneath its word whatever their width.
+        let keep = |it: char| if it == '\t' { '\t' } else { ' ' };
+        let before: String = shown.chars().take(column - 1).map(keep).collect();
+        write!(f, "\n{line:>5} | {shown}\n      | {before}^")
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        match self.at {
+            Some((line, column)) => write!(f, ":{line}:{column}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.found.iter().enumerate() {
-            let (line, column) = problem.place;
             let end = if index == 0 { "" } else { "\n" };
-            write!(f, "{end}{}:{line}:{column}: {}", self.file, problem.message)?;
-            let shown = self.text.as_ref().and_then(|it| it.lines().nth(line - 1));
-            if let Some(shown) = shown {
-                // Tabs are kept, so that the mark stands beneath its word whatever their width.
-                let keep = |it: char| if it == '\t' { '\t' } else { ' ' };
-                let before: String = shown.chars().take(column - 1).map(keep).collect();
-                write!(f, "\n{line:>5} | {shown}\n      | {before}^")?;
-            }
+            write!(f, "{end}{}: {}", problem.place, problem.message)?;
+            self.show_excerpt(&problem.place, f)?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 
 mod commands;
 mod forwarding;
+mod orders;
 pub(crate) mod plugins;
 pub(crate) mod pulse;
 mod signals;
@@ -19,13 +20,13 @@ use std::{
     process::ExitCode,
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, sync_channel},
     },
     thread,
     time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, anyhow};
 use tokio::{
     runtime::Builder,
     sync::{Semaphore, mpsc, oneshot},
@@ -37,17 +38,18 @@ use weir_wasm::{LogSink, Runtime};
 
 use self::{
     forwarding::Forwarding,
+    orders::{ORDERS_WAITING, Ordered, Reader, Workshop},
     plugins::Loaded,
     pulse::Pulse,
     signals::{Signal, Signals},
 };
 use crate::{
     config::{self, Backend, Config},
-    control::{Claim, TableClaim},
+    control::{Claim, Order, Reply, TableClaim},
     events::Events,
     forward::Handle,
     health::{self, PROBES_IN_FLIGHT, Target},
-    manager::{Event, Manager, Now, Output, Reload},
+    manager::{Event, Manager, Now, Output},
     report::Line,
 };
 
@@ -63,8 +65,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// What `weir run` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// What to run; `host/docs/configuration.md` says how it is written.
-    #[arg(long, value_name = "FILE", default_value = "/etc/weir/weir.toml")]
+    /// What to run: a file, or a directory of fragments. `host/docs/configuration.md` says how
+    /// it is written.
+    #[arg(long, value_name = "PATH", default_value = config::DEFAULT_PATH)]
     config: PathBuf,
 }
 
@@ -100,13 +103,10 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
     };
     let (events, incoming) = Events::channel();
     let (watches, to_watch) = mpsc::channel(WATCHES_WAITING);
-    let (reloads, reloading) = sync_channel(1);
-    let reader = Arc::new(Reader {
-        path: options.config.clone(),
-        backend: config.backend.clone(),
-        runtime: Arc::clone(&runtime),
-        read: reloads,
-    });
+    let (read, ordered) = sync_channel(1);
+    let reader =
+        Arc::new(Reader { path: options.config.clone(), runtime: Arc::clone(&runtime), read });
+    let (orders, to_read) = mpsc::channel(ORDERS_WAITING);
     let (done, ended) = oneshot::channel::<()>();
     let managing = {
         let pulse = Arc::clone(&pulse);
@@ -115,7 +115,7 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
             // Dropped when this thread ends, however it ends.
             let _done = done;
             let read = (config, loaded);
-            manage(read, table, &runtime, &pulse, &incoming, &reloading, &watches)
+            manage(read, table, &runtime, &pulse, &incoming, &ordered, &watches)
         };
         thread::Builder::new()
             .name("manager".into())
@@ -123,8 +123,8 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
             .context("failed to start a thread")?
     };
     let served = tasks.block_on(async {
-        tokio::spawn(commands::serve(socket, events.clone()));
-        serve(events, &reader, to_watch, ended, forwarding.as_mut()).await
+        tokio::spawn(commands::serve(socket, events.clone(), orders));
+        serve(events, (&reader, to_read), to_watch, ended, forwarding.as_mut()).await
     });
     // Ends the checks and the commands, removes the socket, and waits for no compilation.
     tasks.shutdown_background();
@@ -147,12 +147,12 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
 
 /// The manager's thread: waits for events, lets it act, and does what it wants.
 fn manage(
-    (config, loaded): Read,
+    (config, loaded): (Config, Vec<Loaded>),
     table: Option<Handle>,
     runtime: &Arc<Runtime>,
     pulse: &Arc<Pulse>,
     incoming: &Receiver<Event>,
-    reloading: &Receiver<Read>,
+    ordered: &Receiver<Ordered>,
     watches: &mpsc::Sender<Output>,
 ) -> anyhow::Result<()> {
     let mut ipvs: Box<dyn Ipvs> = match table {
@@ -161,10 +161,8 @@ fn manage(
     };
     let clock = Clock::new();
     let log: LogSink = Arc::new(|line| print(&plugins::line_of(line)));
-    let mut codes = plugins::codes(&loaded);
-    let starters =
-        loaded.into_iter().map(|it| plugins::starter(it, runtime, pulse, Arc::clone(&log)));
-    let mut manager = Manager::new(config, starters);
+    let mut workshop = Workshop::new(Arc::clone(runtime), Arc::clone(pulse), log);
+    let mut manager = Manager::new(config, workshop.first(loaded));
     manager.start(clock.now(), &mut *ipvs).map_err(|error| unusable(&error))?;
     put_out(&mut manager, watches);
     print(&Line::info("ready").with("version", env!("CARGO_PKG_VERSION")));
@@ -180,13 +178,8 @@ fn manage(
         for event in incoming.try_iter().take(EVENTS_AT_ONCE) {
             manager.handle(now, event);
         }
-        for (config, loaded) in reloading.try_iter() {
-            let before = std::mem::replace(&mut codes, plugins::codes(&loaded));
-            let is_other = |name: &&String| before.get(*name) != codes.get(*name);
-            let replaced = codes.keys().filter(is_other).cloned().collect();
-            let start = |it| plugins::starter(it, runtime, pulse, Arc::clone(&log));
-            let starters = loaded.into_iter().map(start).collect();
-            manager.reload(now, Reload { config, starters, replaced });
+        for ordered in ordered.try_iter() {
+            workshop.carry_out(ordered, now, &mut manager, &mut *ipvs);
         }
         manager.settle(now, &mut *ipvs);
         put_out(&mut manager, watches);
@@ -205,7 +198,7 @@ fn put_out(manager: &mut Manager, watches: &mpsc::Sender<Output>) {
 }
 
 /// Why there is no IPVS to work on, and what to do.
-fn unusable(error: &Error) -> anyhow::Error {
+pub(crate) fn unusable(error: &Error) -> anyhow::Error {
     let remedy = match error {
         Error::NotPermitted => "; run weir as root",
         Error::NoIpvs => {
@@ -232,7 +225,7 @@ enum Ended {
 /// and forwarding with it.
 async fn serve(
     events: Events,
-    reader: &Arc<Reader>,
+    (reader, mut incoming): (&Arc<Reader>, mpsc::Receiver<Order>),
     mut to_watch: mpsc::Receiver<Output>,
     mut ended: oneshot::Receiver<()>,
     mut forwarding: Option<&mut Forwarding>,
@@ -262,9 +255,15 @@ async fn serve(
             _ = &mut ended => break,
             () = failed(forwarding.as_deref_mut()) => return Ok(Ended::Forwarding),
             () = expired(deadline) => return Ok(Ended::TooLate),
+            Some(order) = incoming.recv() => {
+                tokio::spawn(orders::read(Arc::clone(reader), order, events.clone()));
+                continue;
+            }
             signal = signals.next() => if signal == Signal::Reload {
                 print(&signal.line("the configuration is read again"));
-                tokio::spawn(reread(Arc::clone(reader), events.clone()));
+                // What comes of it is told in the log.
+                let order = Order::Reload(false, Reply::new().0);
+                tokio::spawn(orders::read(Arc::clone(reader), order, events.clone()));
                 continue;
             } else {
                 print(&signal.line("stopping"));
@@ -287,47 +286,6 @@ async fn failed(forwarding: Option<&mut Forwarding>) {
     match forwarding {
         Some(forwarding) => forwarding.ended().await,
         None => std::future::pending().await,
-    }
-}
-
-/// A configuration that was read again, with its plugins.
-type Read = (Config, Vec<Loaded>);
-
-/// Reads the configuration again.
-struct Reader {
-    path: PathBuf,
-    /// As it was at the start.
-    backend: Backend,
-    runtime: Arc<Runtime>,
-    read: SyncSender<Read>,
-}
-
-impl Reader {
-    /// Everything that can be wrong is found before anything is changed. Compiling plugins
-    /// takes its time.
-    fn read(&self) -> anyhow::Result<()> {
-        let config = config::read(&self.path)?;
-        ensure!(
-            config.backend == self.backend,
-            "backend and [embedded] cannot change while weir runs: start it again"
-        );
-        let loaded = plugins::load(&self.runtime, &config, print)?;
-        // Fails only once the manager ended.
-        let _ = self.read.send((config, loaded));
-        Ok(())
-    }
-}
-
-/// Reads the configuration again, beside everything else, and wakes the manager.
-async fn reread(reader: Arc<Reader>, events: Events) {
-    let read = tokio::task::spawn_blocking(move || reader.read()).await;
-    match read.map_err(anyhow::Error::from).flatten() {
-        Ok(()) => events.send(Event::Due).await,
-        Err(error) => print(
-            &Line::error("reload-failed")
-                .with("then", "nothing is changed")
-                .with("report", format!("{error:#}")),
-        ),
     }
 }
 

@@ -64,9 +64,11 @@ pub(crate) fn try_out(
     };
     match runtime.start_policy(plugin, settings, Birth::Fresh, view) {
         Ok(_) | Err(Failure::Refused { retryable: true, .. }) => Ok(()),
-        Err(Failure::Refused { message, .. }) => {
-            Err(anyhow!("failed to use plugin {}: {message}", config.name))
+        Err(Failure::Refused { message, .. }) => Err(anyhow!(message)),
+        Err(failure) => {
+            let failure = failure.to_string();
+            let named = format!("{}: ", config.name);
+            Err(anyhow!(failure.strip_prefix(&named).unwrap_or(&failure).to_owned()))
         }
-        Err(failure) => Err(anyhow!("failed to use plugin {failure}")),
     }
 }

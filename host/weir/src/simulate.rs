@@ -38,5 +38,5 @@ pub(crate) use self::{
     machinery::Machinery,
     plot::plot,
     scenario::Scenario,
-    simulation::{Outcome, run},
+    simulation::{Outcome, run, table},
 };

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests, whose helpers the exception for tests leaves out")]
 
+mod check;
 mod control;
 mod forward;
+mod reload;
 mod run;
 mod scenarios;
 mod scripts;

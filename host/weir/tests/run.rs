@@ -30,7 +30,7 @@ fn a_missing_configuration() {
     let directory = tempfile::tempdir().unwrap();
     insta::assert_snapshot!(
         said(directory.path(), &directory.path().join("weir.toml")),
-        @"weir: failed to read the configuration weir.toml: No such file or directory (os error 2)"
+        @"weir: weir.toml: failed to read the configuration: No such file or directory (os error 2); name the file, or the directory of its parts, with --config"
     );
 }
 
@@ -51,11 +51,11 @@ fn a_plugin_that_is_not_there() {
     let directory = tempfile::tempdir().unwrap();
     insta::assert_snapshot!(
         refused(directory.path(), "[plugin.x]\nsource = \"x.wasm\"\n"),
-        @"weir: failed to use plugin x: read x.wasm: No such file or directory (os error 2)"
+        @"weir: weir.toml:2:10: plugin x: read x.wasm: No such file or directory (os error 2)"
     );
     insta::assert_snapshot!(
         refused(directory.path(), "[plugin.x]\ncomponent = \"x\"\n"),
-        @"weir: failed to use plugin x: there is no component x in weir, but health-weight, starlark"
+        @"weir: weir.toml:2:13: plugin x: there is no component x in weir, but health-weight, starlark"
     );
 }
 
@@ -65,20 +65,20 @@ fn a_script_with_a_mistake() {
     let config = "[plugin.x]\ncomponent = \"starlark\"\nscript = \"x.star\"\n";
     insta::assert_snapshot!(
         refused(directory.path(), config),
-        @"weir: failed to use plugin x: read the script x.star: No such file or directory (os error 2)"
+        @"weir: weir.toml:3:10: plugin x: read the script x.star: No such file or directory (os error 2)"
     );
     let said = |script: &str| {
         fs::write(directory.path().join("x.star"), script).unwrap();
         refused(directory.path(), config)
     };
-    insta::assert_snapshot!(said("def on_health(change, weights):\n    weights.drain(changed.server)\n"), @"weir: failed to use plugin x: x.star:2: Variable `changed` not found, did you mean `change`?: weights.drain(changed.server)");
-    insta::assert_snapshot!(said("def on_health(change, weights)\n    pass\n"), @"weir: failed to use plugin x: x.star:1: Parse error: unexpected new line, expected symbol ':': def on_health(change, weights)");
-    insta::assert_snapshot!(said("def on_healthy(change, weights):\n    pass\n"), @"weir: failed to use plugin x: x.star: `on_healthy` is never called; known are on_health(change, weights) and on_start(weights)");
-    insta::assert_snapshot!(said("def on_health(change):\n    pass\n"), @"weir: failed to use plugin x: x.star: expected `def on_health(change, weights)`");
-    insta::assert_snapshot!(said("limit = config[\"limit\"]\n"), @r#"weir: failed to use plugin x: x.star:1: Key `"limit"` was not found: limit = config["limit"]"#);
-    insta::assert_snapshot!(said("load(\"other.star\", \"x\")\n"), @r#"weir: failed to use plugin x: x.star:1: `load` is not allowed in this dialect: load("other.star", "x")"#);
-    insta::assert_snapshot!(said("x = [i for i in range(1000000000) if i < 0]\n"), @"weir: failed to use plugin x: x.star:1: Execution duration limit of 1000000 ticks has been exceeded: x = [i for i in range(1000000000) if i < 0]");
-    insta::assert_snapshot!(said("x = \"x\" * 1000000000\n"), @"weir: failed to use plugin x: init failed: used more than 64 MiB of memory (limit memory_bytes)");
+    insta::assert_snapshot!(said("def on_health(change, weights):\n    weights.drain(changed.server)\n"), @"weir: weir.toml:3:10: plugin x: x.star:2: Variable `changed` not found, did you mean `change`?: weights.drain(changed.server)");
+    insta::assert_snapshot!(said("def on_health(change, weights)\n    pass\n"), @"weir: weir.toml:3:10: plugin x: x.star:1: Parse error: unexpected new line, expected symbol ':': def on_health(change, weights)");
+    insta::assert_snapshot!(said("def on_healthy(change, weights):\n    pass\n"), @"weir: weir.toml:3:10: plugin x: x.star: `on_healthy` is never called; known are on_health(change, weights) and on_start(weights)");
+    insta::assert_snapshot!(said("def on_health(change):\n    pass\n"), @"weir: weir.toml:3:10: plugin x: x.star: expected `def on_health(change, weights)`");
+    insta::assert_snapshot!(said("limit = config[\"limit\"]\n"), @r#"weir: weir.toml:3:10: plugin x: x.star:1: Key `"limit"` was not found: limit = config["limit"]"#);
+    insta::assert_snapshot!(said("load(\"other.star\", \"x\")\n"), @r#"weir: weir.toml:3:10: plugin x: x.star:1: `load` is not allowed in this dialect: load("other.star", "x")"#);
+    insta::assert_snapshot!(said("x = [i for i in range(1000000000) if i < 0]\n"), @"weir: weir.toml:3:10: plugin x: x.star:1: Execution duration limit of 1000000 ticks has been exceeded: x = [i for i in range(1000000000) if i < 0]");
+    insta::assert_snapshot!(said("x = \"x\" * 1000000000\n"), @"weir: weir.toml:3:10: plugin x: init failed: used more than 64 MiB of memory (limit memory_bytes)");
 }
 
 #[test]
@@ -88,12 +88,12 @@ fn a_plugin_that_is_no_policy() {
     fs::write(directory.path().join("x.wasm"), "hello").unwrap();
     insta::assert_snapshot!(
         refused(directory.path(), config),
-        @"weir: failed to use plugin x: load x.wasm: it is not WebAssembly"
+        @"weir: weir.toml:2:10: plugin x: load x.wasm: it is not WebAssembly"
     );
     let empty_component = b"\0asm\x0d\0\x01\0";
     fs::write(directory.path().join("x.wasm"), empty_component).unwrap();
     insta::assert_snapshot!(
         refused(directory.path(), config),
-        @"weir: failed to use plugin x: load x: it is neither a policy (which exports weir:plugin/reactor@0.1.0) nor a command (weir:plugin/cli@0.1.0): it exports nothing"
+        @"weir: weir.toml:2:10: plugin x: load x: it is neither a policy (which exports weir:plugin/reactor@0.1.0) nor a command (weir:plugin/cli@0.1.0): it exports nothing"
     );
 }

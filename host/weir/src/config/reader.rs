@@ -2,21 +2,18 @@
 //!
 //! Knows nothing of what the keys mean. serde would stop at the first mistake.
 
-use std::{
-    cell::RefCell,
-    collections::BTreeSet,
-    fmt, fs,
-    io::Read as _,
-    ops::Range,
-    path::{Path, PathBuf},
-};
+use std::{cell::RefCell, collections::BTreeSet, fmt, fs, io::Read as _, ops::Range};
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use crate::{problems::Problem, spelling};
+use super::files::Files;
+use crate::{
+    problems::{Place, Problem},
+    spelling,
+};
 
 /// The most that is read of a file that the configuration names.
 const FILE_BYTES: u64 = 4 << 20;
@@ -24,25 +21,36 @@ const FILE_BYTES: u64 = 4 << 20;
 /// A value and where it stands.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 
-/// Where mistakes are collected while one file is read.
+/// Where mistakes are collected while one configuration is read.
 pub(super) struct Notes<'t> {
-    text: &'t str,
-    /// Where files that it names are looked for.
-    directory: PathBuf,
+    files: &'t Files,
     found: RefCell<Vec<Problem>>,
+    /// What references were replaced by, and how they are written.
+    hidden: RefCell<Vec<(String, String)>>,
 }
 
 impl<'t> Notes<'t> {
-    pub(super) fn new(text: &'t str, directory: &Path) -> Self {
-        Self { text, directory: directory.to_owned(), found: RefCell::default() }
+    pub(super) fn new(files: &'t Files) -> Self {
+        Self { files, found: RefCell::default(), hidden: RefCell::default() }
     }
 
-    /// Notes a mistake in the text at `offset`.
+    /// Notes a mistake at `offset`.
     pub(super) fn add(&self, offset: usize, message: impl Into<String>) {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|it| *it != '\n').count() + 1;
-        self.found.borrow_mut().push(Problem { place: (line, column), message: message.into() });
+        let hidden = self.hidden.borrow();
+        let message = hidden.iter().fold(message.into(), |message, (value, written)| {
+            message.replace(&format!("\"{value}\""), &format!("what {written} stands for"))
+        });
+        self.found.borrow_mut().push(Problem { place: self.place(offset), message });
+    }
+
+    /// No message shows `value`: it may be a secret, written as `written`.
+    pub(super) fn hide(&self, value: &str, written: &str) {
+        self.hidden.borrow_mut().push((value.to_owned(), written.to_owned()));
+    }
+
+    /// Where the byte at `offset` stands.
+    pub(super) fn place(&self, offset: usize) -> Place {
+        self.files.place(offset)
     }
 
     /// All of them.
@@ -157,6 +165,16 @@ impl<'t> Section<'t> {
         None
     }
 
+    /// Where what the keys of `path` lead to stands; none = it is not there.
+    pub(super) fn place_of(&self, path: &[&str]) -> Option<Place> {
+        let (last, tables) = path.split_last()?;
+        let mut table = self.table;
+        for key in tables {
+            table = table.get(*key)?.get_ref().as_table()?;
+        }
+        Some(self.notes.place(table.get(*last)?.span().start))
+    }
+
     /// Notes a mistake at `offset`, with the name of this table before it.
     pub(super) fn note(&self, offset: usize, message: impl fmt::Display) {
         let colon = if self.what.is_empty() { "" } else { ": " };
@@ -185,7 +203,7 @@ impl<'t> Section<'t> {
             return Err(format!("expected the path of a file, found {}", found(value)));
         };
         let mut bytes = Vec::new();
-        fs::File::open(self.notes.directory.join(name))
+        fs::File::open(self.notes.files.directory.join(name))
             .and_then(|file| file.take(FILE_BYTES).read_to_end(&mut bytes))
             .map_err(|error| format!("failed to read \"{name}\": {error}"))?;
         Ok(bytes)

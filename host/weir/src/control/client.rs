@@ -10,7 +10,7 @@ use weir_ipvs::{
 };
 
 use self::http::Answer;
-pub(crate) use self::http::{Http, Unreached};
+pub(crate) use self::http::{Http, Unasked, Unreached};
 use super::protocol::{self, CHANGES_MAX, ConnectionLine};
 
 /// The table of the daemon at a socket.

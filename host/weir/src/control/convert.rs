@@ -11,6 +11,11 @@ use weir_ipvs::{
 };
 
 use super::protocol;
+use crate::{
+    config::{Difference, DifferenceKind},
+    manager::{Rehearsal, Step},
+    problems::{Place, Problem, Problems},
+};
 
 /// Variants of the same names on both sides, those after the semicolon with a number.
 macro_rules! same_variants {
@@ -52,6 +57,43 @@ macro_rules! same_fields {
     };
 }
 
+impl From<Problem> for protocol::Mistake {
+    fn from(Problem { place: Place { file, at }, message }: Problem) -> Self {
+        let (line, column) = at.unzip();
+        Self { file: file.to_string(), line, column, message }
+    }
+}
+
+impl From<Problems> for Vec<protocol::Mistake> {
+    fn from(problems: Problems) -> Self {
+        problems.into_found().into_iter().map(Into::into).collect()
+    }
+}
+
+impl From<Difference> for protocol::Difference {
+    fn from(Difference { kind, of, how }: Difference) -> Self {
+        Self { kind: kind.into(), of, how }
+    }
+}
+
+impl From<Rehearsal> for protocol::Plan {
+    fn from(it: Rehearsal) -> Self {
+        Self {
+            refusal: it.refusal.map(|it| it.to_string()),
+            differences: it.differences.into_iter().map(Into::into).collect(),
+            steps: it.steps.into_iter().map(Into::into).collect(),
+            news: it.news.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl From<Step> for protocol::PlanStep {
+    fn from(Step { change, before, reason, then }: Step) -> Self {
+        Self { change: change.into(), weight_before: before, reason, then }
+    }
+}
+
+same_variants!(DifferenceKind: Added, Changed, Removed;);
 same_variants!(Forwarding: Masquerade, Local, Tunnel, Direct, Bypass; Other);
 same_variants!(TunnelKind: Ipip, Gue, Gre; Other);
 same_variants!(TunnelChecksum: None, Full, Remote; Other);
@@ -311,7 +353,7 @@ impl From<Error> for protocol::Problem {
             Error::Unsupported(_) => (UNSUPPORTED, None),
             _ => (word.unwrap_or(UNREACHABLE), None),
         };
-        Self { code: code.to_owned(), message: error.to_string(), errno }
+        Self { code: code.to_owned(), message: error.to_string(), errno, mistakes: Vec::new() }
     }
 }
 

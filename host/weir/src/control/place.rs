@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::{
     client::{Http, Remote, Unreached},
@@ -40,6 +40,32 @@ pub(crate) fn choose(given: Option<&Path>) -> Result<Backend> {
         Some(socket) if fs::exists(&socket).unwrap_or(true) => at_default(&socket),
         _ => Ok(Backend::Kernel),
     }
+}
+
+/// The daemon that a command speaks to which only a daemon can do; `given` is the argument
+/// of `--socket`.
+pub(crate) fn daemon(given: Option<&Path>) -> Result<Http> {
+    let from_environment = from_environment();
+    let (socket, by) = match (given, &from_environment) {
+        (Some(socket), _) => (socket.to_owned(), "--socket names"),
+        (None, Some(socket)) => (socket.clone(), "WEIR_SOCKET names"),
+        (None, None) => {
+            let socket = default_socket().context(
+                "there is no default place for a socket, for XDG_RUNTIME_DIR is not set: name \
+                 the daemon's with --socket",
+            )?;
+            (socket, "there is")
+        }
+    };
+    Http::open(&socket).map_err(|why| {
+        let remedy = match &why {
+            Unreached::Socket(error) if is_nobody(error.kind()) => {
+                "start it with `weir run`, or name the socket of one with --socket".to_owned()
+            }
+            why => remedy(why, &socket, "name its socket with --socket"),
+        };
+        anyhow!("{by} no daemon at {}: {why}; {remedy}", socket.display())
+    })
 }
 
 /// The socket that the environment names.

@@ -4,6 +4,8 @@
 //! do not know, for a change that is half understood is worse than none. What is zero, or
 //! not there, is left out.
 
+mod configuration;
+
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
@@ -12,6 +14,11 @@ use std::{
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, SeqAccess, Visitor},
+};
+
+pub(crate) use self::configuration::{
+    Difference, DifferenceKind, Mistake, Plan, PlanRequest, PlanStep, Reload, Reloaded,
+    TO_BE_CONFIRMED,
 };
 
 /// `GET`: [`Daemon`].
@@ -32,6 +39,10 @@ pub(crate) const DAEMONS: &str = "/v1/ipvs/daemons";
 pub(crate) const SCHEDULERS: &str = "/v1/ipvs/schedulers";
 /// `GET`: lines, each a [`ConnectionLine`].
 pub(crate) const CONNECTIONS: &str = "/v1/ipvs/connections";
+/// `POST` of a [`Reload`]: [`Reloaded`].
+pub(crate) const RELOAD: &str = "/v1/configuration/reload";
+/// `POST` of a [`PlanRequest`]: [`Plan`].
+pub(crate) const PLAN: &str = "/v1/configuration/plan";
 
 /// Changes of one [`Apply`]; a client with more sends several.
 pub(crate) const CHANGES_MAX: usize = 4096;
@@ -65,6 +76,9 @@ pub(crate) struct Problem {
     /// The Linux errno, where the code is `errno`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) errno: Option<i32>,
+    /// Where it is a configuration that has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) mistakes: Vec<Mistake>,
 }
 
 /// A service's key, in the words of the log: `tcp 192.0.2.1:80`, `fwmark 7`.

@@ -1,11 +1,18 @@
-//! What is asked of the owner of the table, and by which way it answers.
+//! What is asked of the owner of the table and of the configuration, and by which way it is
+//! answered.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use tokio::sync::oneshot;
 use weir_ipvs::{
     Change, Connections, Error, Failure, Fields, Info, Ipvs, OnFailure, Scheduler, Scope, Snapshot,
     Stats, SyncDaemon, Timeouts,
+};
+
+use crate::{
+    config::Difference,
+    manager::{Refusal, Rehearsal},
+    problems::Problems,
 };
 
 /// One call of the trait `Ipvs`, to be made by whoever owns the table.
@@ -36,6 +43,26 @@ impl Request {
             Self::Connections(reply) => reply.send(ipvs.connections()),
         }
     }
+}
+
+/// What is to be done with a configuration, once it has been read.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Take over the daemon's own; true = it may remove as much as it does.
+    Reload(bool, Reply<Result<Vec<Difference>, Declined>>),
+    /// Say what the one at this path would change; none = the daemon's own.
+    Plan(Option<PathBuf>, Reply<Result<Rehearsal, Declined>>),
+}
+
+/// Why an [`Order`] was not carried out.
+#[derive(Debug)]
+pub(crate) enum Declined {
+    /// The configuration has mistakes.
+    Mistakes(Problems),
+    /// It is not to be believed.
+    Refused(Refusal),
+    /// The table cannot be read.
+    Table(Error),
 }
 
 /// Where an answer goes, once. Sending never waits.

@@ -28,7 +28,7 @@ use weir_ipvs::{Change, Error};
 
 use super::{
     protocol::{self, CHANGES_MAX, Problem, REQUEST_BYTES_MAX},
-    request::{Reply, Request},
+    request::{Declined, Order, Reply, Request},
 };
 use crate::{events::Events, manager::Event};
 
@@ -54,6 +54,7 @@ pub(crate) type Drain = fn(Box<dyn FnOnce() + Send>);
 pub(crate) struct Daemon {
     identity: protocol::Daemon,
     events: Events,
+    orders: mpsc::Sender<Order>,
     drain: Drain,
 }
 
@@ -72,9 +73,9 @@ pub(crate) async fn converse(stream: UnixStream, daemon: &Daemon) {
 }
 
 impl Daemon {
-    /// A daemon whose manager hears `events`.
-    pub(crate) fn new(events: Events, drain: Drain) -> Self {
-        Self { identity: protocol::Daemon::this(), events, drain }
+    /// A daemon whose manager hears `events`, and where somebody carries out `orders`.
+    pub(crate) fn new(events: Events, orders: mpsc::Sender<Order>, drain: Drain) -> Self {
+        Self { identity: protocol::Daemon::this(), events, orders, drain }
     }
 
     async fn answer(&self, request: hyper::Request<Incoming>) -> Answer {
@@ -87,6 +88,8 @@ impl Daemon {
         match path.as_str() {
             protocol::READ => self.read(body(request).await?).await,
             protocol::APPLY => self.apply(body(request).await?).await,
+            protocol::RELOAD => self.reload(body(request).await?).await,
+            protocol::PLAN => self.plan(body(request).await?).await,
             protocol::INFO => {
                 let info = self.ask(Request::Info).await??;
                 Ok(json(&protocol::Info::from(info)))
@@ -138,14 +141,30 @@ impl Daemon {
         Ok(json(&protocol::Applied { failures }))
     }
 
+    async fn reload(&self, reload: protocol::Reload) -> Result<Answer, Refusal> {
+        let differences = self.order(|reply| Order::Reload(reload.confirm, reply)).await??;
+        let differences = differences.into_iter().map(Into::into).collect();
+        Ok(json(&protocol::Reloaded { differences }))
+    }
+
+    async fn plan(&self, request: protocol::PlanRequest) -> Result<Answer, Refusal> {
+        let rehearsal = self.order(|reply| Order::Plan(request.config, reply)).await??;
+        Ok(json(&protocol::Plan::from(rehearsal)))
+    }
+
+    /// Has something done with a configuration.
+    async fn order<T>(&self, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, Refusal> {
+        let (reply, answer) = Reply::new();
+        // Fails as the answer does: there is nobody left.
+        let _ = self.orders.send(order(reply)).await;
+        answer.await.map_err(|_| Refusal::stopping())
+    }
+
     /// Asks the manager.
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Refusal> {
         let (reply, answer) = Reply::new();
         self.events.send(Event::Request(request(reply))).await;
-        answer.await.map_err(|_| {
-            let message = "the daemon is stopping";
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", message)
-        })
+        answer.await.map_err(|_| Refusal::stopping())
     }
 
     /// An answer of a line for each of `items`, which may wait for the next.
@@ -173,7 +192,7 @@ impl Daemon {
 
 fn check_method(path: &str, method: &Method) -> Result<(), Refusal> {
     let expected = match path {
-        protocol::READ | protocol::APPLY => Method::POST,
+        protocol::READ | protocol::APPLY | protocol::RELOAD | protocol::PLAN => Method::POST,
         protocol::DAEMON
         | protocol::INFO
         | protocol::TOTALS
@@ -244,11 +263,35 @@ struct Refusal {
 impl Refusal {
     fn new(status: StatusCode, code: &str, message: impl fmt::Display) -> Self {
         let message = message.to_string();
-        Self { status, problem: Problem { code: code.to_owned(), message, errno: None } }
+        let (code, mistakes) = (code.to_owned(), Vec::new());
+        Self { status, problem: Problem { code, message, errno: None, mistakes } }
+    }
+
+    fn stopping() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the daemon is stopping")
     }
 
     fn into_answer(self) -> Answer {
         json_with(self.status, &self.problem)
+    }
+}
+
+impl From<Declined> for Refusal {
+    fn from(declined: Declined) -> Self {
+        match declined {
+            Declined::Mistakes(problems) => {
+                let mistakes: Vec<_> = problems.into();
+                let message = format!("{} mistakes in the configuration", mistakes.len());
+                let refusal =
+                    Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-configuration", message);
+                Self { problem: Problem { mistakes, ..refusal.problem }, ..refusal }
+            }
+            Declined::Refused(refusal) if refusal.can_be_confirmed() => {
+                Self::new(StatusCode::CONFLICT, protocol::TO_BE_CONFIRMED, refusal)
+            }
+            Declined::Refused(refusal) => Self::new(StatusCode::CONFLICT, "needs-a-start", refusal),
+            Declined::Table(error) => error.into(),
+        }
     }
 }
 

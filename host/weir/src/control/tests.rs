@@ -75,7 +75,9 @@ impl Bench {
 }
 
 async fn serve(socket: Socket, events: Events) {
-    let daemon = Arc::new(Daemon::new(events, |work| drop(spawn_blocking(work))));
+    // Nobody carries them out.
+    let orders = tokio::sync::mpsc::channel(1).0;
+    let daemon = Arc::new(Daemon::new(events, orders, |work| drop(spawn_blocking(work))));
     while let Ok(stream) = socket.accept().await {
         let daemon = Arc::clone(&daemon);
         tokio::spawn(async move { converse(stream, &daemon).await });

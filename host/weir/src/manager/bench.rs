@@ -139,7 +139,9 @@ impl Bench {
         let config = parse(config);
         let starters = starters(&config, &self.script);
         let replaced = self.replaced.clone();
-        self.manager.reload(self.at(), Reload { config, starters, replaced });
+        let reload = Reload { config, starters, replaced, is_confirmed: false };
+        // What becomes of it is seen in the log and the table.
+        let _ = self.manager.reload(self.at(), reload);
         self.settle();
     }
 

@@ -72,7 +72,7 @@ impl Manager {
     }
 
     /// Decides the dirty services anew.
-    fn decide(&mut self, now: Now) {
+    pub(super) fn decide(&mut self, now: Now) {
         for key in self.dirty.clone() {
             let Some(claim) = self.claims.get_mut(&key) else { continue };
             let frozen = self.frozen.as_ref().map(|it| (it.since, it.reason.as_str()));
@@ -141,7 +141,7 @@ impl Manager {
     }
 
     /// What the dirty services are, and what they should be.
-    fn plans(&self) -> (Plan, Plan) {
+    pub(super) fn plans(&self) -> (Plan, Plan) {
         let (mut actual, mut desired) = (Plan::new(), Plan::new());
         for key in &self.dirty {
             let Some(claim) = self.claims.get(key) else { continue };
@@ -173,7 +173,7 @@ impl Manager {
         is_stale
     }
 
-    fn written(&mut self, now: Now, actual: &Plan, change: &Change) {
+    pub(super) fn written(&mut self, now: Now, actual: &Plan, change: &Change) {
         if !self.troubles.is_empty() {
             self.no_trouble(&words(change));
         }
@@ -293,7 +293,7 @@ fn new_status(config: RealServer) -> weir_ipvs::RealServerStatus {
 }
 
 /// Whether it leaves a real server with less than it had.
-fn takes(actual: &Plan, change: &Change) -> bool {
+pub(super) fn takes(actual: &Plan, change: &Change) -> bool {
     match change {
         Change::EditServer(service, server) => actual
             .get(service)

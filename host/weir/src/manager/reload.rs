@@ -3,14 +3,15 @@
 //! What stays the same keeps its state: verdicts, counters of checks, slow starts, what
 //! policies said. What the new configuration does not have is drained, and then removed.
 
-use std::{collections::BTreeSet, mem, time::Duration};
+use std::{collections::BTreeSet, fmt, mem, sync::Arc, time::Duration};
 
 use weir_ipvs::{RealServerKey, ServiceKey};
 
 use super::{Manager, Now, Output, Policy, Starter};
 use crate::{
-    config::{Config, Whose},
+    config::{Config, Difference, Whose},
     plan::{self, Claim, Role, Server},
+    problems::Problems,
     report::Line,
 };
 
@@ -23,6 +24,19 @@ pub(crate) struct Reload {
     pub(crate) starters: Vec<Starter>,
     /// Plugins whose code is another than before, by name.
     pub(crate) replaced: BTreeSet<String>,
+    /// Whether someone said that it may remove as much as it does.
+    pub(crate) is_confirmed: bool,
+}
+
+/// Why a configuration was not taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It says another backend, or other settings of it.
+    Backend,
+    /// It would remove so many of so many entries: more than half.
+    RemovesMost(usize, usize),
+    /// It would remove so many of so many entries, and this file of it has no end.
+    Unfinished(Arc<str>, usize, usize),
 }
 
 /// A configuration that would remove too much to be believed at once.
@@ -31,36 +45,67 @@ pub(super) struct Refused {
     until: Duration,
 }
 
-impl Manager {
-    /// Takes over another configuration. What follows from it happens in
-    /// [`Manager::settle`].
-    ///
-    /// One that would remove more than half of what is owned is refused, unless it comes
-    /// again within 60 s: an empty file is more likely a mistake than a wish.
-    pub(crate) fn reload(&mut self, now: Now, reload: Reload) {
-        if reload.config.backend != self.config.backend {
-            self.log(
-                Line::error("reload-refused")
-                    .with("reason", "backend, or its settings, are others than weir runs with")
-                    .with("then", "nothing is changed; to change them, start weir again"),
-            );
-            return;
+impl Refusal {
+    /// Whether it would be taken over if it was confirmed.
+    pub(crate) fn can_be_confirmed(&self) -> bool {
+        *self != Self::Backend
+    }
+
+    fn line(&self) -> Line {
+        let then = match self {
+            Self::Backend => "nothing is changed; to change them, start weir again",
+            _ => "nothing is changed; to confirm, reload again within 60 s",
+        };
+        Line::error("reload-refused").with("reason", self).with("then", then)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backend => {
+                f.write_str("backend, or its settings, are others than weir runs with")
+            }
+            Self::RemovesMost(going, owned) => {
+                write!(f, "it would remove {going} of {owned} entries")
+            }
+            Self::Unfinished(file, going, owned) => write!(
+                f,
+                "the last line of {file} has no end, so it may be cut off, and it would remove \
+                 {going} of {owned} entries"
+            ),
         }
+    }
+}
+
+/// What is told of a configuration with mistakes.
+pub(crate) fn failed(problems: &Problems) -> Line {
+    Line::error("reload-failed").with("then", "nothing is changed").with("report", problems)
+}
+
+impl Manager {
+    /// Takes over another configuration, and says in what it differs from the one before.
+    /// What follows from it happens in [`Manager::settle`].
+    ///
+    /// One that would remove more than half of what is owned, or anything if it looks cut
+    /// off, is refused unless it is confirmed, or comes again within 60 s: it is more likely
+    /// a mistake than a wish.
+    pub(crate) fn reload(&mut self, now: Now, reload: Reload) -> Result<Vec<Difference>, Refusal> {
         let (going, owned) = self.going(&reload.config);
         let refused = self.refused.take();
-        let is_confirmed =
-            refused.is_some_and(|it| it.config == reload.config && now.monotonic <= it.until);
-        if going * 2 > owned && !is_confirmed {
-            let until = now.monotonic.saturating_add(CONFIRM_WITHIN);
-            self.refused = Some(Refused { config: reload.config, until });
-            self.log(
-                Line::error("reload-refused")
-                    .with("reason", format!("it would remove {going} of {owned} entries"))
-                    .with("then", "nothing is changed; to confirm, reload again within 60 s"),
-            );
-            return;
+        let is_confirmed = reload.is_confirmed
+            || refused.is_some_and(|it| it.config == reload.config && now.monotonic <= it.until);
+        let refusal = self.refusal(&reload.config, going, owned);
+        if let Some(refusal) = refusal.filter(|it| !(is_confirmed && it.can_be_confirmed())) {
+            if refusal.can_be_confirmed() {
+                let until = now.monotonic.saturating_add(CONFIRM_WITHIN);
+                self.refused = Some(Refused { config: reload.config, until });
+            }
+            self.log(refusal.line());
+            return Err(refusal);
         }
         let before = mem::replace(&mut self.config, reload.config);
+        let differences = self.config.differences_from(&before);
         for key in self.claims.keys().copied().collect::<Vec<_>>() {
             self.reclaim(now, key);
         }
@@ -73,8 +118,21 @@ impl Manager {
             Line::info("reloaded")
                 .with("services", services)
                 .with("plugins", self.policies.len())
+                .with("changes", differences.len())
                 .with("removed", going),
         );
+        Ok(differences)
+    }
+
+    fn refusal(&self, config: &Config, going: usize, owned: usize) -> Option<Refusal> {
+        if config.backend != self.config.backend {
+            return Some(Refusal::Backend);
+        }
+        if going * 2 > owned {
+            return Some(Refusal::RemovesMost(going, owned));
+        }
+        let file = config.unfinished.as_ref().filter(|_| going > 0)?;
+        Some(Refusal::Unfinished(Arc::clone(file), going, owned))
     }
 
     /// Entries of the table that `config` does not have, and all that are owned.

@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// Statements by plugin and real server: each plugin has one on each.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Statements {
     by_plugin: BTreeMap<String, BTreeMap<RealServerKey, Standing>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Standing {
     statement: Statement,
     /// When this intent was first stated.

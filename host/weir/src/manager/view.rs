@@ -17,7 +17,7 @@ use super::{Manager, Now};
 use crate::plan::Claim;
 
 /// The world as policies see it. What they do not hold is changed in place.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct World {
     /// The claimed part of the table when it was last looked at, and what IPVS says beside.
     table: Arc<Table>,

@@ -29,6 +29,9 @@ const WRITE_GAP_RARELY: Duration = Duration::from_secs(60);
 /// How often the connections of a server that drains are looked at.
 const DRAIN_LOOK: Duration = Duration::from_secs(1);
 
+/// Why a real server that weir adds has no weight at first.
+pub(crate) const WAITS: &str = "waits for its first pass";
+
 /// What a weight was decided from, and what it is to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Decision {
@@ -390,7 +393,7 @@ impl Server {
         }
         match self.origin {
             Origin::Found(0) | Origin::New { .. } if !self.is_up() => {
-                self.say(Says::Zero, "waits for its first pass", since, None);
+                self.say(Says::Zero, WAITS, since, None);
             }
             Origin::Found(weight)
                 if !is_settled && !self.is_down() && (weight > 0 || has_weight) =>

@@ -8,12 +8,16 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tokio::{sync::Semaphore, task::spawn_blocking, time::sleep};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::spawn_blocking,
+    time::sleep,
+};
 
 use super::print;
 use crate::{
     config::Config,
-    control::{self, Daemon, Socket},
+    control::{self, Daemon, Order, Socket},
     events::Events,
     report::Line,
 };
@@ -40,8 +44,12 @@ pub(super) fn socket(given: Option<&Path>, config: &Config) -> anyhow::Result<Pa
 }
 
 /// Answers commands for as long as it is polled.
-pub(super) async fn serve(socket: Socket, events: Events) -> Infallible {
-    let daemon = Arc::new(Daemon::new(events, |work| drop(spawn_blocking(work))));
+pub(super) async fn serve(
+    socket: Socket,
+    events: Events,
+    orders: mpsc::Sender<Order>,
+) -> Infallible {
+    let daemon = Arc::new(Daemon::new(events, orders, |work| drop(spawn_blocking(work))));
     let places = Arc::new(Semaphore::new(COMMANDS_MAX));
     let mut is_failing = false;
     loop {

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, sync::Arc, time::SystemTime};
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{anyhow, ensure};
 use weir_wasm::{
     Birth, Effect, Envelope, LogLine, LogSink, Plugin, Policy, PolicyGrant, PolicySettings,
     Runtime, View, World,
@@ -14,6 +14,7 @@ use crate::{
     builtin, commands,
     config::{self, Config, Source},
     manager::{Guest, Starter},
+    problems::{Problem, Problems},
     report::Line,
     script,
 };
@@ -27,7 +28,7 @@ pub(crate) struct Loaded {
 
 /// Tells the file of a plugin's code, and that of its script, from others that took their
 /// places; nothing for what it has not.
-type Code = [Option<(u64, u64, Option<SystemTime>)>; 2];
+pub(super) type Code = [Option<(u64, u64, Option<SystemTime>)>; 2];
 
 /// The code of each plugin, by its name.
 pub(super) fn codes(loaded: &[Loaded]) -> BTreeMap<String, Code> {
@@ -45,31 +46,41 @@ fn code(plugin: &config::Plugin) -> Code {
     })
 }
 
-/// Loads every plugin of `config`, in its order. What can be gone on without goes to `log`.
+/// Loads every plugin of `config`, in its order, or says what is wrong with each that cannot
+/// be used. What can be gone on without goes to `log`.
 pub(crate) fn load(
     runtime: &Runtime,
     config: &Config,
     log: impl Fn(&Line),
-) -> anyhow::Result<Vec<Loaded>> {
-    let load = |config: &config::Plugin| {
+) -> Result<Vec<Loaded>, Problems> {
+    let (mut loaded, mut problems) = (Vec::new(), Vec::new());
+    for plugin in &config.plugins {
         // Before it is read: a file that is replaced meanwhile counts as another.
-        let code = code(config);
-        let plugin = load_one(runtime, &config.source, &log)
-            .with_context(|| format!("failed to use plugin {}", config.name))?;
-        ensure!(
-            plugin.world() == World::Policy,
-            "failed to use plugin {}: it is a command, not a policy: run it with `weir exec`",
-            config.name
-        );
-        let mut config = config.clone();
-        if let Some(script) = &config.script {
-            config.config_json = script::settings(script, &config.config_json)
-                .with_context(|| format!("failed to use plugin {}", config.name))?;
-            script::try_out(runtime, &plugin, &config)?;
+        let code = code(plugin);
+        match prepare(runtime, plugin, &log) {
+            Ok((config, plugin)) => loaded.push(Loaded { config, plugin, code }),
+            Err(error) => problems.push(Problem {
+                place: config.place_of(&plugin.name),
+                message: format!("plugin {}: {error:#}", plugin.name),
+            }),
         }
-        Ok(Loaded { config, plugin, code })
-    };
-    config.plugins.iter().map(load).collect()
+    }
+    if problems.is_empty() { Ok(loaded) } else { Err(Problems::new(problems)) }
+}
+
+/// One of them, and its configuration with what its script says.
+fn prepare(
+    runtime: &Runtime,
+    config: &config::Plugin,
+    log: &impl Fn(&Line),
+) -> anyhow::Result<(config::Plugin, Plugin)> {
+    let plugin = load_one(runtime, &config.source, log)?;
+    let mut config = config.clone();
+    if let Some(script) = &config.script {
+        config.config_json = script::settings(script, &config.config_json)?;
+        script::try_out(runtime, &plugin, &config)?;
+    }
+    Ok((config, plugin))
 }
 
 fn load_one(runtime: &Runtime, source: &Source, log: &impl Fn(&Line)) -> anyhow::Result<Plugin> {
@@ -88,6 +99,11 @@ fn load_one(runtime: &Runtime, source: &Source, log: &impl Fn(&Line)) -> anyhow:
             if let Some(error) = plugin.cache_error() {
                 log(&Line::warn("cache").with("error", error));
             }
+            ensure!(
+                plugin.world() == World::Policy,
+                "{} is a command, not a policy: run it with `weir exec`",
+                path.display()
+            );
             Ok(plugin)
         }
     }

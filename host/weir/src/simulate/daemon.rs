@@ -18,9 +18,9 @@ use super::{
     timeline::Record,
 };
 use crate::{
-    config::{CheckKind, Config},
+    config::{self, CheckKind, Config, Files},
     health::{Cause, Checker, Evidence, Outcome, State, Verdict},
-    manager::{self, Manager, Now, Output},
+    manager::{self, Manager, Now, Output, Reload},
     report::Line,
     run::plugins,
 };
@@ -75,6 +75,7 @@ impl Daemon {
     ) -> anyhow::Result<Self> {
         let said = Said::default();
         let starters = machinery.starters(config, traps, &said.sink())?;
+        traps.look();
         let manager = Manager::new(config.clone(), starters);
         let mut daemon = Self { manager, run, checks: BTreeMap::new(), said };
         let started = daemon.manager.start(now(stage), &mut stage.kernel);
@@ -84,6 +85,32 @@ impl Daemon {
             log(stage, &line);
         }
         Ok(daemon)
+    }
+
+    /// It takes over another configuration, if it has no mistakes.
+    pub(crate) fn reload(
+        &mut self,
+        files: &Files,
+        is_confirmed: bool,
+        machinery: &Machinery,
+        traps: &mut Traps,
+        stage: &mut Stage,
+    ) {
+        let log_of_plugins = self.said.sink();
+        let read = config::parse_files(files).and_then(|config| {
+            let starters = machinery.starters(&config, traps, &log_of_plugins)?;
+            Ok((config, starters))
+        });
+        match read {
+            Ok((config, starters)) => {
+                let replaced = traps.look();
+                let reload = Reload { config, starters, replaced, is_confirmed };
+                // What comes of it is told in the log.
+                let _ = self.manager.reload(now(stage), reload);
+            }
+            Err(problems) => log(stage, &manager::reload_failed(&problems)),
+        }
+        self.settle(stage);
     }
 
     /// Tells it to stop, and waits until it has.

@@ -14,7 +14,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::{fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 
@@ -25,8 +25,8 @@ use self::{
 };
 use super::scenario::{Scenario, Step, What, When};
 use crate::{
-    config::{self, Config},
-    problems::{Problem, Problems},
+    config::{self, Config, Files},
+    problems::{Place, Problem, Problems},
 };
 
 /// Reads the file at `path`.
@@ -41,17 +41,18 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Scenario, Problems> {
     let file = path.display().to_string();
     let mut mistakes = Vec::new();
     let parts = split(text, &mut mistakes);
-    let config = match (parts.config.contents.trim(), path.parent()) {
-        ("", _) => None,
-        (_, directory) => {
-            let directory = directory.unwrap_or(Path::new(""));
-            match config::parse_beside(directory, &file, &parts.config.contents) {
-                Ok(config) => Some(config),
-                Err(problems) => return Err(problems.with_excerpts(text)),
-            }
-        }
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let config = match parts.config.contents.trim() {
+        "" => None,
+        _ => match config::parse_beside(directory, &file, &parts.config.contents) {
+            Ok(config) => Some(config),
+            Err(problems) => return Err(problems.with_excerpts(file, text)),
+        },
     };
     let mut reader = Reader::new(path, config);
+    let files = |it: Fence| Files::one(directory, &file, &it.contents);
+    reader.declared.configurations =
+        parts.configurations.into_iter().map(|(name, it)| (name, files(it))).collect();
     for statement in parts.statements {
         if let Err(mistake) = statement.and_then(|line| reader.read(line)) {
             mistakes.push(mistake);
@@ -65,9 +66,13 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Scenario, Problems> {
         let (table, title) = (parts.table, title(path, text));
         return Ok(Scenario { table, title, ..reader.finish() });
     }
-    let problem = |it: Mistake| Problem { place: it.place, message: it.message };
+    let name: Arc<str> = file.into();
+    let problem = |it: Mistake| {
+        let place = Place { file: Arc::clone(&name), at: Some(it.place) };
+        Problem { place, message: it.message }
+    };
     let problems = mistakes.into_iter().map(problem).collect();
-    Err(Problems::new(file, problems).with_excerpts(text))
+    Err(Problems::new(problems).with_excerpts(name, text))
 }
 
 /// What keeps a simulation from coming to an end.
@@ -102,6 +107,7 @@ fn title(path: &Path, text: &str) -> String {
 struct Parts<'t> {
     statements: Vec<Read<Line<'t>>>,
     config: Fence,
+    configurations: BTreeMap<String, Fence>,
     table: Vec<(usize, String)>,
     dangling: Option<Mistake>,
 }
@@ -139,6 +145,11 @@ fn split<'t>(text: &'t str, mistakes: &mut Vec<Mistake>) -> Parts<'t> {
                 .map_while(|(number, line)| (line.trim() != FENCE).then_some((number, line)));
             match kind.trim() {
                 "toml" => body.for_each(|(number, line)| parts.config.add(number, line)),
+                named if value::fence_name(named).is_some() => {
+                    let name = value::fence_name(named).unwrap_or_default().to_owned();
+                    let fence = parts.configurations.entry(name).or_default();
+                    body.for_each(|(number, line)| fence.add(number, line));
+                }
                 "ipvsadm" => {
                     let is_said = |it: &&str| !it.is_empty() && !it.starts_with('#');
                     parts.table.extend(body.filter_map(|(number, line)| {
@@ -150,8 +161,8 @@ fn split<'t>(text: &'t str, mistakes: &mut Vec<Mistake>) -> Parts<'t> {
                     mistakes.push(Mistake {
                         place: (number, 1),
                         message: format!(
-                            "expected {FENCE}toml for configuration, or {FENCE}ipvsadm for the \
-                             table, found {FENCE}{other}"
+                            "expected {FENCE}toml for configuration, {FENCE}toml NAME for one to \
+                             reload, or {FENCE}ipvsadm for the table, found {FENCE}{other}"
                         ),
                     });
                 }

@@ -3,8 +3,9 @@
 
 use std::{
     cell::Cell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{Read as _, Seek as _, Write as _},
+    mem,
     os::fd::OwnedFd,
     path::PathBuf,
     rc::Rc,
@@ -22,6 +23,7 @@ use crate::{
     builtin,
     config::{Config, Source},
     manager::{Guest, Starter},
+    problems::Problems,
     run::{plugins, pulse::Pulse},
 };
 
@@ -41,6 +43,8 @@ pub(crate) struct Machinery {
 pub(crate) struct Traps {
     calls: BTreeMap<String, Rc<Cell<u32>>>,
     replaced: BTreeMap<String, PathBuf>,
+    /// Plugins whose file weir has not looked at since it was replaced.
+    unseen: BTreeSet<String>,
 }
 
 impl Traps {
@@ -52,6 +56,12 @@ impl Traps {
     /// weir finds this file in the place of the plugin's when it starts.
     pub(crate) fn replace(&mut self, plugin: &str, file: PathBuf) {
         self.replaced.insert(plugin.to_owned(), file);
+        self.unseen.insert(plugin.to_owned());
+    }
+
+    /// Plugins whose file is another than when weir last looked.
+    pub(crate) fn look(&mut self) -> BTreeSet<String> {
+        mem::take(&mut self.unseen)
     }
 }
 
@@ -80,7 +90,7 @@ impl Machinery {
         config: &Config,
         traps: &mut Traps,
         log: &LogSink,
-    ) -> anyhow::Result<Vec<Starter>> {
+    ) -> Result<Vec<Starter>, Problems> {
         let mut config = config.clone();
         for plugin in &mut config.plugins {
             if let Some(file) = traps.replaced.get(&plugin.name) {

@@ -6,7 +6,7 @@ use weir_ipvs::{Endpoint, Protocol, ServiceKey};
 use weir_wasm::HealthStatus;
 
 use super::distribution::Distribution;
-use crate::config::Config;
+use crate::config::{Config, Files};
 
 /// One file.
 #[derive(Debug, Clone)]
@@ -193,6 +193,9 @@ pub(crate) enum Action {
     Kill,
     /// weir is started, with another configuration if there is one.
     Start(Option<Box<Config>>),
+    /// weir takes over another configuration, and whether that is confirmed. It may have
+    /// mistakes.
+    Reload(Files, bool),
     /// Changes of the table fail.
     Kernel(KernelFault),
     /// They succeed again.

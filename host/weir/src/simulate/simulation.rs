@@ -1,7 +1,7 @@
 //! One run of one scenario: the loop that moves the time, and the script that acts on
 //! everything.
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, path::Path, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use weir_embedded::{Embedded, Settings};
@@ -92,8 +92,8 @@ enum Turned {
 impl<'s> Simulation<'s> {
     fn new(scenario: &'s Scenario, machinery: &'s Machinery) -> anyhow::Result<Self> {
         let settings = Settings { seed: scenario.seed, ..Settings::default() };
-        let mut kernel = Kernel::new(Embedded::new(settings));
-        fill(&mut kernel, scenario, machinery)?;
+        let (path, lines) = (&scenario.path, &scenario.table);
+        let kernel = Kernel::new(table(Embedded::new(settings), path, lines, machinery)?);
         let stage = Stage {
             agenda: Agenda::new(),
             kernel,
@@ -366,6 +366,12 @@ impl<'s> Simulation<'s> {
             }
             Action::Kill => self.daemon = None,
             Action::Start(config) => self.start(config.as_deref())?,
+            Action::Reload(files, is_confirmed) => {
+                let (machinery, traps, stage) = (self.machinery, &mut self.traps, &mut self.stage);
+                if let Some(daemon) = &mut self.daemon {
+                    daemon.reload(files, *is_confirmed, machinery, traps, stage);
+                }
+            }
             Action::Kernel(fault) => self.stage.kernel.fail(*fault),
             Action::KernelRecovers => self.stage.kernel.recover(),
             Action::Trap(plugin, times) => self.traps.trap(plugin, *times),
@@ -442,24 +448,30 @@ impl<'s> Simulation<'s> {
     }
 }
 
-/// Fills the table as the scenario says; what ipvsadm refuses is named by its line.
-fn fill(kernel: &mut Kernel, scenario: &Scenario, machinery: &Machinery) -> anyhow::Result<()> {
-    if scenario.table.is_empty() {
-        return Ok(());
+/// `empty` with the table that `lines` of the file at `path` make, as `ipvsadm -S` prints it;
+/// what ipvsadm refuses is named by its line.
+pub(crate) fn table(
+    empty: Embedded,
+    path: &Path,
+    lines: &[(usize, String)],
+    machinery: &Machinery,
+) -> anyhow::Result<Embedded> {
+    if lines.is_empty() {
+        return Ok(empty);
     }
-    let all: String = scenario.table.iter().map(|(_, text)| format!("{text}\n")).collect();
-    let empty = Embedded::new(kernel.core.settings().clone());
-    let ran = machinery.ipvsadm(kernel, &["-R"], &all)?;
-    kernel.take_written();
+    let settings = empty.settings().clone();
+    let mut kernel = Kernel::new(empty);
+    let all: String = lines.iter().map(|(_, text)| format!("{text}\n")).collect();
+    let ran = machinery.ipvsadm(&mut kernel, &["-R"], &all)?;
     if ran.status == 0 && ran.error.is_empty() {
-        return Ok(());
+        return Ok(kernel.core);
     }
     // Once more line by line, to name the one.
-    *kernel = Kernel::new(empty);
-    for (number, text) in &scenario.table {
-        let ran = machinery.ipvsadm(kernel, &["-R"], &format!("{text}\n"))?;
+    let mut kernel = Kernel::new(Embedded::new(settings));
+    for (number, text) in lines {
+        let ran = machinery.ipvsadm(&mut kernel, &["-R"], &format!("{text}\n"))?;
         if ran.status != 0 || !ran.error.is_empty() {
-            let file = scenario.path.display();
+            let file = path.display();
             let complaint = ran.error.trim().replace('\n', "; ");
             return Err(anyhow!("{file}:{number}:1: ipvsadm refuses `{text}`: {complaint}"));
         }

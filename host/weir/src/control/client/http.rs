@@ -44,6 +44,21 @@ pub(crate) struct Http {
     runtime: Arc<Runtime>,
 }
 
+/// Why there is no answer, or not the one that was hoped for.
+#[derive(Debug)]
+pub(crate) enum Unasked {
+    /// The daemon will not, and says why.
+    Refused(Problem),
+    /// The way to it is broken.
+    Broken(Error),
+}
+
+impl From<Error> for Unasked {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
 /// Why there is nobody to speak to.
 #[derive(Debug)]
 pub(crate) enum Unreached {
@@ -69,6 +84,16 @@ impl Http {
         self.send(Method::GET, path, Bytes::new())
     }
 
+    /// Sends a `POST` of `body` as JSON for one value, and keeps what a refusal says.
+    pub(crate) fn order<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Unasked> {
+        let body = serde_json::to_vec(body).map_err(|error| self.broken(error))?;
+        self.tell(Method::POST, path, body.into())?.whole().map_err(Unasked::Broken)
+    }
+
     /// Sends a `POST` of `body` as JSON.
     pub(crate) fn post(&self, path: &'static str, body: &impl Serialize) -> Result<Answer, Error> {
         let body = serde_json::to_vec(body).map_err(|error| self.broken(error))?;
@@ -77,6 +102,13 @@ impl Http {
 
     /// The answer, begun; what is no success is the error that it tells of.
     fn send(&self, method: Method, path: &'static str, body: Bytes) -> Result<Answer, Error> {
+        self.tell(method, path, body).map_err(|unasked| match unasked {
+            Unasked::Refused(problem) => problem.into(),
+            Unasked::Broken(error) => error,
+        })
+    }
+
+    fn tell(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, Unasked> {
         let stream = self.connect().map_err(|error| self.broken(error))?;
         let request = hyper::Request::builder()
             .method(method)
@@ -100,7 +132,7 @@ impl Http {
         if status == StatusCode::OK {
             return Ok(answer);
         }
-        Err(answer.whole::<Problem>()?.into())
+        Err(Unasked::Refused(answer.whole()?))
     }
 
     /// Connects to a socket at which root, or whoever asks, listens.

@@ -12,7 +12,7 @@ use super::{
     value,
 };
 use crate::{
-    config,
+    config::{self, Files},
     simulate::scenario::{Action, Calls, Change, Chaos, Fault, KernelFault, Scenario},
 };
 
@@ -20,6 +20,7 @@ use crate::{
 /// action = servers change | CLIENTS (arrival | "stop")
 ///        | "verdict" servers ("up" | "down") ["REASON"]
 ///        | "weir" ("stops" | "dies" | "starts" ["with" "FILE"])
+///        | "weir" "reloads" (NAME | "FILE") ["confirmed"]
 ///        | "plugin" NAME ("traps" [NUMBER "times"] | "becomes" "FILE")
 ///        | "kernel" ("fails" calls "with" ERRNO [NUMBER "times"] | "recovers")
 ///        | "ipvsadm" ARGUMENTS | chaos | "note" "TEXT"
@@ -185,10 +186,14 @@ fn weir(line: &mut Line<'_>, declared: &Declared, directory: &Path) -> Read<Acti
     if !declared.has_weir {
         return Err(line.mistake("there is no weir without a configuration: add a ```toml fence"));
     }
-    let words = [("stops", 0), ("dies", 1), ("starts", 2)];
+    let words = [("stops", 0), ("dies", 1), ("starts", 2), ("reloads", 3)];
     Ok(match line.choice("what weir does", &words)? {
         0 => Action::Stop,
         1 => Action::Kill,
+        3 => {
+            let files = configuration(line, declared, directory)?;
+            Action::Reload(files, line.accept(&["confirmed"]))
+        }
         _ if line.accept(&["with"]) => {
             let here = line.clone();
             let file = directory.join(line.text("other.toml")?);
@@ -196,6 +201,19 @@ fn weir(line: &mut Line<'_>, declared: &Declared, directory: &Path) -> Read<Acti
             Action::Start(Some(Box::new(config)))
         }
         _ => Action::Start(None),
+    })
+}
+
+/// A configuration that may have mistakes: a fence by its name, or a file.
+fn configuration(line: &mut Line<'_>, declared: &Declared, directory: &Path) -> Read<Files> {
+    let here = line.clone();
+    if line.is_text() {
+        let path = directory.join(line.text("other.toml")?);
+        return Files::read(&path).map_err(|problems| here.mistake(problems.to_string()));
+    }
+    line.maybe(|it| declared.configurations.get(it).cloned()).ok_or_else(|| {
+        let known: Vec<&str> = declared.configurations.keys().map(String::as_str).collect();
+        here.expected_one_of("a file in quotes, or the name of a fence ```toml NAME", &known)
     })
 }
 

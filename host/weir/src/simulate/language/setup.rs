@@ -14,7 +14,7 @@ use super::{
     value,
 };
 use crate::{
-    config::Config,
+    config::{Config, Files},
     simulate::{
         distribution::Distribution,
         scenario::{Arrival, ClientsModel, Names, Rate, ServerModel, Target},
@@ -47,6 +47,8 @@ pub(super) struct Declared {
     clients: Vec<String>,
     /// The plugins' names, those that are off left out.
     pub(super) plugins: Vec<String>,
+    /// Configurations that the file holds beside the first, by name.
+    pub(super) configurations: BTreeMap<String, Files>,
     /// Whether there is a weir at all.
     pub(super) has_weir: bool,
 }

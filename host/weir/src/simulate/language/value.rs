@@ -137,6 +137,11 @@ pub(super) fn name(text: &str) -> Option<&str> {
     (starts_well && goes_on_well && text.len() <= 64).then_some(text)
 }
 
+/// The name of a fence of a further configuration: `toml NAME`.
+pub(super) fn fence_name(kind: &str) -> Option<&str> {
+    name(kind.strip_prefix("toml ")?.trim())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

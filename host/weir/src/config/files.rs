@@ -1,0 +1,130 @@
+//! The files of one configuration: one, or the fragments of a directory in the order of
+//! their names.
+//!
+//! Offsets count through all of them as if they were one text, so that a place is one number
+//! wherever it is passed, until somebody is to read it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::problems::{Place, Problem, Problems};
+
+/// What fragments are called; a directory may hold other files.
+const EXTENSION: &str = "toml";
+
+/// Bytes of one file, read whole: 100,000 services take a third of it.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
+    /// In which relative paths are looked for.
+    pub(super) directory: PathBuf,
+    pub(super) files: Vec<File>,
+}
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub(super) struct File {
+    /// In messages.
+    pub(super) name: Arc<str>,
+    pub(super) text: String,
+    /// The offset of its first byte.
+    pub(super) start: usize,
+}
+
+impl Files {
+    /// The file at `path`, or every `*.toml` of the directory at `path`, hidden ones apart.
+    pub(crate) fn read(path: &Path) -> Result<Self, Problems> {
+        let is_directory = path.is_dir();
+        let directory = if is_directory { Some(path) } else { path.parent() };
+        let mut files = Self::none(directory.unwrap_or(Path::new("")));
+        let mut problems = Vec::new();
+        let paths = if is_directory { fragments(path) } else { Ok(vec![path.to_owned()]) };
+        for path in paths.map_err(|error| Problems::new(vec![unreadable(path, &error)]))? {
+            match read_text(&path) {
+                Ok(text) => files.add(&path.display().to_string(), text),
+                Err(error) => problems.push(unreadable(&path, &error)),
+            }
+        }
+        if problems.is_empty() { Ok(files) } else { Err(Problems::new(problems)) }
+    }
+
+    /// One file that was read already.
+    pub(crate) fn one(directory: &Path, name: &str, text: &str) -> Self {
+        let mut files = Self::none(directory);
+        files.add(name, text.to_owned());
+        files
+    }
+
+    fn none(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), files: Vec::new() }
+    }
+
+    fn add(&mut self, name: &str, text: String) {
+        let start = self.end() + usize::from(!self.files.is_empty());
+        self.files.push(File { name: name.into(), text, start });
+    }
+
+    /// The offset behind the last byte.
+    pub(super) fn end(&self) -> usize {
+        self.files.last().map_or(0, |it| it.start + it.text.len())
+    }
+
+    /// Where the byte at `offset` stands.
+    pub(super) fn place(&self, offset: usize) -> Place {
+        let Some(file) = self.files.iter().rfind(|it| it.start <= offset) else {
+            return Place::of_file(self.directory.display().to_string());
+        };
+        let before = file.text.get(..offset - file.start).unwrap_or(&file.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|it| *it != '\n').count() + 1;
+        Place { file: Arc::clone(&file.name), at: Some((line, column)) }
+    }
+
+    /// The first file whose last line has no end: whoever wrote it may not be done.
+    pub(super) fn unfinished(&self) -> Option<Arc<str>> {
+        let is_open = |it: &&File| !it.text.is_empty() && !it.text.ends_with('\n');
+        self.files.iter().find(is_open).map(|it| Arc::clone(&it.name))
+    }
+
+    /// `problems` with the lines that they are about.
+    pub(crate) fn show(&self, problems: Problems) -> Problems {
+        let shown = self.files.iter();
+        shown.fold(problems, |problems, it| problems.with_excerpts(Arc::clone(&it.name), &it.text))
+    }
+}
+
+fn fragments(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory)?;
+    let mut paths = entries.map(|it| Ok(it?.path())).collect::<io::Result<Vec<_>>>()?;
+    let is_hidden =
+        |it: &PathBuf| it.file_name().is_some_and(|it| it.as_encoded_bytes().starts_with(b"."));
+    paths.retain(|it| it.extension().is_some_and(|it| it == EXTENSION) && !is_hidden(it));
+    paths.sort();
+    Ok(paths)
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let length = fs::metadata(path)?.len();
+    if length > FILE_BYTES_MAX {
+        let message = format!("it has {length} bytes, more than {FILE_BYTES_MAX}");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    fs::read_to_string(path)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    let remedy = match error.kind() {
+        io::ErrorKind::NotFound => "; name the file, or the directory of its parts, with --config",
+        io::ErrorKind::InvalidData => "; write it in UTF-8",
+        _ => "",
+    };
+    Problem {
+        place: Place::of_file(path.display().to_string()),
+        message: format!("failed to read the configuration: {error}{remedy}"),
+    }
+}

@@ -1,0 +1,161 @@
+//! What another configuration would change, before it is taken over.
+//!
+//! A second manager, of the same state and with plugins that say nothing more, takes it over
+//! and decides; what it would write is noted and not written. So it is the same code that
+//! plans and that acts, and a plan is as true as the table it was made from.
+
+use std::{collections::BTreeSet, mem};
+
+use weir_ipvs::{Change, Ipvs, RealServerKey, Snapshot, diff::diff};
+
+use super::{
+    Manager, Now, Output, Policy, Starter,
+    reconcile::takes,
+    reload::{Refusal, Reload},
+};
+use crate::{
+    config::{Config, Difference},
+    formula::Says,
+    plan::{Role, Server, WAITS},
+    report::Line,
+};
+
+/// See the module.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rehearsal {
+    /// Why it would not be taken over; the rest is then what would follow if it was confirmed.
+    pub(crate) refusal: Option<Refusal>,
+    /// In what it differs from the configuration that runs.
+    pub(crate) differences: Vec<Difference>,
+    /// What would be written, in this order.
+    pub(crate) steps: Vec<Step>,
+    /// What would be told beside that.
+    pub(crate) news: Vec<Line>,
+}
+
+/// One write.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    pub(crate) change: Change,
+    /// The weight before; none = a service, or a real server that is not there.
+    pub(crate) before: Option<u32>,
+    /// Why; empty for services.
+    pub(crate) reason: String,
+    /// What comes later.
+    pub(crate) then: Option<String>,
+}
+
+impl Manager {
+    /// What taking over `config` would change of the table as it is now. Fails if that
+    /// cannot be read.
+    pub(crate) fn rehearse(
+        &self,
+        now: Now,
+        config: &Config,
+        ipvs: &mut dyn Ipvs,
+    ) -> Result<Rehearsal, weir_ipvs::Error> {
+        let mut double = self.double();
+        let snapshot = double.read_all(now, ipvs)?;
+        let mut reload = |is_confirmed| {
+            let starters = config.plugins.iter().map(|_| mute()).collect();
+            let (config, replaced) = (config.clone(), BTreeSet::new());
+            double.reload(now, Reload { config, starters, replaced, is_confirmed })
+        };
+        let (refusal, differences) = match reload(false) {
+            Ok(differences) => (None, differences),
+            Err(refusal) => (Some(refusal), reload(true).unwrap_or_default()),
+        };
+        if refusal.as_ref().is_some_and(|it| !it.can_be_confirmed()) {
+            return Ok(Rehearsal { refusal, ..Rehearsal::default() });
+        }
+        double.output.clear();
+        Ok(Rehearsal { refusal, differences, ..double.rehearse_writes(now, snapshot) })
+    }
+
+    /// What starting with `config` would change of a table that holds `snapshot`.
+    pub(crate) fn rehearse_start(now: Now, config: Config, snapshot: Snapshot) -> Rehearsal {
+        let starters: Vec<Starter> = config.plugins.iter().map(|_| mute()).collect();
+        Self::new(config, starters).rehearse_writes(now, snapshot)
+    }
+
+    /// A manager of the same state, whose plugins do not run.
+    fn double(&self) -> Self {
+        let policy = |it: &Policy| Policy::new(it.name.clone(), it.grant.clone(), mute());
+        let mut claims = self.claims.clone();
+        // What waits because something was written just before is to be seen, too.
+        let servers = claims.values_mut().flat_map(|it| it.servers.values_mut());
+        servers.for_each(|it| it.written_at = None);
+        Self {
+            claims,
+            policies: self.policies.iter().map(policy).collect(),
+            statements: self.statements.clone(),
+            frozen: self.frozen.clone(),
+            is_started: self.is_started,
+            world: self.world.clone(),
+            next_watch: self.next_watch,
+            checked: self.checked,
+            ..Self::new(self.config.clone(), [])
+        }
+    }
+
+    /// Claims what the configuration says of `snapshot`, decides, and notes what would be
+    /// written.
+    fn rehearse_writes(mut self, now: Now, snapshot: Snapshot) -> Rehearsal {
+        self.claim_all(now, snapshot);
+        self.decide(now);
+        let news = self.take_lines();
+        let (actual, desired) = self.plans();
+        let (last, first): (Vec<_>, Vec<_>) =
+            diff(&actual, &desired).into_iter().partition(|it| takes(&actual, it));
+        let mut steps = Vec::new();
+        for change in first.into_iter().chain(last) {
+            let before = server_of(&change).and_then(|key| {
+                actual.get(&key.service)?.servers.get(&key.server).map(|it| it.weight)
+            });
+            let then = server_of(&change).and_then(|it| self.server(&it)).and_then(later);
+            self.written(now, &actual, &change);
+            let told = self.take_lines();
+            let reason = told.last().and_then(|it| it.field("reason")).unwrap_or_default();
+            let reason = reason.to_owned();
+            steps.push(Step { change, before, reason, then });
+        }
+        Rehearsal { steps, news, ..Rehearsal::default() }
+    }
+
+    /// What was told since; checks to begin and end are nobody's here.
+    fn take_lines(&mut self) -> Vec<Line> {
+        let output = mem::take(&mut self.output).into_iter();
+        let line = |it| if let Output::Log(line) = it { Some(line) } else { None };
+        output.filter_map(line).filter(|it| it.event() != "gone").collect()
+    }
+}
+
+/// A plugin that does not run.
+fn mute() -> Starter {
+    Box::new(|_, _, _| Err("this is a rehearsal".to_owned()))
+}
+
+/// What becomes of a real server once it is written so.
+fn later(server: &Server) -> Option<String> {
+    if server.role == Role::Leaving && server.decision.weight == Some(0) {
+        let words = server.decision.words.iter();
+        let until = words.filter(|it| it.says == Says::Zero).find_map(|it| it.until);
+        let left = until?.saturating_sub(server.leaving_since).as_secs();
+        return Some(format!(
+            "removed when its connections are over, after {left} s at the latest"
+        ));
+    }
+    let waits = server.decision.words.iter().any(|it| it.reason == WAITS);
+    (waits && server.base > 0).then(|| format!("gets weight {} once it passes", server.base))
+}
+
+/// The real server that a change is about.
+fn server_of(change: &Change) -> Option<RealServerKey> {
+    match change {
+        Change::AddServer(service, it) | Change::EditServer(service, it) => {
+            Some(RealServerKey { service: *service, server: it.endpoint })
+        }
+        Change::DeleteServer(key) => Some(*key),
+        _ => None,
+    }
+}
