@@ -5,8 +5,10 @@
 //! Every mistake is found in one run, with its place and what was expected; a [`Config`] has
 //! none. `host/docs/configuration.md` is its manual.
 
+mod agent;
 mod backend;
 mod check;
+mod checks;
 mod differences;
 mod files;
 mod merge;
@@ -29,20 +31,24 @@ use std::{
 
 use weir_ipvs::ServiceKey;
 
+#[cfg(test)]
+pub(crate) use self::check::AgentCheck;
+use self::{
+    agent::AgentKeys,
+    check::CheckKeys,
+    reader::{Notes, Section},
+    rules::RulesKeys,
+};
 pub(crate) use self::{
     backend::{Backend, Embedded},
-    check::{Check, CheckKind, HttpCheck, HttpVersion, Tls},
+    check::{Check, CheckKind, CommandCheck, Expiring, HttpCheck, HttpVersion, Tls},
+    checks::Checks,
     differences::{Difference, Kind as DifferenceKind},
     files::Files,
     plugin::{Grant, Plugin, Source, StepLimit},
     rules::{Drift, Rules, Whose},
     selector::Match,
     service::NamedService,
-};
-use self::{
-    check::CheckKeys,
-    reader::{Notes, Section},
-    rules::RulesKeys,
 };
 use crate::problems::{Place, Problems};
 
@@ -104,6 +110,7 @@ impl Config {
 /// What the tables at the top give every service and match.
 struct Defaults {
     check: Option<CheckKeys>,
+    agent: Option<AgentKeys>,
     rules: RulesKeys,
 }
 
@@ -142,6 +149,7 @@ fn config(mut top: Section<'_>) -> Config {
     let backend = backend::read(&mut top);
     let defaults = Defaults {
         check: top.section("check").map(|section| CheckKeys::read(section, None)),
+        agent: top.section("agent").map(|section| AgentKeys::read(section, None)),
         rules: RulesKeys::default().read(&mut top),
     };
     let mut names = BTreeSet::new();

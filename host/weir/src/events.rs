@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::sleep;
 
-use crate::manager::Event;
+use crate::{health::Told, manager::Event};
 
 /// Events on their way. Those of checks and signals, and requests.
 const WAITING: usize = 4096;
@@ -24,6 +24,15 @@ impl Events {
     pub(crate) fn channel() -> (Self, Receiver<Event>) {
         let (sender, receiver) = sync_channel(WAITING);
         (Self(sender), receiver)
+    }
+
+    /// Sends what checks tell, or gives it back where there is no room.
+    pub(crate) fn offer(&self, told: Told) -> Result<(), Told> {
+        // Looked at once more if it is refused, which is rare.
+        match self.0.try_send(Event::from(told.clone())) {
+            Err(TrySendError::Full(_)) => Err(told),
+            Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
+        }
     }
 
     /// Sends an event as soon as there is room. Nobody is left to hear it once the manager

@@ -99,6 +99,10 @@ pub(crate) enum Says {
     Drain,
     /// Slow start: times so many millionths.
     Ramp(u32),
+    /// Its agent: times so many millionths; 1 or more.
+    Agent(u32),
+    /// Its checks pass, but not as they should: times so many hundredths; 1 or more.
+    Degraded(u32),
     /// Times so many thousandths; 1 or more.
     Scale(u32),
     /// At least this.
@@ -110,7 +114,9 @@ pub(crate) enum Says {
 impl Says {
     /// Whether it asks for something between 0 and the base weight, or beyond.
     pub(crate) fn steers(self) -> bool {
-        matches!(self, Self::Ramp(_) | Self::Scale(_) | Self::Floor(_) | Self::Cap(_))
+        use Says::{Agent, Cap, Degraded, Floor, Ramp, Scale};
+
+        matches!(self, Ramp(_) | Agent(_) | Degraded(_) | Scale(_) | Floor(_) | Cap(_))
     }
 
     /// Which of several is the gravest: the one with the smallest rank.
@@ -123,9 +129,11 @@ impl Says {
             Self::Lifted => 4,
             Self::Drain => 5,
             Self::Ramp(_) => 6,
-            Self::Scale(_) => 7,
-            Self::Floor(_) => 8,
-            Self::Cap(_) => 9,
+            Self::Agent(_) => 7,
+            Self::Degraded(_) => 8,
+            Self::Scale(_) => 9,
+            Self::Floor(_) => 10,
+            Self::Cap(_) => 11,
         }
     }
 }
@@ -141,6 +149,8 @@ impl fmt::Display for Says {
             Self::Lifted => f.write_str("drains not followed"),
             Self::Drain => f.write_str("drain"),
             Self::Ramp(millionths) => write!(f, "slow start {}%", millionths / (WHOLE / 100)),
+            Self::Agent(millionths) => write!(f, "{}%", millionths / (WHOLE / 100)),
+            Self::Degraded(percent) => write!(f, "degraded to {percent}%"),
             Self::Scale(thousandths) => write!(f, "scale {thousandths}"),
             Self::Floor(least) => write!(f, "floor {least}"),
             Self::Cap(most) => write!(f, "cap {most}"),
@@ -151,7 +161,7 @@ impl fmt::Display for Says {
 /// One thing that is said of a real server, by whom and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Word {
-    /// `weir`, `operator` or the name of a plugin.
+    /// `weir`, `operator`, `agent` or the name of a plugin.
     pub(crate) who: String,
     /// What.
     pub(crate) says: Says,
@@ -166,6 +176,9 @@ pub(crate) struct Word {
 impl Word {
     /// Who speaks where weir itself does.
     pub(crate) const WEIR: &str = "weir";
+
+    /// Who speaks where the agent of a server does.
+    pub(crate) const AGENT: &str = "agent";
 }
 
 /// The weight of a real server with this `base` while `words` stand; none = it is not to
@@ -232,7 +245,8 @@ fn steered(terms: &Terms, base: u32, words: &[Word]) -> u32 {
 fn multiplied(terms: &Terms, base: u32, words: &[Word]) -> u32 {
     let factors = || {
         words.iter().filter_map(|it| match it.says {
-            Says::Ramp(millionths) => Some((millionths, WHOLE)),
+            Says::Ramp(millionths) | Says::Agent(millionths) => Some((millionths, WHOLE)),
+            Says::Degraded(percent) => Some((percent, 100)),
             Says::Scale(thousandths) => Some((thousandths, 1000)),
             _ => None,
         })
@@ -260,7 +274,9 @@ fn stepped(weight: u32, step: u32, whole: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use Says::{Absent, Cap, Drain, Floor, Frozen, Held, Lifted, Ramp, Scale, Zero};
+    use Says::{
+        Absent, Agent, Cap, Degraded, Drain, Floor, Frozen, Held, Lifted, Ramp, Scale, Zero,
+    };
     use proptest::prelude::*;
 
     use super::*;
@@ -328,6 +344,17 @@ mod tests {
     }
 
     #[test]
+    fn what_an_agent_says_and_degraded_checks_are_factors_like_others() {
+        check(100, &[Agent(500_000)], 50);
+        check(100, &[Agent(1_500_000)], 150);
+        check(100, &[Agent(500_000), Degraded(50), Scale(2000)], 50);
+        check(100, &[Degraded(1)], 5);
+        check(100, &[Agent(10_000), Zero], 0);
+        // A weight of 50 in the place of a base of 3.
+        check(3, &[Agent(16_666_666)], 50);
+    }
+
+    #[test]
     fn while_a_factor_differs_from_one_weights_go_by_steps() {
         check(100, &[Ramp(100_000)], 10);
         check(100, &[Ramp(116_667)], 10);
@@ -383,6 +410,8 @@ mod tests {
             4 => (1..=u32::MAX).prop_map(Scale),
             4 => (1..3000_u32).prop_map(Scale),
             4 => (1..=WHOLE).prop_map(Ramp),
+            2 => (1..=10 * WHOLE).prop_map(Agent),
+            2 => (1..100_u32).prop_map(Degraded),
             2 => any::<u32>().prop_map(Floor),
             2 => any::<u32>().prop_map(Cap),
             1 => Just(Drain),

@@ -22,6 +22,7 @@ mod calls;
 mod claims;
 mod drift;
 mod freeze;
+mod heard;
 mod policy;
 mod reconcile;
 mod rehearsal;
@@ -58,7 +59,7 @@ pub(crate) use self::{
 use crate::{
     config::{Config, Plugin},
     control::Request,
-    health::{Target, Verdict},
+    health::{AgentReport, LagNews, Notice, Target, Told, Verdict},
     plan::Claim,
     report::Line,
     safety::doubt::Doubt,
@@ -87,12 +88,29 @@ pub(crate) struct Now {
 pub(crate) enum Event {
     /// A check changed its mind.
     Health(Verdict),
+    /// An agent says something else.
+    Agent(Box<AgentReport>),
+    /// There is something about a check that people should know.
+    Notice(Notice),
+    /// Probes are late, or no longer.
+    Lag(LagNews),
     /// A command asks, or changes the table.
     Request(Request),
     /// The time that [`Manager::deadline`] named has come.
     Due,
     /// weir is to stop. The table stays as it is.
     Stop,
+}
+
+impl From<Told> for Event {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Verdict(verdict) => Self::Health(verdict),
+            Told::Agent(report) => Self::Agent(report),
+            Told::Notice(notice) => Self::Notice(notice),
+            Told::Lag(news) => Self::Lag(news),
+        }
+    }
 }
 
 /// What the manager wants done.
@@ -191,6 +209,9 @@ impl Manager {
     pub(crate) fn handle(&mut self, now: Now, event: Event) {
         match event {
             Event::Health(verdict) => self.handle_verdict(now, &verdict),
+            Event::Agent(report) => self.hear_agent(now, *report),
+            Event::Notice(notice) => self.log(heard::notice(&notice)),
+            Event::Lag(news) => self.log(heard::lag(news)),
             Event::Request(request) => self.requests.push_back(request),
             Event::Due => {}
             Event::Stop => self.stop(now),

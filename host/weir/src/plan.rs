@@ -7,6 +7,7 @@
 //!
 //! [`decide`] says what each weight is to be, and from what.
 
+mod agents;
 mod decide;
 
 use std::{
@@ -16,9 +17,12 @@ use std::{
 
 use weir_ipvs::{Endpoint, RealServer, Service, ServiceKey, TableEntry, diff::PlannedService};
 
-pub(crate) use self::decide::{Decision, Surroundings, WAITS};
+pub(crate) use self::{
+    agents::Heard,
+    decide::{Decision, Surroundings, WAITS},
+};
 use crate::{
-    config::{Check, Config, Match, NamedService, Rules},
+    config::{Checks, Config, Match, NamedService, Rules},
     explain::{self, Cause},
     health::{Evidence, State, Verdict},
     safety::{flap::Flaps, panic::Panic, quorum::Quorum},
@@ -32,7 +36,7 @@ pub(crate) struct Claim {
     /// What the configuration states of the service; none = it is taken as found.
     pub(crate) stated: Option<Service>,
     /// How its real servers are checked.
-    pub(crate) check: Option<Check>,
+    pub(crate) check: Option<Checks>,
     /// What keeps it serving.
     pub(crate) rules: Rules,
     /// How much of it is enough.
@@ -78,6 +82,8 @@ pub(crate) struct Server {
     pub(crate) watch: Option<u64>,
     /// What they say.
     pub(crate) health: Health,
+    /// What its agent says.
+    pub(crate) agent: Heard,
     /// Its history of going down.
     pub(crate) flaps: Flaps,
     /// Since when it is in service, as far as weir decides: nothing keeps it out.
@@ -143,7 +149,7 @@ pub(crate) enum Origin {
 }
 
 /// What the checks of a real server say.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Health {
     /// Where they stand.
     pub(crate) state: State,
@@ -151,14 +157,29 @@ pub(crate) struct Health {
     pub(crate) since: Duration,
     /// How sure its failure is.
     pub(crate) evidence: Evidence,
+    /// What it leaves of the weight, in hundredths; 100 unless it passes degraded.
+    pub(crate) percent: u32,
     /// What was seen last, for people.
     pub(crate) detail: String,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            state: State::Unknown,
+            since: Duration::ZERO,
+            evidence: Evidence::None,
+            percent: 100,
+            detail: String::new(),
+        }
+    }
 }
 
 impl Health {
     /// Whether `verdict` says something new.
     pub(crate) fn differs(&self, verdict: &Verdict) -> bool {
-        (self.state, self.evidence) != (verdict.state, verdict.evidence)
+        (self.state, self.evidence, self.percent)
+            != (verdict.state, verdict.evidence, verdict.percent)
     }
 
     /// Takes a verdict in that was given at `now`.
@@ -168,6 +189,7 @@ impl Health {
         }
         self.state = verdict.state;
         self.evidence = verdict.evidence;
+        self.percent = verdict.percent;
         self.detail.clone_from(&verdict.detail);
     }
 }
@@ -183,6 +205,7 @@ impl Server {
             origin,
             watch: None,
             health: Health::default(),
+            agent: Heard::default(),
             flaps: Flaps::default(),
             serves: found.is_some_and(|it| it.weight > 0),
             ramp_since: None,
@@ -246,7 +269,7 @@ impl Claim {
         config: &Config,
         name: &str,
         stated: Option<Service>,
-        check: Option<Check>,
+        check: Option<Checks>,
         rules: Rules,
     ) -> Self {
         Self {
@@ -368,7 +391,9 @@ impl Server {
         after: Option<RealServer>,
     ) -> Cause {
         let weight = after.map(|it| it.weight);
-        if before.map(|it| it.weight) != weight {
+        // One that is added to wait for its first pass need not wait after that.
+        let is_added_idle = before.is_none() && weight == Some(0);
+        if before.map(|it| it.weight) != weight && !is_added_idle {
             self.written_at = Some(now);
         }
         (self.seen, self.weight) = (after, weight);
@@ -385,7 +410,7 @@ impl Server {
     /// What it should be in the table, as decided, where the kernel has it as `there`.
     fn wanted(&self, there: Option<RealServer>) -> Option<RealServer> {
         let weight = self.decision.weight?;
-        self.stated.or(there).map(|it| RealServer { weight, ..it })
+        self.stated_now().or(there).map(|it| RealServer { weight, ..it })
     }
 }
 

@@ -14,7 +14,6 @@ pub(crate) mod pulse;
 mod signals;
 
 use std::{
-    collections::BTreeMap,
     io::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -29,8 +28,7 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use tokio::{
     runtime::Builder,
-    sync::{Semaphore, mpsc, oneshot},
-    task::AbortHandle,
+    sync::{mpsc, oneshot},
 };
 use weir_ipvs::{Error, Ipvs};
 use weir_netlink::{Autoload, Netlink};
@@ -48,7 +46,7 @@ use crate::{
     control::{Claim, Order, Reply, TableClaim},
     events::Events,
     forward::Handle,
-    health::{self, PROBES_IN_FLIGHT, Target},
+    health,
     manager::{Event, Manager, Now, Output},
     report::Line,
 };
@@ -124,7 +122,8 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
     };
     let served = tasks.block_on(async {
         tokio::spawn(commands::serve(socket, events.clone(), orders));
-        serve(events, (&reader, to_read), to_watch, ended, forwarding.as_mut()).await
+        tokio::spawn(check(to_watch, events.clone()));
+        serve(events, (&reader, to_read), ended, forwarding.as_mut()).await
     });
     // Ends the checks and the commands, removes the socket, and waits for no compilation.
     tasks.shutdown_background();
@@ -153,7 +152,7 @@ fn manage(
     pulse: &Arc<Pulse>,
     incoming: &Receiver<Event>,
     ordered: &Receiver<Ordered>,
-    watches: &mpsc::Sender<Output>,
+    watches: &mpsc::Sender<health::Order>,
 ) -> anyhow::Result<()> {
     let mut ipvs: Box<dyn Ipvs> = match table {
         Some(table) => Box::new(table),
@@ -187,12 +186,14 @@ fn manage(
     Ok(())
 }
 
-fn put_out(manager: &mut Manager, watches: &mpsc::Sender<Output>) {
+fn put_out(manager: &mut Manager, watches: &mpsc::Sender<health::Order>) {
+    // Fails only once the checks have ended, and then there are none to change.
+    let order = |order| drop(watches.blocking_send(order));
     while let Some(output) = manager.poll_output() {
         match output {
             Output::Log(line) => print(&line),
-            // Fails only once the checks have ended, and then there are none to change.
-            watch => drop(watches.blocking_send(watch)),
+            Output::Watch(target) => order(health::Order::Watch(target)),
+            Output::Unwatch(watch) => order(health::Order::Unwatch(watch)),
         }
     }
 }
@@ -221,37 +222,17 @@ enum Ended {
     Forwarding,
 }
 
-/// Runs the checks that the manager wants and passes signals on, until the manager ended
-/// and forwarding with it.
+/// Passes signals on, until the manager ended and forwarding with it.
 async fn serve(
     events: Events,
     (reader, mut incoming): (&Arc<Reader>, mpsc::Receiver<Order>),
-    mut to_watch: mpsc::Receiver<Output>,
     mut ended: oneshot::Receiver<()>,
     mut forwarding: Option<&mut Forwarding>,
 ) -> anyhow::Result<Ended> {
     let mut signals = Signals::listen()?;
-    let in_flight = Arc::new(Semaphore::new(PROBES_IN_FLIGHT));
-    let mut watches: BTreeMap<u64, AbortHandle> = BTreeMap::new();
     let mut deadline = None;
     loop {
         tokio::select! {
-            Some(output) = to_watch.recv() => {
-                match output {
-                    Output::Watch(target) => {
-                        let watch = target.watch;
-                        let task = tokio::spawn(check(target, Arc::clone(&in_flight), events.clone()));
-                        watches.insert(watch, task.abort_handle());
-                    }
-                    Output::Unwatch(watch) => {
-                        if let Some(task) = watches.remove(&watch) {
-                            task.abort();
-                        }
-                    }
-                    Output::Log(line) => print(&line),
-                }
-                continue;
-            }
             _ = &mut ended => break,
             () = failed(forwarding.as_deref_mut()) => return Ok(Ended::Forwarding),
             () = expired(deadline) => return Ok(Ended::TooLate),
@@ -296,9 +277,10 @@ async fn expired(deadline: Option<tokio::time::Instant>) {
     }
 }
 
-async fn check(target: Target, in_flight: Arc<Semaphore>, events: Events) {
-    let tell = |verdict| events.send(Event::Health(verdict));
-    match health::watch(target, in_flight, tell).await {}
+/// Runs the checks that the manager wants.
+async fn check(orders: mpsc::Receiver<health::Order>, events: Events) {
+    let spawn = |probe| drop(tokio::spawn(probe));
+    health::probe_all(orders, spawn, |told| events.offer(told)).await;
 }
 
 /// Writes one line of the log. Nobody can be told if even this cannot be written.

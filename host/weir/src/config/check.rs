@@ -1,22 +1,24 @@
-//! `[check]` and `check = { .. }`: how real servers are checked.
+//! `[check]` and `check = { .. }`: one check.
 //!
 //! The table at the top gives defaults for every service; a service's own overrides them
 //! key by key. What only some types of checks have is in the files beneath: [`http`] and
 //! [`tls`].
 
+mod command;
 mod http;
 mod pattern;
 mod tls;
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use toml::de::DeValue;
 
-use self::{http::HttpKeys, pattern::PatternKeys, tls::TlsKeys};
 pub(crate) use self::{
+    command::CommandCheck,
     http::{HttpCheck, HttpVersion},
-    tls::Tls,
+    tls::{Expiring, Tls},
 };
+use self::{command::CommandKeys, http::HttpKeys, pattern::PatternKeys, tls::TlsKeys};
 use super::{
     reader::{Section, found},
     value,
@@ -57,6 +59,61 @@ pub(crate) enum CheckKind {
     Tcp,
     /// To answer a request.
     Http(Box<HttpCheck>),
+    /// To shake hands.
+    Tls(Tls),
+    /// What a program makes of it.
+    Command(CommandCheck),
+    /// What its agent says; not whether it is up.
+    Agent(AgentCheck),
+}
+
+/// HAProxy's agent protocol, see [`crate::health`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AgentCheck {
+    /// What is said to the agent first, as it stands.
+    pub(crate) send: String,
+}
+
+impl CheckKind {
+    /// Whether it says that a server is up or down.
+    pub(crate) fn says_health(&self) -> bool {
+        !matches!(self, Self::Agent(_))
+    }
+
+    /// Whether what an agent says comes with it.
+    pub(crate) fn carries_agent(&self) -> bool {
+        match self {
+            Self::Http(check) => check.agent_header.is_some(),
+            Self::Tcp | Self::Tls(_) | Self::Command(_) => false,
+            Self::Agent(_) => true,
+        }
+    }
+
+    /// Whether something between 0 and the base weight may follow from it.
+    pub(crate) fn steers(&self) -> bool {
+        let degrades = match self {
+            Self::Http(check) => {
+                check.degraded.is_some() || check.tls.as_ref().is_some_and(Tls::degrades)
+            }
+            Self::Tls(tls) => tls.degrades(),
+            Self::Command(_) => true,
+            Self::Tcp | Self::Agent(_) => false,
+        };
+        degrades || self.carries_agent()
+    }
+}
+
+impl fmt::Display for CheckKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp => f.write_str("tcp"),
+            Self::Http(check) if check.tls.is_some() => write!(f, "https {}", check.path),
+            Self::Http(check) => write!(f, "http {}", check.path),
+            Self::Tls(_) => f.write_str("tls"),
+            Self::Command(check) => f.write_str(check.program()),
+            Self::Agent(_) => f.write_str("agent"),
+        }
+    }
 }
 
 const PERIODS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
@@ -67,16 +124,28 @@ enum Kind {
     Tcp,
     Http,
     Https,
+    Tls,
+    Command,
 }
 
-const KINDS: [(&str, Kind); 3] = [("tcp", Kind::Tcp), ("http", Kind::Http), ("https", Kind::Https)];
+const KINDS: [(&str, Kind); 5] = [
+    ("tcp", Kind::Tcp),
+    ("http", Kind::Http),
+    ("https", Kind::Https),
+    ("tls", Kind::Tls),
+    ("command", Kind::Command),
+];
 
 const ANY_HTTP: &[Kind] = &[Kind::Http, Kind::Https];
-const ANY_TLS: &[Kind] = &[Kind::Https];
+const ANY_TLS: &[Kind] = &[Kind::Https, Kind::Tls];
 
 /// Keys that only these types have.
-const SPECIFIC: [(&[&str], &[Kind]); 3] =
-    [(http::KEYS, ANY_HTTP), (pattern::KEYS, ANY_HTTP), (tls::KEYS, ANY_TLS)];
+const SPECIFIC: [(&[&str], &[Kind]); 4] = [
+    (http::KEYS, ANY_HTTP),
+    (pattern::KEYS, ANY_HTTP),
+    (tls::KEYS, ANY_TLS),
+    (command::KEYS, &[Kind::Command]),
+];
 
 impl Kind {
     fn word(self) -> &'static str {
@@ -89,7 +158,8 @@ impl Kind {
             (Self::Https, HttpVersion::One) => Some(&[b"http/1.1"]),
             (Self::Https, HttpVersion::Two) => Some(&[b"h2"]),
             (Self::Https, HttpVersion::Any) => Some(&[b"h2", b"http/1.1"]),
-            (Self::Tcp | Self::Http, _) => None,
+            (Self::Tls, _) => Some(&[]),
+            (Self::Tcp | Self::Http | Self::Command, _) => None,
         }
     }
 }
@@ -107,6 +177,7 @@ pub(super) struct CheckKeys {
     http: HttpKeys,
     pattern: PatternKeys,
     tls: TlsKeys,
+    command: CommandKeys,
     /// Made of `tls`, where the type speaks it.
     made: Option<Tls>,
 }
@@ -127,6 +198,7 @@ impl CheckKeys {
             http: base.http.read(&mut section),
             pattern: base.pattern.read(&mut section),
             tls: base.tls.read(&mut section),
+            command: base.command.read(&mut section),
             made: base.made,
         };
         keys.note_contradictions(&section);
@@ -163,6 +235,9 @@ impl CheckKeys {
                 section.note_at(key, message + "; change the type, or remove this");
             }
         }
+        if self.kind() == Kind::Command {
+            self.command.note_contradictions(section);
+        }
         if ANY_HTTP.contains(&self.kind()) {
             self.http.note_contradictions(self.kind() == Kind::Https, &self.pattern, section);
         }
@@ -190,6 +265,9 @@ impl CheckKeys {
         let (interval, fast, timeout) = self.times();
         let kind = match self.kind() {
             Kind::Tcp => CheckKind::Tcp,
+            // Without, there was a mistake, and this is not used.
+            Kind::Tls => self.made.clone().map_or(CheckKind::Tcp, CheckKind::Tls),
+            Kind::Command => CheckKind::Command(self.command.finish()),
             Kind::Http | Kind::Https => {
                 let pattern = self.pattern.finish();
                 CheckKind::Http(Box::new(self.http.finish(
@@ -207,25 +285,6 @@ impl CheckKeys {
             timeout,
             rise: self.rise.unwrap_or(2),
             fall: self.fall.unwrap_or(3),
-        }
-    }
-}
-
-/// The `check` of a service: its own table over the defaults, the defaults alone, or none
-/// with `check = false`.
-pub(super) fn of_service(section: &mut Section<'_>, defaults: Option<&CheckKeys>) -> Option<Check> {
-    let value = section.value("check");
-    match value.map(toml::Spanned::get_ref) {
-        None => defaults.map(CheckKeys::finish),
-        Some(DeValue::Boolean(false)) => None,
-        Some(DeValue::Table(_)) => {
-            let own = section.section("check")?;
-            Some(CheckKeys::read(own, defaults).finish())
-        }
-        Some(other) => {
-            let found = found(other);
-            section.note_at("check", format!("expected a table, or false for none, found {found}"));
-            None
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use weir_ipvs::{Endpoint, RealServer};
 
-use super::{Check, CheckKind, Config, Match, NamedService, Plugin, value::show_duration};
+use super::{Check, CheckKind, Checks, Config, Match, NamedService, Plugin, value::show_duration};
 
 /// One thing that is there, is not there any more, or is stated otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,11 +162,20 @@ fn of_match(before: &Match, after: &Match) -> Vec<String> {
     how.0
 }
 
-fn checks(before: Option<&Check>, after: Option<&Check>, how: &mut How) {
+fn checks(before: Option<&Checks>, after: Option<&Checks>, how: &mut How) {
     let (Some(before), Some(after)) = (before, after) else {
         let shown = |it: &bool| if *it { "on" } else { "off" }.to_owned();
         return how.shown("check", &before.is_some(), &after.is_some(), shown);
     };
+    match (&before.list[..], &after.list[..]) {
+        ([before], [after]) => check(before, after, how),
+        (before, after) => how.named("check", &before, &after),
+    }
+    how.named("check-combine", &before.needed, &after.needed);
+    how.named("agent", &before.agent, &after.agent);
+}
+
+fn check(before: &Check, after: &Check, how: &mut How) {
     let kind = |it: &CheckKind| std::mem::discriminant(it);
     how.named("check.type", &kind(&before.kind), &kind(&after.kind));
     for (key, old, new) in [

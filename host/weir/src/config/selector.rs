@@ -7,7 +7,7 @@ use weir_ipvs::{Endpoint, Family, Protocol, ServiceKey};
 
 use super::{
     Defaults,
-    check::{self, Check},
+    checks::{self, Checks},
     reader::{Section, found},
     rules::Rules,
     service::{PROTOCOLS, WEIGHT_MAX, unique_name},
@@ -26,7 +26,7 @@ pub(crate) struct Match {
     /// Base weight of each; as found, if none.
     pub(crate) weight: Option<u32>,
     /// How they are checked.
-    pub(crate) check: Option<Check>,
+    pub(crate) check: Option<Checks>,
     /// What keeps their services serving.
     pub(crate) rules: Rules,
 }
@@ -114,7 +114,7 @@ fn read(
     names: &mut BTreeSet<String>,
 ) -> Option<Match> {
     let name = unique_name(&mut section, names);
-    let check = check::of_service(&mut section, defaults.check.as_ref());
+    let check = checks::read(&mut section, defaults);
     let rules = defaults.rules.read(&mut section).finish();
     let services = selector(&mut section);
     let servers = section.get("servers", |it| value::list(it, prefix)).unwrap_or_default();

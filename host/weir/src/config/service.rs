@@ -13,7 +13,7 @@ use weir_ipvs::{
 
 use super::{
     Defaults,
-    check::{self, Check},
+    checks::{self, Checks},
     reader::{Section, found},
     rules::Rules,
     value,
@@ -35,7 +35,7 @@ pub(crate) struct NamedService {
     /// How many are enough.
     pub(crate) quorum: Quorum,
     /// How they are checked.
-    pub(crate) check: Option<Check>,
+    pub(crate) check: Option<Checks>,
     /// What keeps it serving.
     pub(crate) rules: Rules,
 }
@@ -104,7 +104,7 @@ fn read(
     keys: &mut BTreeMap<ServiceKey, String>,
 ) -> Option<NamedService> {
     let name = unique_name(&mut section, names);
-    let check = check::of_service(&mut section, defaults.check.as_ref());
+    let check = checks::read(&mut section, defaults);
     let rules = defaults.rules.read(&mut section).finish();
     let quorum = read_quorum(&mut section);
     let key = key(&mut section);
@@ -197,13 +197,13 @@ fn read_server(
     section: Section<'_>,
     service: Option<ServiceKey>,
     forwarding: Forwarding,
-    check: Option<&Check>,
+    check: Option<&Checks>,
     servers: &mut BTreeMap<Endpoint, RealServer>,
 ) {
     let notes = section.here();
     let Some(server) = real_server(section, service, forwarding, 0) else { return };
     let endpoint = server.endpoint;
-    if check.is_some_and(|it| it.port.is_none()) && endpoint.port == 0 {
+    if check.is_some_and(|it| !it.has_ports(endpoint.port)) {
         notes.note_at(
             "address",
             "there is no port to check: add port to the service's check, or check = false",

@@ -54,7 +54,7 @@ fn a_small_configuration_has_the_documented_defaults() {
         rise: 2,
         fall: 3,
     };
-    assert_eq!(web.check, Some(expected));
+    assert_eq!(web.check, Some(Checks::one(expected)));
     let plugin = &config.plugins[0];
     assert_eq!((plugin.name.as_str(), plugin.config_json.as_str()), ("health-weight", "{}"));
     let grant = plugin.grant.resolve(&[(web.service.key, "web".to_owned())].into());
@@ -75,11 +75,11 @@ fn a_service_overrides_the_check_key_by_key() {
     let text = "[check]\ntype = \"http\"\npath = \"/health\"\ninterval = \"10s\"\n";
     let config =
         good(&format!("{text}{}", service("check = { fall = 2, expect = [204, \"301-302\"] }")));
-    let check = config.services[0].check.clone().unwrap();
+    let check = &config.services[0].check.as_ref().unwrap().list[0];
     assert_eq!((check.interval, check.fall), (Duration::from_secs(10), 2));
-    let CheckKind::Http(http) = check.kind else { panic!("{check:?}") };
+    let CheckKind::Http(http) = &check.kind else { panic!("{check:?}") };
     assert_eq!(http.path, "/health");
-    assert_eq!(Vec::from_iter(http.expect), [204, 301, 302]);
+    assert_eq!(Vec::from_iter(http.expect.iter().copied()), [204, 301, 302]);
     assert_eq!(good(&format!("[check]\n{}", service("check = false"))).services[0].check, None);
 }
 
@@ -357,13 +357,13 @@ grant = { services = ["web", "shop"], weights = { intents = ["scale"], floor = 3
 "#;
     insta::assert_snapshot!(problems(text), @r#"
     weir.toml:1:11: backend: expected "kernel" or "embedded", found "kernels"
-    weir.toml:2:1: unknown key `colour`; known here: backend, check, control, drain, drift, embedded, match, plugin, safety, service, slow-start
+    weir.toml:2:1: unknown key `colour`; known here: agent, backend, check, control, drain, drift, embedded, match, plugin, safety, service, slow-start
     weir.toml:5:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found 5
     weir.toml:6:11: check: timeout: expected a duration from 10ms to 1h, such as "5s" or "200ms", found "1000m"
     weir.toml:7:1: check: unknown key `falls`; did you mean `fall`?
     weir.toml:11:12: service web: protocol: expected "tcp" or "udp" or "sctp", found "icmp"
     weir.toml:12:11: service web: address: expected an address and port such as "192.0.2.1:80" or "[2001:db8::1]:80", found "10.0.0.1"
-    weir.toml:13:9: service web: check: expected a table, or false for none, found "tcp"
+    weir.toml:13:9: service web: check: expected a table, an array of tables, or false for none, found "tcp"
     weir.toml:16:10: service web: server: weight: expected a whole number from 0 to 2147483647, found -1
     weir.toml:19:8: service web: name: "web" is taken: give each its own
     weir.toml:20:11: service web: address: port 0, every port, needs persistence: add persistence = "300s"
@@ -450,10 +450,61 @@ fn checks_that_contradict_themselves_are_refused() {
 }
 
 #[test]
+fn a_service_may_have_several_checks_and_say_how_many_it_needs() {
+    let lines = "check-combine = \"at-least 2\"\n[[service.check]]\ntype = \"tcp\"\n\
+                 [[service.check]]\nport = 81\n[[service.check]]\ntype = \"http\"\n";
+    let config = good(&format!("[check]\ntype = \"http\"\nfall = 7\n{}", service(lines)));
+    let checks = config.services[0].check.as_ref().unwrap();
+    let kinds: Vec<String> = checks.list.iter().map(|it| it.kind.to_string()).collect();
+    assert_eq!((kinds.join(" "), checks.needed), ("tcp http / http /".to_owned(), 2));
+    assert!(checks.list.iter().all(|it| it.fall == 7));
+    let needed = |lines: &str| good(&service(lines)).services[0].check.as_ref().unwrap().needed;
+    assert_eq!(needed("check = [{}, {}, {}]"), 3);
+    assert_eq!(needed("check = [{}, {}, {}]\ncheck-combine = \"any\""), 1);
+    check(
+        &service("check = [{}, {}]\ncheck-combine = \"at-least 3\""),
+        "weir.toml:5:17: service web: check-combine: expected at most the number of checks (2), found 3",
+    );
+    check(
+        &service("check-combine = \"most\""),
+        "weir.toml:4:17: service web: check-combine: expected \"all\", \"any\" or \"at-least 2\", found \"most\"",
+    );
+    check(
+        &service("check = []"),
+        "weir.toml:4:9: service web: check: expected at least one check, or false for none",
+    );
+}
+
+#[test]
+fn agents_are_asked_where_something_says_that_servers_are_up() {
+    let top = "[check]\n[agent]\nport = 9777\n";
+    let config = good(&format!("{top}{}", service("agent = { send = \"web\" }")));
+    let checks = config.services[0].check.as_ref().unwrap();
+    let agent = checks.agent.as_ref().unwrap();
+    assert_eq!((agent.port, agent.interval), (Some(9777), Duration::from_secs(2)));
+    assert_eq!(agent.kind, CheckKind::Agent(AgentCheck { send: "web".to_owned() }));
+    let off = good(&format!("{top}{}", service("agent = false")));
+    assert_eq!(off.services[0].check.as_ref().unwrap().agent, None);
+    check(
+        &service("agent = { port = 9777 }"),
+        "weir.toml:4:9: service web: agent: nothing says whether these servers are up: add check = { type = \"tcp\" }",
+    );
+    check(
+        &service("check = {}\nagent = {}"),
+        "weir.toml:5:9: service web: agent: `port` is missing: add port = 9777",
+    );
+    check(
+        &service("check = { type = \"http\", agent-header = \"x-agent\" }\nagent = { port = 1 }"),
+        "weir.toml:5:9: service web: agent: http / brings what the agent says already: remove one",
+    );
+}
+
+#[test]
 fn what_a_check_inherits_from_another_type_has_no_effect() {
     let top = "[check]\ntype = \"http\"\npath = \"/health\"\n";
     let config = good(&format!("{top}{}", service("check = { type = \"tcp\" }")));
-    assert_eq!(config.services[0].check.as_ref().map(|it| &it.kind), Some(&CheckKind::Tcp));
+    let checks = config.services[0].check.as_ref().unwrap();
+    assert_eq!(checks.list[0].kind, CheckKind::Tcp);
 }
 
 #[test]

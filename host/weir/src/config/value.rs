@@ -117,6 +117,7 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
         "s" => Some(Duration::from_secs(number)),
         "m" => number.checked_mul(60).map(Duration::from_secs),
         "h" => number.checked_mul(3600).map(Duration::from_secs),
+        "d" => number.checked_mul(86_400).map(Duration::from_secs),
         _ => None,
     }
 }
@@ -241,6 +242,7 @@ mod tests {
         check("5s", Some(5000));
         check("2m", Some(120_000));
         check("1h", Some(3_600_000));
+        check("14d", Some(14 * 86_400_000));
         check("5", None);
         check("s", None);
         check("-1s", None);

@@ -72,6 +72,8 @@ pub(super) struct Counter {
     /// [`State::Suspect`]; what brought it here in the others.
     count: u32,
     evidence: Evidence,
+    /// What the last pass left of the weight, in hundredths.
+    percent: u32,
     /// Whether the last verdict was the first.
     first: bool,
 }
@@ -81,30 +83,34 @@ impl Counter {
     /// more.
     pub(super) fn new(rise: u32, fall: u32) -> Self {
         let evidence = Evidence::None;
-        Self { rise, fall, state: State::Unknown, count: 0, evidence, first: true }
+        Self { rise, fall, state: State::Unknown, count: 0, evidence, percent: 100, first: true }
     }
 
-    /// Takes an outcome in; says whether there is something to tell: another state, or
-    /// other evidence that it is down.
+    /// Takes an outcome in; says whether there is something to tell: another state, other
+    /// evidence that it is down, or another part of its weight while it is up.
     pub(super) fn record(&mut self, outcome: &Outcome) -> bool {
         if matches!(outcome, Outcome::Indeterminate(_)) {
             return false;
         }
-        let before = (self.state, self.evidence);
+        let before = (self.state, self.evidence, self.percent);
         self.first = self.state == State::Unknown;
-        (self.state, self.count) = match (self.state, outcome) {
-            (State::Unknown | State::Up | State::Suspect, Outcome::Pass) => (State::Up, 1),
-            (State::Unknown | State::Down | State::Rising, Outcome::Fail(_)) => (State::Down, 1),
-            (State::Up, Outcome::Fail(_)) => self.suspect(1),
-            (State::Suspect, Outcome::Fail(_)) => self.suspect(self.count + 1),
-            (State::Down, Outcome::Pass) => self.rising(1),
-            (State::Rising, Outcome::Pass) => self.rising(self.count + 1),
-            (state, Outcome::Indeterminate(_)) => (state, self.count),
+        (self.state, self.count) = match (self.state, outcome.is_pass()) {
+            (State::Unknown | State::Up | State::Suspect, true) => (State::Up, 1),
+            (State::Unknown | State::Down | State::Rising, false) => (State::Down, 1),
+            (State::Up, false) => self.suspect(1),
+            (State::Suspect, false) => self.suspect(self.count + 1),
+            (State::Down, true) => self.rising(1),
+            (State::Rising, true) => self.rising(self.count + 1),
         };
         if self.state != State::Rising {
             self.evidence = outcome.evidence();
         }
-        before.0 != self.state || (self.state == State::Down && before.1 != self.evidence)
+        if outcome.is_pass() {
+            self.percent = outcome.percent();
+        }
+        before.0 != self.state
+            || (self.state == State::Down && before.1 != self.evidence)
+            || (self.state == State::Up && before.2 != self.percent)
     }
 
     /// Where it stands.
@@ -117,6 +123,11 @@ impl Counter {
         self.evidence
     }
 
+    /// What it leaves of the weight while it is up, in hundredths.
+    pub(super) fn percent(&self) -> u32 {
+        self.percent
+    }
+
     /// Whether a verdict is changing, so that probes come at the fast period.
     pub(super) fn is_changing(&self) -> bool {
         self.state.is_changing()
@@ -124,7 +135,7 @@ impl Counter {
 
     /// What [`Counter::record`] made of `outcome`, for people.
     pub(super) fn explain(&self, outcome: &Outcome) -> String {
-        let goal = if matches!(outcome, Outcome::Pass) { self.rise } else { self.fall };
+        let goal = if outcome.is_pass() { self.rise } else { self.fall };
         match self.state {
             _ if self.first => format!("{outcome}, the first check"),
             State::Suspect | State::Rising => format!("{outcome}, {} of {goal}", self.count),
@@ -151,6 +162,7 @@ mod tests {
             'p' => Outcome::Pass,
             'f' => Outcome::Fail(Cause::Refused),
             's' => Outcome::TIMED_OUT,
+            'd' => Outcome::Degraded(50, "busy".to_owned()),
             _ => Outcome::Indeterminate("Too many open files".to_owned()),
         }
     }
@@ -224,6 +236,21 @@ mod tests {
         assert_eq!(told('p'), (true, State::Up, Evidence::None));
         assert_eq!(told('f'), (true, State::Suspect, Evidence::Hard));
         assert_eq!(told('s'), (false, State::Suspect, Evidence::Soft));
+    }
+
+    #[test]
+    fn a_degraded_server_is_up_and_its_part_is_told_when_it_changes() {
+        let mut counter = Counter::new(2, 3);
+        let mut told = |letter| {
+            let told = counter.record(&outcome(letter));
+            (told, counter.state(), counter.percent())
+        };
+        assert_eq!(told('d'), (true, State::Up, 50));
+        assert_eq!(told('d'), (false, State::Up, 50));
+        assert_eq!(told('p'), (true, State::Up, 100));
+        assert_eq!(told('d'), (true, State::Up, 50));
+        assert_eq!(told('f'), (true, State::Suspect, 50), "a failure says nothing of degrees");
+        assert_eq!(told('d'), (true, State::Up, 50));
     }
 
     #[test]

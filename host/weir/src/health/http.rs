@@ -7,13 +7,15 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::{
     Request, Response,
     body::{Body as _, Bytes, Incoming},
-    header,
+    header::{self, HeaderMap},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
+    agent::Reply,
     exchange,
     outcome::Outcome,
+    streams::{Place, Seen},
     tcp::{self, Deadline},
     tls,
 };
@@ -62,24 +64,37 @@ impl HttpProbe {
     }
 
     /// Sends the request over a connection of its own.
-    pub(super) async fn run(
-        &self,
-        address: SocketAddr,
-        deadline: Deadline,
-    ) -> Result<Outcome, Outcome> {
+    pub(super) async fn run(&self, place: Place, deadline: Deadline) -> Seen {
+        let has_agent = self.check.agent_header.is_some();
+        self.connect(place, deadline).await.unwrap_or_else(|outcome| {
+            let asked = !matches!(outcome, Outcome::Indeterminate(_));
+            Seen { outcome: Some(outcome), agent: (has_agent && asked).then_some(None) }
+        })
+    }
+
+    async fn connect(&self, place: Place, deadline: Deadline) -> Result<Seen, Outcome> {
         let Some(tls) = &self.check.tls else {
-            let stream = tcp::connect(address, deadline).await?;
+            let stream = tcp::connect(place, deadline).await?;
             return self.ask(stream, self.check.version == HttpVersion::Two, deadline).await;
         };
-        let stream = tls::connect(address, tls, self.check.host.as_deref(), deadline).await?;
+        let stream = tls::connect(place, tls, self.check.host.as_deref(), deadline).await?;
         let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         if self.check.version == HttpVersion::Two && !is_h2 {
             return Err(Outcome::protocol("it does not offer HTTP/2 (ALPN)"));
         }
-        self.ask(stream, is_h2, deadline).await
+        match tls::expiring(&stream, tls) {
+            Some(failed @ Outcome::Fail(_)) => Err(failed),
+            expiring => {
+                let mut seen = self.ask(stream, is_h2, deadline).await?;
+                if seen.outcome == Some(Outcome::Pass) {
+                    seen.outcome = expiring.or(seen.outcome);
+                }
+                Ok(seen)
+            }
+        }
     }
 
-    async fn ask<S>(&self, stream: S, is_h2: bool, deadline: Deadline) -> Result<Outcome, Outcome>
+    async fn ask<S>(&self, stream: S, is_h2: bool, deadline: Deadline) -> Result<Seen, Outcome>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -98,28 +113,45 @@ impl HttpProbe {
         }
     }
 
-    async fn judge(&self, response: Response<Incoming>, is_h2: bool) -> Result<Outcome, Outcome> {
-        let status = response.status().as_u16();
-        if !self.check.expect.contains(&status) {
-            return Ok(Outcome::content(format!("status {status}")));
+    async fn judge(&self, response: Response<Incoming>, is_h2: bool) -> Result<Seen, Outcome> {
+        let agent = self.check.agent_header.as_ref().map(|name| {
+            let line = response.headers().get(name)?.to_str().ok()?;
+            Reply::parse(line)
+        });
+        let outcome = self.outcome(response, is_h2).await.unwrap_or_else(|it| it);
+        Ok(Seen { outcome: Some(outcome), agent })
+    }
+
+    async fn outcome(&self, response: Response<Incoming>, is_h2: bool) -> Result<Outcome, Outcome> {
+        let (head, body) = response.into_parts();
+        let status = head.status.as_u16();
+        let degraded = self.check.degraded.as_ref();
+        let is_degraded = degraded.is_some_and(|it| it.statuses.contains(&status));
+        if !self.check.expect.contains(&status) && !is_degraded {
+            return Err(Outcome::content(format!("status {status}")));
         }
-        for (name, wanted) in &self.check.expect_headers {
-            let mut found = response.headers().get_all(name).iter().peekable();
-            if found.peek().is_none() {
-                return Ok(Outcome::content(format!("no header {name}")));
-            }
-            let wanted = wanted.as_ref();
-            if wanted.is_some_and(|it| found.all(|found| found.as_bytes() != it.as_bytes())) {
-                return Ok(Outcome::content(format!("header {name} has another value")));
-            }
+        for wanted in &self.check.expect_headers {
+            has_header(&head.headers, wanted)?;
         }
-        let body = self.body(response.into_body(), is_h2).await?;
+        let body = self.body(body, is_h2).await?;
         match &self.check.body {
             Some(pattern) if !pattern.is_in(&body) => {
-                Ok(Outcome::content(format!("body without {pattern}, of {} bytes", body.len())))
+                let length = body.len();
+                Err(Outcome::content(format!("body without {pattern}, of {length} bytes")))
             }
-            _ => Ok(Outcome::Pass),
+            _ => Ok(self.degraded(status, &head.headers).unwrap_or(Outcome::Pass)),
         }
+    }
+
+    /// What passes, but not as well as others.
+    fn degraded(&self, status: u16, headers: &HeaderMap) -> Option<Outcome> {
+        let degraded = self.check.degraded.as_ref()?;
+        if degraded.statuses.contains(&status) {
+            return Some(Outcome::Degraded(degraded.percent, format!("status {status}")));
+        }
+        let wanted = degraded.header.as_ref()?;
+        has_header(headers, wanted).ok()?;
+        Some(Outcome::Degraded(degraded.percent, format!("header {}", wanted.0)))
     }
 
     /// What is read of the body: so much, so that a server that is not done sending sees no
@@ -134,5 +166,22 @@ impl HttpProbe {
         }
         read.truncate(self.check.body_max);
         Ok(read)
+    }
+}
+
+/// Whether a header is there, with this value if there is one.
+fn has_header(
+    headers: &HeaderMap,
+    (name, wanted): &(String, Option<String>),
+) -> Result<(), Outcome> {
+    let mut found = headers.get_all(name).iter().peekable();
+    if found.peek().is_none() {
+        return Err(Outcome::content(format!("no header {name}")));
+    }
+    match wanted {
+        Some(wanted) if found.all(|it| it.as_bytes() != wanted.as_bytes()) => {
+            Err(Outcome::content(format!("header {name} has another value")))
+        }
+        _ => Ok(()),
     }
 }

@@ -7,6 +7,10 @@ use std::{borrow::Cow, fmt, io};
 pub(crate) enum Outcome {
     /// The server did what it should.
     Pass,
+    /// It did, and will not for ever: what people should know.
+    Warned(String),
+    /// It did, and should get less: so many hundredths of its weight, and why.
+    Degraded(u32, String),
     /// It did not.
     Fail(Cause),
     /// This machine could not ask, and why: says nothing of the server, and counts as
@@ -60,10 +64,27 @@ impl Outcome {
         Self::Fail(Cause::Protocol(what.into()))
     }
 
+    /// Whether the server did what it should.
+    pub(super) fn is_pass(&self) -> bool {
+        matches!(self, Self::Pass | Self::Warned(_) | Self::Degraded(..))
+    }
+
+    /// What it leaves of the weight, in hundredths.
+    pub(super) fn percent(&self) -> u32 {
+        if let Self::Degraded(percent, _) = self { *percent } else { 100 }
+    }
+
+    /// What people should know though it passes.
+    pub(super) fn warning(&self) -> Option<&str> {
+        if let Self::Warned(warning) = self { Some(warning) } else { None }
+    }
+
     /// What it says of the server.
     pub(super) fn evidence(&self) -> Evidence {
         match self {
-            Self::Pass | Self::Indeterminate(_) => Evidence::None,
+            Self::Pass | Self::Warned(_) | Self::Degraded(..) | Self::Indeterminate(_) => {
+                Evidence::None
+            }
             Self::Fail(Cause::Refused | Cause::Unreachable) => Evidence::Hard,
             Self::Fail(_) => Evidence::Soft,
         }
@@ -116,7 +137,8 @@ impl From<&io::Error> for Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pass => f.write_str("passed"),
+            Self::Pass | Self::Warned(_) => f.write_str("passed"),
+            Self::Degraded(percent, why) => write!(f, "degraded to {percent}%: {why}"),
             Self::Indeterminate(why) => f.write_str(why),
             Self::Fail(cause) => cause.fmt(f),
         }

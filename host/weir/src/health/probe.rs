@@ -1,41 +1,76 @@
 //! One probe of any type.
 
-use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::{
+    ask_agent, command,
     http::HttpProbe,
     outcome::Outcome,
+    streams::{Ask, Place, Seen},
     tcp::{self, Deadline},
+    tls,
+    turns::Lane,
 };
-use crate::config::{Check, CheckKind};
+use crate::config::{CheckKind, CommandCheck, Tls};
 
 /// What is made once, and run again and again.
 pub(super) struct Probe {
-    address: SocketAddr,
+    place: Place,
+    timeout: Duration,
     asks: Asks,
 }
 
 enum Asks {
     Tcp,
     Http(Box<HttpProbe>),
+    Tls(Tls),
+    Command(CommandCheck),
+    /// With what is said first.
+    Agent(String),
+}
+
+impl Ask {
+    /// Where its probes wait for their turn.
+    pub(super) fn lane(&self) -> Lane {
+        match self.check.kind {
+            CheckKind::Command(_) => Lane::Commands,
+            _ => Lane::Address(self.place.address.ip(), self.place.mark),
+        }
+    }
 }
 
 impl Probe {
-    /// Asks what `check` says, at `address`.
-    pub(super) fn new(check: &Check, address: SocketAddr) -> Self {
-        let asks = match &check.kind {
+    /// Asks as `ask` says.
+    pub(super) fn new(ask: &Ask) -> Self {
+        let place = ask.place;
+        let asks = match &ask.check.kind {
             CheckKind::Tcp => Asks::Tcp,
-            CheckKind::Http(check) => Asks::Http(Box::new(HttpProbe::new(check, address))),
+            CheckKind::Http(check) => Asks::Http(Box::new(HttpProbe::new(check, place.address))),
+            CheckKind::Tls(tls) => Asks::Tls(tls.clone()),
+            CheckKind::Command(check) => Asks::Command(check.clone()),
+            CheckKind::Agent(check) => Asks::Agent(check.send.clone()),
         };
-        Self { address, asks }
+        Self { place, timeout: ask.check.timeout, asks }
+    }
+
+    /// How long it may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Asks once. It is over at `deadline`, and with it all that it opened.
-    pub(super) async fn run(&self, deadline: Deadline) -> Outcome {
-        let asked = match &self.asks {
-            Asks::Tcp => tcp::probe(self.address, deadline).await,
-            Asks::Http(probe) => probe.run(self.address, deadline).await,
-        };
-        asked.unwrap_or_else(|it| it)
+    pub(super) async fn run(&self, deadline: Deadline) -> Seen {
+        let place = self.place;
+        match &self.asks {
+            Asks::Tcp => merge(tcp::probe(place, deadline).await).into(),
+            Asks::Http(probe) => probe.run(place, deadline).await,
+            Asks::Tls(tls) => merge(tls::probe(place, tls, deadline).await).into(),
+            Asks::Command(check) => merge(command::probe(check, place, deadline).await).into(),
+            Asks::Agent(send) => ask_agent::probe(place, send, deadline).await,
+        }
     }
+}
+
+fn merge(asked: Result<Outcome, Outcome>) -> Outcome {
+    asked.unwrap_or_else(|it| it)
 }

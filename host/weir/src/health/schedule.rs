@@ -1,15 +1,13 @@
-//! When probes start. Pure, and the same every time for the same real server.
+//! When probes start. Pure, and the same every time for what is asked at the same place.
 
 use std::time::Duration;
-
-use weir_ipvs::RealServerKey;
 
 use crate::{config::Check, random::Random};
 
 /// First probes are spread over at most this, so that verdicts come soon after the start.
 const SPREAD: Duration = Duration::from_secs(5);
 
-/// The rhythm of one check of one server.
+/// The rhythm of one check at one place.
 #[derive(Debug)]
 pub(super) struct Schedule {
     interval: Duration,
@@ -18,9 +16,9 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// The rhythm of `check` for the server with this key, by which jitter is seeded.
-    pub(super) fn new(key: &RealServerKey, check: &Check) -> Self {
-        Self { interval: check.interval, fast: check.fast, random: Random::named(&key.to_string()) }
+    /// The rhythm of `check`, with jitter that is seeded by `name`: what is asked, and where.
+    pub(super) fn new(name: &str, check: &Check) -> Self {
+        Self { interval: check.interval, fast: check.fast, random: Random::named(name) }
     }
 
     /// From the start of the watch to that of its first probe: anywhere below the
@@ -37,14 +35,10 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
-    use weir_ipvs::{Protocol, ServiceKey};
-
     use super::*;
     use crate::config::CheckKind;
 
     fn schedule(port: u16) -> Schedule {
-        let service = ServiceKey::from((Protocol::Tcp, "192.0.2.1:80".parse().unwrap()));
-        let server = weir_ipvs::Endpoint::new([10, 0, 0, 1], port);
         let check = Check {
             kind: CheckKind::Tcp,
             port: None,
@@ -54,7 +48,7 @@ mod tests {
             rise: 2,
             fall: 3,
         };
-        Schedule::new(&RealServerKey { service, server }, &check)
+        Schedule::new(&format!("tcp at 10.0.0.1:{port}"), &check)
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Connections to real servers, and the check that they are accepted.
 
-use std::{io, net::SocketAddr};
+use std::io;
 
 use tokio::{
     net::{TcpSocket, TcpStream},
     time::{Instant, timeout_at},
 };
 
-use super::outcome::{Cause, Outcome};
+use super::{
+    outcome::{Cause, Outcome},
+    streams::Place,
+};
 
 /// When a probe is over at the latest.
 #[derive(Debug, Clone, Copy)]
@@ -28,17 +31,18 @@ impl Deadline {
 }
 
 /// A connection that is accepted passes.
-pub(super) async fn probe(address: SocketAddr, deadline: Deadline) -> Result<Outcome, Outcome> {
-    connect(address, deadline).await.map(|_| Outcome::Pass)
+pub(super) async fn probe(place: Place, deadline: Deadline) -> Result<Outcome, Outcome> {
+    connect(place, deadline).await.map(|_| Outcome::Pass)
 }
 
 /// A connection that ends with a reset when it is dropped: neither side is left with a
 /// socket in TIME_WAIT, and the exchange is two packets shorter.
-pub(super) async fn connect(address: SocketAddr, deadline: Deadline) -> Result<TcpStream, Outcome> {
-    deadline.bound("", open(address)).await
+pub(super) async fn connect(place: Place, deadline: Deadline) -> Result<TcpStream, Outcome> {
+    deadline.bound("", open(place)).await
 }
 
-async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+async fn open(place: Place) -> io::Result<TcpStream> {
+    let address = place.address;
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_zero_linger()?;
     socket.connect(address).await

@@ -1,20 +1,23 @@
-//! What watches make of real servers on loopback.
+//! What all checks together make of real servers on loopback.
 
+mod agent;
 mod bed;
+mod command;
 mod http;
+mod tls;
 
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, net::SocketAddr, sync::Mutex, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
-    sync::Notify,
+    sync::mpsc,
 };
-use weir_ipvs::{Protocol, ServiceKey};
+use weir_ipvs::{Protocol, RealServerKey, ServiceKey};
 
-use self::bed::{Authority, check_of, run};
+use self::bed::{Authority, ask, check_of, run};
 use super::*;
-use crate::config::CheckKind;
+use crate::config::{Check, CheckKind};
 
 const QUICK: Check = Check {
     kind: CheckKind::Tcp,
@@ -26,28 +29,41 @@ const QUICK: Check = Check {
     fall: 3,
 };
 
-fn target(address: SocketAddr, check: Check) -> Target {
-    let service = ServiceKey::from((Protocol::Tcp, "192.0.2.1:80".parse().unwrap()));
-    Target { key: RealServerKey { service, server: address.into() }, watch: 1, address, check }
+/// A real server of the service 192.0.2.1 with this port, watched under this number.
+fn target(watch: u64, address: SocketAddr, checks: &[Check], needed: usize) -> Target {
+    let service = ServiceKey::from((Protocol::Tcp, weir_ipvs::Endpoint::new([192, 0, 2, 1], 80)));
+    let key = RealServerKey { service, server: address.into() };
+    let asks = checks.iter().map(|it| ask(it, address)).collect();
+    Target { key, watch, asks, needed }
 }
 
-/// Watches `target` until `verdicts` were told.
-async fn first(target: Target, verdicts: usize) -> Vec<(State, String)> {
+/// Watches `target` until `enough` says that what was told is.
+async fn told_until(target: Target, enough: impl Fn(&[Told]) -> bool) -> Vec<Told> {
+    let (orders, received) = mpsc::channel(4);
+    orders.send(Order::Watch(target)).await.unwrap();
     let told = RefCell::new(Vec::new());
-    let enough = Notify::new();
-    let tell = |verdict: Verdict| {
-        told.borrow_mut().push((verdict.state, verdict.detail));
-        if told.borrow().len() == verdicts {
-            enough.notify_one();
+    // Its end ends the checks.
+    let orders = RefCell::new(Some(orders));
+    let tell = |it| {
+        told.borrow_mut().push(it);
+        if enough(&told.borrow()) {
+            orders.borrow_mut().take();
         }
-        std::future::ready(())
+        Ok(())
     };
-    let gate = Semaphore::new(PROBES_IN_FLIGHT);
-    tokio::select! {
-        never = watch(target, Arc::new(gate), tell) => match never {},
-        () = enough.notified() => {}
-    }
+    probe_all(received, |probe| drop(tokio::spawn(probe)), tell).await;
     told.into_inner()
+}
+
+/// The states that were told, and why.
+fn verdicts(told: &[Told]) -> Vec<(State, &str)> {
+    let mut verdicts = Vec::new();
+    for it in told {
+        if let Told::Verdict(verdict) = it {
+            verdicts.push((verdict.state, verdict.detail.as_str()));
+        }
+    }
+    verdicts
 }
 
 /// Answers every connection with `answer`, or with silence if it is empty.
@@ -70,62 +86,123 @@ fn check_http(answer: &str, expected: &(State, &str)) {
     let check = Check { kind: http, ..QUICK };
     let told = run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let target = target(1, listener.local_addr().unwrap(), &[check], 1);
         tokio::select! {
             () = serve(listener, answer) => unreachable!("it serves for ever"),
-            told = first(target(address, check), 1) => told,
+            told = told_until(target, |it| !verdicts(it).is_empty()) => told,
         }
     });
-    assert_eq!(told, [(expected.0, expected.1.to_owned())], "{answer}");
+    assert_eq!(verdicts(&told), [*expected], "{answer}");
 }
 
 #[test]
 fn a_listening_server_is_up_after_one_pass_and_down_after_three_refusals() {
     let told = run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let target = target(listener.local_addr().unwrap(), QUICK);
-        let told = RefCell::new(Vec::new());
+        let target = target(1, listener.local_addr().unwrap(), &[QUICK], 1);
         let listener = RefCell::new(Some(listener));
-        let enough = Notify::new();
-        let tell = |verdict: Verdict| {
+        let enough = |told: &[Told]| {
             listener.borrow_mut().take();
-            if verdict.state == State::Down {
-                enough.notify_one();
-            }
-            told.borrow_mut().push((verdict.state, verdict.detail));
-            std::future::ready(())
+            verdicts(told).last().is_some_and(|it| it.0 == State::Down)
         };
-        let gate = Semaphore::new(1);
-        tokio::select! {
-            never = watch(target, Arc::new(gate), tell) => match never {},
-            () = enough.notified() => {}
-        }
-        told.into_inner()
+        told_until(target, enough).await
     });
     assert_eq!(
-        told,
+        verdicts(&told),
         [
-            (State::Up, "passed, the first check".to_owned()),
-            (State::Suspect, "refused, 1 of 3".to_owned()),
-            (State::Down, "refused, 3 in a row".to_owned()),
+            (State::Up, "passed, the first check"),
+            (State::Suspect, "refused, 1 of 3"),
+            (State::Down, "refused, 3 in a row"),
         ]
     );
+}
+
+#[test]
+fn one_of_several_checks_takes_a_server_down_unless_any_is_enough() {
+    let check = |needed, expected: &[(State, &str)]| {
+        let told = run(async {
+            let open = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+            let mut target = target(1, open.local_addr().unwrap(), &[QUICK], needed);
+            target.asks.push(ask(&QUICK, closed));
+            // Both are asked again and again until both are known.
+            let both = Mutex::new(target.clone());
+            told_until(both.into_inner().unwrap(), |it| verdicts(it).len() == expected.len()).await
+        });
+        assert_eq!(verdicts(&told), expected);
+    };
+    check(1, &[(State::Up, "tcp: passed, the first check")]);
+    check(2, &[(State::Down, "tcp: refused, the first check")]);
+}
+
+/// Who serves several services is probed once for all of them.
+#[test]
+fn who_asks_the_same_shares_the_probes_and_hears_the_same() {
+    let address = SocketAddr::from(([10, 0, 0, 1], 80));
+    let mut streams = Streams::default();
+    let begun = |changes: Changes| changes.begun.into_iter().map(|it| it.0).collect::<Vec<_>>();
+    let first = begun(streams.watch(target(1, address, &[QUICK], 1)));
+    assert_eq!(first.len(), 1);
+    assert_eq!(begun(streams.watch(target(2, address, &[QUICK], 1))), []);
+    let other = Check { interval: Duration::from_secs(9), ..QUICK };
+    assert_eq!(begun(streams.watch(target(3, address, &[other], 1))).len(), 1);
+    let elsewhere = SocketAddr::from(([10, 0, 0, 1], 81));
+    assert_eq!(begun(streams.watch(target(4, elsewhere, &[QUICK], 1))).len(), 1);
+    let seen = Seen::from(Outcome::Pass);
+    let (told, _) = streams.record(first[0], &seen, Duration::ZERO).unwrap();
+    let watches: Vec<u64> = told
+        .iter()
+        .filter_map(|it| if let Told::Verdict(it) = it { Some(it.watch) } else { None })
+        .collect();
+    assert_eq!(watches, [1, 2]);
+    // Who comes later hears at once what is known.
+    let late = streams.watch(target(5, address, &[QUICK], 1));
+    assert_eq!(verdicts(&late.told), [(State::Up, "passed, the first check")]);
+    assert_eq!(streams.unwatch(1).ended, []);
+    assert_eq!(streams.unwatch(5).ended, []);
+    assert_eq!(streams.unwatch(2).ended, first);
+    assert_eq!(streams.record(first[0], &seen, Duration::ZERO), None);
+}
+
+#[test]
+fn what_this_machine_cannot_ask_is_told_once_and_when_it_can_again() {
+    let address = SocketAddr::from(([10, 0, 0, 1], 80));
+    let mut streams = Streams::default();
+    let id = streams.watch(target(1, address, &[QUICK], 1)).begun[0].0;
+    let mut news = |outcome: Outcome| {
+        let (told, _) = streams.record(id, &outcome.into(), Duration::ZERO).unwrap();
+        let news = told.into_iter().filter_map(|it| match it {
+            Told::Notice(it) => Some((it.check, it.news)),
+            _ => None,
+        });
+        news.collect::<Vec<_>>()
+    };
+    let broken = || Outcome::Indeterminate("Too many open files".to_owned());
+    let what = || "tcp at 10.0.0.1:80".to_owned();
+    assert_eq!(news(Outcome::Pass), []);
+    assert_eq!(news(broken()), [(what(), News::CannotAsk("Too many open files".to_owned()))]);
+    assert_eq!(news(broken()), []);
+    assert_eq!(news(Outcome::TIMED_OUT), [(what(), News::CanAskAgain)]);
+    let warned = || Outcome::Warned("it ends soon".to_owned());
+    assert_eq!(news(warned()), [(what(), News::Warning("it ends soon".to_owned()))]);
+    assert_eq!(news(warned()), []);
 }
 
 /// From the fault to the verdict, for a server that fails from `fault` on, with probes
 /// that take `took` then.
 fn detection(port: u16, check: &Check, fault: Duration, took: Duration) -> Duration {
     let address = SocketAddr::from(([10, 0, 0, 1], port));
-    let mut checker = Checker::new(target(address, check.clone()));
-    let mut start = checker.first();
+    let mut streams = Streams::default();
+    let begun = streams.watch(target(1, address, std::slice::from_ref(check), 1)).begun;
+    let (id, mut start) = begun[0];
     loop {
         let (outcome, took) = if start < fault {
             (Outcome::Pass, Duration::ZERO)
         } else {
             (Outcome::TIMED_OUT, took)
         };
-        let (verdict, next) = checker.record(&outcome, took);
-        if verdict.is_some_and(|it| it.state == State::Down) {
+        let (told, next) = streams.record(id, &outcome.into(), took).unwrap();
+        if verdicts(&told).iter().any(|it| it.0 == State::Down) {
             return start + took - fault;
         }
         start += next;
@@ -167,7 +244,7 @@ fn an_http_answer_counts_by_its_status() {
 fn every_documented_example_is_a_configuration() {
     let manual = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/checks.md"));
     let examples = crate::config::tests::examples(manual);
-    assert!(examples.len() >= 2);
+    assert!(examples.len() >= 4);
     let files = Authority::new();
     for example in examples {
         files.parse(example);

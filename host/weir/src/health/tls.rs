@@ -2,7 +2,11 @@
 //!
 //! What is offered and believed is the configuration's, see [`Tls`].
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use rustls::{AlertDescription, CertificateError, Error, pki_types::ServerName};
 use tokio::net::TcpStream;
@@ -10,22 +14,54 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     outcome::{Cause, Outcome},
+    streams::Place,
     tcp::{self, Deadline},
 };
-use crate::config::Tls;
+use crate::config::{Expiring, Tls};
 
-/// Connects to `address` and shakes hands. The server is called by the name that `tls` has
+/// Connects to `place` and shakes hands. The server is called by the name that `tls` has
 /// for it, or that of the `host` that it is asked for, or else its address.
 pub(super) async fn connect(
-    address: SocketAddr,
+    place: Place,
     tls: &Tls,
     host: Option<&str>,
     deadline: Deadline,
 ) -> Result<TlsStream<TcpStream>, Outcome> {
-    let stream = tcp::connect(address, deadline).await?;
-    let name = server_name(address, tls, host);
+    let stream = tcp::connect(place, deadline).await?;
+    let name = server_name(place.address, tls, host);
     let connector = TlsConnector::from(Arc::clone(tls.client()));
     deadline.bound("in the TLS handshake", connector.connect(name, stream)).await
+}
+
+/// What becomes of a server whose certificate expires soon, if it does.
+pub(super) fn expiring(stream: &TlsStream<TcpStream>, tls: &Tls) -> Option<Outcome> {
+    let (within, then) = tls.expiry()?;
+    let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let end = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0);
+    let left = Duration::from_secs(end).saturating_sub(wall());
+    if left >= within {
+        return None;
+    }
+    let days = left.as_secs() / 86_400;
+    let what = format!("expires in {days} {}", if days == 1 { "day" } else { "days" });
+    Some(match then {
+        Expiring::Alert => Outcome::Warned(format!("certificate {what}")),
+        Expiring::Degrade(percent) => Outcome::Degraded(percent, format!("certificate {what}")),
+        Expiring::Fail => Outcome::Fail(Cause::Certificate(what)),
+    })
+}
+
+/// Time since the Unix epoch.
+#[expect(clippy::disallowed_methods, reason = "certificates end by the clock on the wall")]
+pub(super) fn wall() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The TLS check: whoever shakes hands, and shows what it should, passes.
+pub(super) async fn probe(place: Place, tls: &Tls, deadline: Deadline) -> Result<Outcome, Outcome> {
+    let stream = connect(place, tls, None, deadline).await?;
+    Ok(expiring(&stream, tls).unwrap_or(Outcome::Pass))
 }
 
 fn server_name(address: SocketAddr, tls: &Tls, host: Option<&str>) -> ServerName<'static> {

@@ -198,7 +198,8 @@ impl Bench {
             let key =
                 RealServerKey { service: service_key(service), server: server.parse().unwrap() };
             let watch = self.watches.get(&key).copied().unwrap_or(0);
-            let verdict = Verdict { key, watch, state, evidence, detail: detail.to_owned() };
+            let detail = detail.to_owned();
+            let verdict = Verdict { key, watch, state, evidence, percent: 100, detail };
             self.manager.handle(self.at(), Event::Health(verdict));
         }
         self.settle();

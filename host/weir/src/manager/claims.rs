@@ -1,13 +1,13 @@
 //! What is ours: claims as the table comes and goes, and the checks they want.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use weir_ipvs::{Endpoint, RealServer, RealServerKey, ServiceKey, Snapshot, TableEntry};
 
 use super::{GRACE, Manager, Now, Output};
 use crate::{
-    config::Whose,
-    health::Target,
+    config::{Check, Whose},
+    health::{Ask, Place, Target},
     plan::{self, Claim, Connections, Origin, Role, Server},
     report::Line,
 };
@@ -103,7 +103,7 @@ impl Manager {
         entry: Option<&TableEntry>,
     ) {
         let checked = |endpoint: &Endpoint| {
-            claim.check.as_ref().is_some_and(|it| it.port.unwrap_or(endpoint.port) != 0)
+            claim.check.as_ref().is_some_and(|it| it.has_ports(endpoint.port))
         };
         let mut new = Vec::new();
         if let Some(named) = plan::named(&self.config, &key) {
@@ -144,9 +144,8 @@ impl Manager {
 
     /// Begins the checks of a real server, if it has any.
     pub(super) fn watch(&mut self, key: RealServerKey, claim: &Claim, server: &mut Server) {
-        let Some(check) = &claim.check else { return };
-        let port = check.port.unwrap_or(key.server.port);
-        if port == 0 {
+        let Some(checks) = &claim.check else { return };
+        if !checks.has_ports(key.server.port) {
             let line = Line::warn("not-checked").with("service", key.service);
             self.log(line.with("server", key.server).with(
                 "reason",
@@ -158,11 +157,14 @@ impl Manager {
         self.next_watch += 1;
         self.checked += 1;
         server.watch = Some(self.next_watch);
+        // It may have been its agent that took it out.
+        server.agent.is_awaited = checks.has_agent() && server.origin == Origin::Found(0);
+        let ask = |check: &Arc<Check>| Ask { place: place(check, key), check: Arc::clone(check) };
         self.output.push_back(Output::Watch(Target {
             key,
             watch: self.next_watch,
-            address: Endpoint { address: key.server.address, port }.into(),
-            check: check.clone(),
+            asks: checks.list.iter().chain(&checks.agent).map(ask).collect(),
+            needed: checks.needed,
         }));
     }
 
@@ -198,6 +200,13 @@ impl Manager {
             }
         }
     }
+}
+
+/// Where a check asks a real server.
+fn place(check: &Check, key: RealServerKey) -> Place {
+    let port = check.port.unwrap_or(key.server.port);
+    let address = Endpoint { address: key.server.address, port }.into();
+    Place { address, source: None, mark: None }
 }
 
 fn find(entry: Option<&TableEntry>, endpoint: &Endpoint) -> Option<RealServer> {

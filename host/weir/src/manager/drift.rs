@@ -69,7 +69,7 @@ impl Server {
     fn take_edit(&mut self, drift: Drift, found: RealServer) -> Option<&'static str> {
         self.is_given_up = false;
         let mut then = None;
-        if let Some(stated) = self.stated
+        if let Some(stated) = self.stated_now()
             && (RealServer { weight: found.weight, ..stated }) != found
         {
             then = Some(consequence(drift.servers));

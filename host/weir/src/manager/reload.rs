@@ -9,8 +9,8 @@ use weir_ipvs::{RealServerKey, ServiceKey};
 
 use super::{Manager, Now, Output, Policy, Starter};
 use crate::{
-    config::{Config, Difference, Whose},
-    plan::{self, Claim, Role, Server},
+    config::{Checks, Config, Difference, Whose},
+    plan::{self, Claim, Heard, Role, Server},
     problems::Problems,
     report::Line,
 };
@@ -186,6 +186,9 @@ impl Manager {
             }
             if server.role == Role::Real && server.watch.is_none() {
                 self.watch(key, &claim, &mut server);
+                if !claim.check.as_ref().is_some_and(Checks::has_agent) {
+                    server.agent = Heard::default();
+                }
                 server.know_anew(now.monotonic);
             }
             claim.servers.insert(endpoint, server);

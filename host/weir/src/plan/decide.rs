@@ -11,6 +11,7 @@ use weir_ipvs::{Endpoint, Protocol, ServiceKey};
 
 use super::{Claim, Origin, Role, Server};
 use crate::{
+    config::Checks,
     formula::{self, Says, Steering, Terms, Word},
     health::{Evidence, State},
     report::Line,
@@ -77,6 +78,7 @@ impl Claim {
         let mut alarm = Alarm { at: None, now };
         let mut news = Vec::new();
         let is_settled = self.wait(said, &mut alarm);
+        self.heed_checks(&mut alarm);
         self.hold_flapping(&mut alarm);
         news.extend(self.turn_panic(around, &mut alarm));
         if is_settled {
@@ -108,7 +110,8 @@ impl Claim {
         let bases: Vec<u32> = self.real().map(|it| it.base).collect();
         // What an operator sets in the table is not multiplied.
         let is_stated = self.real().all(|it| it.owns_base);
-        let steers = is_stated && (self.curve().is_some() || self.is_scaled);
+        let is_measured = self.check.as_ref().is_some_and(Checks::steers);
+        let steers = is_stated && (self.curve().is_some() || self.is_scaled || is_measured);
         Terms::new(Steering::of(self.scheduler()), &bases, steers)
     }
 
@@ -150,7 +153,7 @@ impl Claim {
         self.servers.values().filter(|it| it.role == Role::Real)
     }
 
-    fn real_mut(&mut self) -> impl Iterator<Item = &mut Server> {
+    pub(super) fn real_mut(&mut self) -> impl Iterator<Item = &mut Server> {
         self.servers.values_mut().filter(|it| it.role == Role::Real)
     }
 
@@ -445,7 +448,8 @@ impl Server {
     /// it is not meant to serve.
     fn is_live(&self) -> Option<bool> {
         match self.health.state {
-            _ if self.base == 0 || self.is_given_up => None,
+            _ if self.base == 0 || self.is_given_up || self.agent.says.is_out_of_use() => None,
+            _ if self.agent.says.down.is_some() => Some(false),
             _ if self.watch.is_none() => Some(true),
             State::Unknown => matches!(self.origin, Origin::Found(1..)).then_some(true),
             State::Up | State::Suspect => Some(true),
@@ -454,11 +458,16 @@ impl Server {
     }
 
     fn is_unknown(&self) -> bool {
-        self.watch.is_some() && self.health.state == State::Unknown
+        let is_asked = self.health.state != State::Unknown;
+        self.watch.is_some() && (!is_asked || (self.agent.is_awaited && self.passes()))
     }
 
-    fn is_up(&self) -> bool {
-        self.watch.is_none() || matches!(self.health.state, State::Up | State::Suspect)
+    pub(super) fn is_up(&self) -> bool {
+        self.watch.is_none() || (self.passes() && !self.agent.is_awaited)
+    }
+
+    fn passes(&self) -> bool {
+        matches!(self.health.state, State::Up | State::Suspect)
     }
 
     fn is_down(&self) -> bool {
@@ -497,13 +506,13 @@ impl Server {
 }
 
 /// When to decide again.
-struct Alarm {
+pub(super) struct Alarm {
     at: Option<Duration>,
-    now: Duration,
+    pub(super) now: Duration,
 }
 
 impl Alarm {
-    fn set(&mut self, at: Option<Duration>) {
+    pub(super) fn set(&mut self, at: Option<Duration>) {
         let later = at.filter(|it| *it > self.now);
         self.at = self.at.into_iter().chain(later).min();
     }

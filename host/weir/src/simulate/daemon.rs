@@ -2,7 +2,7 @@
 //! probes see what the simulated servers do.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     mem,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -13,13 +13,16 @@ use weir_wasm::{HealthStatus, LogSink};
 
 use super::{
     machinery::{Machinery, Traps},
-    server::Reception,
-    stage::{Event, Request, Stage, Watch},
+    server::{Answer, Reception},
+    stage::{Event, Request, Stage, Stream},
     timeline::Record,
 };
 use crate::{
     config::{self, CheckKind, Config, Files},
-    health::{Cause, Checker, Evidence, Outcome, State, Verdict},
+    health::{
+        Ask, Cause, Changes, Evidence, Outcome, Reply, Seen, State, StreamId, Streams, Told,
+        Verdict,
+    },
     manager::{self, Manager, Now, Output, Reload},
     report::Line,
     run::plugins,
@@ -34,7 +37,11 @@ pub(crate) struct Daemon {
     manager: Manager,
     /// Which start of weir this is.
     run: u32,
-    checks: BTreeMap<u64, Check>,
+    streams: Streams,
+    probes: BTreeMap<StreamId, Probes>,
+    watched: BTreeMap<u64, RealServerKey>,
+    /// Watches whose verdicts the scenario says.
+    scripted: BTreeSet<u64>,
     said: Said,
 }
 
@@ -55,13 +62,12 @@ impl Said {
     }
 }
 
-struct Check {
-    checker: Checker,
+/// What is known of a stream of probes.
+#[derive(Default)]
+struct Probes {
     /// The probe under way: its number, and when it started.
-    probe: Option<(u32, Duration)>,
-    probes: u32,
-    /// Whether the scenario says the verdicts.
-    is_scripted: bool,
+    under_way: Option<(u32, Duration)>,
+    begun: u32,
 }
 
 impl Daemon {
@@ -77,7 +83,15 @@ impl Daemon {
         let starters = machinery.starters(config, traps, &said.sink())?;
         traps.look();
         let manager = Manager::new(config.clone(), starters);
-        let mut daemon = Self { manager, run, checks: BTreeMap::new(), said };
+        let mut daemon = Self {
+            manager,
+            run,
+            streams: Streams::default(),
+            probes: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            scripted: BTreeSet::new(),
+            said,
+        };
         let started = daemon.manager.start(now(stage), &mut stage.kernel);
         daemon.put_out(stage);
         if let Err(error) = started {
@@ -129,72 +143,76 @@ impl Daemon {
     }
 
     /// [`Event::Probe`].
-    pub(crate) fn probe(&mut self, watch: Watch, stage: &mut Stage) {
-        let Some(check) = self.check(watch).filter(|it| !it.is_scripted) else { return };
-        check.probes += 1;
-        let number = check.probes;
-        check.probe = Some((number, stage.now()));
-        let target = check.checker.target();
-        let (key, limit) = (target.key, target.check.timeout);
-        let is_http = matches!(target.check.kind, CheckKind::Http(_));
-        stage.board.health.entry(key).or_default().probes += 1;
-        let server = stage.servers.checked_at(Endpoint::from(target.address));
-        let seen = match stage.servers.at(server).receive() {
-            Reception::Accepted if is_http => {
-                stage.take(server, Request::Probe(watch, number));
+    pub(crate) fn probe(&mut self, stream: Stream, stage: &mut Stage) {
+        let Some((ask, probes)) = self.stream(stream) else { return };
+        probes.begun += 1;
+        let number = probes.begun;
+        probes.under_way = Some((number, stage.now()));
+        for key in self.streams.keys(stream.id) {
+            stage.board.health.entry(key).or_default().probes += 1;
+        }
+        let server = stage.servers.checked_at(Endpoint::from(ask.place.address));
+        let seen = match (&ask.check.kind, stage.servers.at(server).receive()) {
+            (CheckKind::Agent(_), _) => stage.servers.at(server).agent_line().map(heard),
+            (CheckKind::Http(_), Reception::Accepted) => {
+                stage.take(server, Request::Probe(stream, number));
                 None
             }
-            Reception::Accepted => Some(Outcome::Pass),
-            Reception::Refused => Some(Outcome::Fail(Cause::Refused)),
-            Reception::Unreachable => Some(Outcome::Fail(Cause::Unreachable)),
-            Reception::Ignored => None,
+            (_, Reception::Accepted) => Some(Outcome::Pass.into()),
+            (_, Reception::Refused) => Some(failed(&ask, Cause::Refused)),
+            (_, Reception::Unreachable) => Some(failed(&ask, Cause::Unreachable)),
+            (_, Reception::Ignored) => None,
         };
         match seen {
-            Some(outcome) => self.seen(watch, &outcome, stage),
-            None => stage.after(limit, Event::ProbeTimeout(watch, number)),
+            Some(seen) => self.seen(stream, &seen, stage),
+            None => stage.after(ask.check.timeout, Event::ProbeTimeout(stream, number)),
         }
     }
 
     /// A server has answered a probe.
     pub(crate) fn answered(
         &mut self,
-        (watch, number): (Watch, u32),
-        is_error: bool,
+        (stream, number): (Stream, u32),
+        answer: &Answer,
         stage: &mut Stage,
     ) {
-        let Some(check) = self.check(watch) else { return };
-        if check.probe.is_none_or(|it| it.0 != number) {
+        let Some((ask, probes)) = self.stream(stream) else { return };
+        let CheckKind::Http(http) = &ask.check.kind else { return };
+        if probes.under_way.is_none_or(|it| it.0 != number) {
             return;
         }
-        let CheckKind::Http(http) = &check.checker.target().check.kind else { return };
-        let status = if is_error { 503 } else { 200 };
-        let outcome = match http.expect.contains(&status) {
-            true => Outcome::Pass,
-            false => Outcome::content(format!("status {status}")),
+        let status = answer.status;
+        let degraded = http.degraded.as_ref().filter(|it| it.statuses.contains(&status));
+        let outcome = match degraded {
+            Some(it) => Outcome::Degraded(it.percent, format!("status {status}")),
+            None if http.expect.contains(&status) => Outcome::Pass,
+            None => Outcome::content(format!("status {status}")),
         };
-        self.seen(watch, &outcome, stage);
+        let header = answer.agent.as_deref().and_then(Reply::parse);
+        let agent = http.agent_header.as_ref().map(|_| header);
+        self.seen(stream, &Seen { outcome: Some(outcome), agent }, stage);
     }
 
     /// [`Event::ProbeTimeout`].
-    pub(crate) fn timed_out(&mut self, (watch, number): (Watch, u32), stage: &mut Stage) {
-        let is_under_way = |it: &mut Check| it.probe.is_some_and(|it| it.0 == number);
-        if self.check(watch).is_some_and(is_under_way) {
-            self.seen(watch, &Outcome::TIMED_OUT, stage);
+    pub(crate) fn timed_out(&mut self, (stream, number): (Stream, u32), stage: &mut Stage) {
+        let Some((ask, probes)) = self.stream(stream) else { return };
+        if probes.under_way.is_some_and(|it| it.0 == number) {
+            self.seen(stream, &failed(&ask, Cause::Timeout("")), stage);
         }
     }
 
     /// The process on this server is gone: probes that it worked on break.
     pub(crate) fn reset(&mut self, server: Endpoint, stage: &mut Stage) {
-        let at = |it: &Check| stage.servers.checked_at(it.checker.target().address.into());
-        let broken: Vec<u64> = self
-            .checks
-            .iter()
-            .filter(|(_, it)| it.probe.is_some() && at(it) == server)
-            .map(|(watch, _)| *watch)
-            .collect();
-        for watch in broken {
-            let watch = Watch { run: self.run, watch };
-            self.seen(watch, &Outcome::Fail(Cause::Broken), stage);
+        let asked = |id: &StreamId| {
+            let ask = self.streams.ask(*id).filter(|it| it.check.kind.says_health())?;
+            (stage.servers.checked_at(ask.place.address.into()) == server).then(|| ask.clone())
+        };
+        let under_way = self.probes.iter().filter(|(_, it)| it.under_way.is_some());
+        let broken: Vec<(StreamId, Ask)> =
+            under_way.filter_map(|(id, _)| Some((*id, asked(id)?))).collect();
+        for (id, ask) in broken {
+            let stream = Stream { run: self.run, id };
+            self.seen(stream, &failed(&ask, Cause::Broken), stage);
         }
     }
 
@@ -210,47 +228,52 @@ impl Daemon {
             HealthStatus::Up => (State::Up, Evidence::None),
             _ => (State::Down, Evidence::Hard),
         };
-        let mut verdicts = Vec::new();
-        for (watch, check) in &mut self.checks {
-            let key = check.checker.target().key;
-            if servers.contains(&key.server) {
-                check.is_scripted = true;
-                check.probe = None;
-                let detail = reason.to_owned();
-                verdicts.push(Verdict { key, watch: *watch, state, evidence, detail });
-            }
+        let mut told = Vec::new();
+        for (watch, key) in self.watched.iter().filter(|(_, key)| servers.contains(&key.server)) {
+            self.scripted.insert(*watch);
+            let (key, watch, detail) = (*key, *watch, reason.to_owned());
+            let verdict = Verdict { key, watch, state, evidence, percent: 100, detail };
+            told.push(Told::Verdict(verdict));
         }
-        self.tell(verdicts, stage);
+        self.tell(told, stage);
     }
 
     /// A probe ended so.
-    fn seen(&mut self, watch: Watch, outcome: &Outcome, stage: &mut Stage) {
-        let Some(check) = self.check(watch) else { return };
-        let Some((_, started)) = check.probe.take() else { return };
-        let (verdict, next) = check.checker.record(outcome, stage.now().saturating_sub(started));
-        let health = stage.board.health.entry(check.checker.target().key).or_default();
-        health.failing = match outcome {
-            Outcome::Pass => 0,
-            Outcome::Fail(_) => health.failing + 1,
-            Outcome::Indeterminate(_) => health.failing,
-        };
+    fn seen(&mut self, stream: Stream, seen: &Seen, stage: &mut Stage) {
+        let Some((_, probes)) = self.stream(stream) else { return };
+        let Some((_, started)) = probes.under_way.take() else { return };
+        for key in self.streams.keys(stream.id) {
+            let health = stage.board.health.entry(key).or_default();
+            health.failing = match &seen.outcome {
+                None | Some(Outcome::Indeterminate(_)) => health.failing,
+                Some(Outcome::Fail(_)) => health.failing + 1,
+                Some(_) => 0,
+            };
+        }
         stage.changed.control = true;
-        stage.agenda.put(started.saturating_add(next), Event::Probe(watch));
-        self.tell(verdict, stage);
+        let took = stage.now().saturating_sub(started);
+        let Some((mut told, next)) = self.streams.record(stream.id, seen, took) else { return };
+        stage.agenda.put(started.saturating_add(next), Event::Probe(stream));
+        told.retain(|it| match it {
+            Told::Verdict(verdict) => !self.scripted.contains(&verdict.watch),
+            _ => true,
+        });
+        self.tell(told, stage);
     }
 
-    /// Tells verdicts to the manager: those that come together are one batch.
-    fn tell(&mut self, verdicts: impl IntoIterator<Item = Verdict>, stage: &mut Stage) {
-        let mut verdicts = verdicts.into_iter().peekable();
-        if verdicts.peek().is_none() {
+    /// Tells the manager: what comes together is one batch.
+    fn tell(&mut self, told: Vec<Told>, stage: &mut Stage) {
+        if told.is_empty() {
             return;
         }
-        for verdict in verdicts {
-            let health = stage.board.health.entry(verdict.key).or_default();
-            health.status = verdict.state.status();
-            let record = Record::verdict(&verdict, stage.timeline.names());
-            stage.note(record);
-            self.manager.handle(now(stage), manager::Event::Health(verdict));
+        for told in told {
+            if let Told::Verdict(verdict) = &told {
+                let health = stage.board.health.entry(verdict.key).or_default();
+                health.status = verdict.state.status();
+                let record = Record::verdict(verdict, stage.timeline.names());
+                stage.note(record);
+            }
+            self.manager.handle(now(stage), told.into());
         }
         self.settle(stage);
     }
@@ -278,17 +301,18 @@ impl Daemon {
                     log(stage, &line);
                 }
                 Output::Watch(target) => {
-                    let mut checker = Checker::new(target);
-                    let watch = checker.target().watch;
-                    stage.board.health.entry(checker.target().key).or_default();
-                    stage.after(checker.first(), Event::Probe(Watch { run: self.run, watch }));
-                    let check = Check { checker, probe: None, probes: 0, is_scripted: false };
-                    self.checks.insert(watch, check);
+                    stage.board.health.entry(target.key).or_default();
+                    self.watched.insert(target.watch, target.key);
+                    let changes = self.streams.watch(target);
+                    self.change(changes, stage);
                 }
                 Output::Unwatch(watch) => {
-                    if let Some(check) = self.checks.remove(&watch) {
-                        stage.board.health.remove(&check.checker.target().key);
+                    if let Some(key) = self.watched.remove(&watch) {
+                        stage.board.health.remove(&key);
                     }
+                    self.scripted.remove(&watch);
+                    let changes = self.streams.unwatch(watch);
+                    self.change(changes, stage);
                 }
             }
         }
@@ -310,9 +334,39 @@ impl Daemon {
         }
     }
 
-    fn check(&mut self, watch: Watch) -> Option<&mut Check> {
-        if watch.run == self.run { self.checks.get_mut(&watch.watch) } else { None }
+    fn change(&mut self, changes: Changes, stage: &mut Stage) {
+        for (id, first) in changes.begun {
+            self.probes.insert(id, Probes::default());
+            stage.after(first, Event::Probe(Stream { run: self.run, id }));
+        }
+        for id in changes.ended {
+            self.probes.remove(&id);
+        }
+        // What is known already: the manager hears of it when it is done with what it does.
+        for told in changes.told {
+            self.manager.handle(now(stage), told.into());
+        }
     }
+
+    /// What a stream of this run of weir asks, and its probes.
+    fn stream(&mut self, stream: Stream) -> Option<(Ask, &mut Probes)> {
+        let ask = self.streams.ask(stream.id).filter(|_| stream.run == self.run)?.clone();
+        Some((ask, self.probes.get_mut(&stream.id)?))
+    }
+}
+
+/// A probe that failed. An agent that does not answer is no failure of its server.
+fn failed(ask: &Ask, cause: Cause) -> Seen {
+    let says_health = ask.check.kind.says_health();
+    Seen {
+        outcome: says_health.then_some(Outcome::Fail(cause)),
+        agent: ask.check.kind.carries_agent().then_some(None),
+    }
+}
+
+/// What an agent said.
+fn heard(line: &str) -> Seen {
+    Seen { outcome: None, agent: Some(Reply::parse(line)) }
 }
 
 fn now(stage: &Stage) -> Now {

@@ -183,6 +183,8 @@ pub(crate) enum What {
 pub(crate) enum Action {
     /// To real servers.
     Servers(Vec<Endpoint>, Change),
+    /// The agents of real servers say this from now on, or nothing.
+    Agent(Vec<Endpoint>, Option<String>),
     /// A check says this of real servers, whatever it sees from now on.
     Verdict(Vec<Endpoint>, HealthStatus, String),
     /// To clients, by their number: connections begin so from now on.
@@ -247,6 +249,8 @@ pub(crate) enum Fault {
     SlowTo(Distribution),
     /// This part of all requests is answered with an error.
     Errors(f64),
+    /// The others are answered with this status.
+    Answers(u16),
 }
 
 /// Changes of the table that fail.

@@ -19,6 +19,10 @@ pub(crate) struct Server<R> {
     slowness: Slowness,
     /// The part of all requests that is answered with an error.
     errors: f64,
+    /// The status of the other answers.
+    status: u16,
+    /// What its agent says; none = nothing.
+    agent: Option<String>,
     busy: u32,
     waiting: VecDeque<R>,
     /// Goes up when it crashes: what it was working on before is lost.
@@ -53,6 +57,20 @@ pub(crate) enum Reception {
     Ignored,
 }
 
+/// An answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// Of HTTP.
+    pub(crate) status: u16,
+    /// What its agent says in a header.
+    pub(crate) agent: Option<String>,
+}
+
+const OK: u16 = 200;
+
+/// Of answers that are errors.
+const ERROR: u16 = 503;
+
 /// A request that a server works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Work<R> {
@@ -73,6 +91,8 @@ impl<R> Server<R> {
             reach: Reach::Well,
             slowness: Slowness::Times(1.0),
             errors: 0.0,
+            status: OK,
+            agent: None,
             busy: 0,
             waiting: VecDeque::new(),
             life: 0,
@@ -94,7 +114,18 @@ impl<R> Server<R> {
             Fault::Slow(factor) => self.slowness = Slowness::Times(factor),
             Fault::SlowTo(distribution) => self.slowness = Slowness::To(distribution),
             Fault::Errors(part) => self.errors = part,
+            Fault::Answers(status) => self.status = status,
         }
+    }
+
+    /// What its agent says from now on; none = nothing.
+    pub(crate) fn hear_agent(&mut self, line: Option<String>) {
+        self.agent = line;
+    }
+
+    /// What its agent says, if that can be heard. It is a process of its own.
+    pub(crate) fn agent_line(&self) -> Option<&str> {
+        self.agent.as_deref().filter(|_| self.is_connected())
     }
 
     /// Makes all well again.
@@ -102,6 +133,7 @@ impl<R> Server<R> {
         self.reach = Reach::Well;
         self.slowness = Slowness::Times(1.0);
         self.errors = 0.0;
+        self.status = OK;
     }
 
     /// What becomes of a connection now.
@@ -146,9 +178,11 @@ impl<R> Server<R> {
         Some(self.work(next))
     }
 
-    /// Whether the answer to a request is an error.
-    pub(crate) fn errs(&mut self) -> bool {
-        self.errors > 0.0 && self.random.uniform() < self.errors
+    /// The answer to a request.
+    pub(crate) fn answer(&mut self) -> Answer {
+        let errs = self.errors > 0.0 && self.random.uniform() < self.errors;
+        let status = if errs { ERROR } else { self.status };
+        Answer { status, agent: self.agent.clone() }
     }
 
     fn work(&mut self, request: R) -> Work<R> {
@@ -203,7 +237,7 @@ mod tests {
             assert_eq!(server.is_connected(), connected, "{fault:?}");
             assert_eq!(server.take(1).unwrap().takes.as_millis(), takes, "{fault:?}");
             server.recover();
-            assert_eq!((server.receive(), server.errs()), (Reception::Accepted, false));
+            assert_eq!((server.receive(), server.answer().status), (Reception::Accepted, OK));
         };
         check(Fault::Crash, Reception::Refused, true, 20);
         check(Fault::Silence, Reception::Ignored, false, 20);
@@ -218,7 +252,7 @@ mod tests {
     fn a_part_of_all_requests_errs() {
         let mut server = server(9, 9);
         server.fail(Fault::Errors(0.3));
-        let errors = (0..10_000).filter(|_| server.errs()).count();
+        let errors = (0..10_000).filter(|_| server.answer().status == ERROR).count();
         assert!((2800..3200).contains(&errors), "{errors}");
     }
 

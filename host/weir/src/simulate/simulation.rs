@@ -214,9 +214,9 @@ impl<'s> Simulation<'s> {
                     self.finished(server, work.request);
                 }
             }
-            Event::Probe(watch) => self.with_daemon(|it, stage| it.probe(watch, stage)),
-            Event::ProbeTimeout(watch, number) => {
-                self.with_daemon(|it, stage| it.timed_out((watch, number), stage));
+            Event::Probe(stream) => self.with_daemon(|it, stage| it.probe(stream, stage)),
+            Event::ProbeTimeout(stream, number) => {
+                self.with_daemon(|it, stage| it.timed_out((stream, number), stage));
             }
             Event::Flap(server, order) => {
                 let turn = self.disorder.flap(stage.now(), server, order);
@@ -254,11 +254,13 @@ impl<'s> Simulation<'s> {
         if !self.stage.servers.at(server).is_connected() {
             return;
         }
-        let is_error = self.stage.servers.at(server).errs();
+        let answer = self.stage.servers.at(server).answer();
         match request {
-            Request::Client(key) => self.traffic.answered(&mut self.stage, key, is_error),
-            Request::Probe(watch, number) => {
-                self.with_daemon(|it, stage| it.answered((watch, number), is_error, stage));
+            Request::Client(key) => {
+                self.traffic.answered(&mut self.stage, key, answer.status >= 500);
+            }
+            Request::Probe(stream, number) => {
+                self.with_daemon(|it, stage| it.answered((stream, number), &answer, stage));
             }
         }
     }
@@ -352,6 +354,11 @@ impl<'s> Simulation<'s> {
         match action {
             Action::Servers(servers, change) => {
                 servers.iter().for_each(|it| self.change(*it, *change));
+            }
+            Action::Agent(servers, line) => {
+                for server in servers {
+                    self.stage.servers.at(*server).hear_agent(line.clone());
+                }
             }
             Action::Verdict(servers, status, reason) => {
                 self.with_daemon(|it, stage| it.say(servers, *status, reason, stage));

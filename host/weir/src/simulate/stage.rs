@@ -15,7 +15,7 @@ use super::{
     timeline::{Record, Timeline},
     traffic::ConnectionKey,
 };
-use crate::random::Random;
+use crate::{health::StreamId, random::Random};
 
 /// Something that happens at its time.
 #[derive(Debug, Clone, Copy)]
@@ -35,9 +35,9 @@ pub(crate) enum Event {
     /// A server ends its work on a request.
     Finish(Endpoint, Work<Request>),
     /// A probe is due.
-    Probe(Watch),
+    Probe(Stream),
     /// A probe has waited long enough.
-    ProbeTimeout(Watch, u32),
+    ProbeTimeout(Stream, u32),
     /// A flapping server changes; the second number tells an order that was replaced.
     Flap(Endpoint, u32),
     /// Chaos strikes.
@@ -48,13 +48,13 @@ pub(crate) enum Event {
     Sample,
 }
 
-/// A check of one run of weir.
+/// A stream of probes of one run of weir.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Watch {
+pub(crate) struct Stream {
     /// Which start of weir.
     pub(crate) run: u32,
-    /// The number that the manager gave it.
-    pub(crate) watch: u64,
+    /// Of that run.
+    pub(crate) id: StreamId,
 }
 
 /// What a server works on.
@@ -63,7 +63,7 @@ pub(crate) enum Request {
     /// A client's.
     Client(ConnectionKey),
     /// A probe of this check, by its number.
-    Probe(Watch, u32),
+    Probe(Stream, u32),
 }
 
 /// See the module.

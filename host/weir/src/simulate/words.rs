@@ -50,6 +50,7 @@ pub(crate) fn fault(fault: &Fault) -> String {
         Fault::Unreachable => "goes unreachable".to_owned(),
         Fault::Slow(factor) => format!("slows {factor}x"),
         Fault::SlowTo(_) => "slows".to_owned(),
+        Fault::Answers(status) => format!("answers {status}"),
         Fault::Errors(part) => format!("fails {}%", part * 100.0),
     }
 }

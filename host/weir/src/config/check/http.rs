@@ -31,10 +31,25 @@ pub(crate) struct HttpCheck {
     pub(crate) expect: BTreeSet<u16>,
     /// Headers that must be there, with this value if there is one.
     pub(crate) expect_headers: Vec<(String, Option<String>)>,
+    /// What is an answer of a server that should get less.
+    pub(crate) degraded: Option<Degraded>,
+    /// The header in which an agent speaks.
+    pub(crate) agent_header: Option<String>,
     /// What must be in the body.
     pub(crate) body: Option<Pattern>,
     /// Bytes of the body that are read.
     pub(crate) body_max: usize,
+}
+
+/// Answers that pass, but not as well as others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Degraded {
+    /// Those with one of these statuses, which are not expected otherwise.
+    pub(crate) statuses: BTreeSet<u16>,
+    /// Those with this header, of this value if there is one.
+    pub(crate) header: Option<(String, Option<String>)>,
+    /// What they leave of the weight, in hundredths.
+    pub(crate) percent: u32,
 }
 
 /// Which HTTP is spoken.
@@ -72,6 +87,10 @@ pub(super) struct HttpKeys {
     expect: Option<BTreeSet<u16>>,
     expect_headers: Option<Vec<(String, Option<String>)>>,
     body_max: Option<usize>,
+    degraded: Option<BTreeSet<u16>>,
+    degraded_header: Option<(String, Option<String>)>,
+    degraded_percent: Option<u32>,
+    agent_header: Option<String>,
 }
 
 impl HttpKeys {
@@ -86,6 +105,12 @@ impl HttpKeys {
             expect: section.get("expect", statuses).or(self.expect),
             expect_headers: section.get("expect-header", wanted_headers).or(self.expect_headers),
             body_max: section.get("body-max", body_max).or(self.body_max),
+            degraded: section.get("degraded", statuses).or(self.degraded),
+            degraded_header: section.get("degraded-header", wanted_header).or(self.degraded_header),
+            degraded_percent: section
+                .get("degraded-weight", |it| value::percent(it, 1..=99))
+                .or(self.degraded_percent),
+            agent_header: section.get("agent-header", header_name).or(self.agent_header),
         }
     }
 
@@ -101,6 +126,12 @@ impl HttpKeys {
                 "only a server that speaks TLS can be asked: choose \"1.1\" or \"2\"",
             );
         }
+        if self.degraded().is_none() && section.has("degraded-weight") {
+            section.note_at(
+                "degraded-weight",
+                "nothing is degraded: add degraded or degraded-header, or remove this",
+            );
+        }
         if self.method.as_deref() == Some("HEAD") && pattern.is_some() {
             section.note_at("method", "an answer to HEAD has no body to look into: use \"GET\"");
         }
@@ -113,6 +144,15 @@ impl HttpKeys {
             Some(HttpVersion::Any) | None => HttpVersion::One,
             Some(version) => version,
         }
+    }
+
+    fn degraded(&self) -> Option<Degraded> {
+        let header = self.degraded_header.clone();
+        (self.degraded.is_some() || header.is_some()).then(|| Degraded {
+            statuses: self.degraded.clone().unwrap_or_default(),
+            header,
+            percent: self.degraded_percent.unwrap_or(50),
+        })
     }
 
     /// What the keys say, with what is left out.
@@ -131,6 +171,8 @@ impl HttpKeys {
             headers: self.headers.clone().unwrap_or_default(),
             expect: self.expect.clone().unwrap_or_else(|| (200..=299).collect()),
             expect_headers: self.expect_headers.clone().unwrap_or_default(),
+            degraded: self.degraded(),
+            agent_header: self.agent_header.clone(),
             body,
             body_max: self.body_max.unwrap_or(BODY_BYTES),
         }
@@ -186,19 +228,26 @@ fn headers(value: &DeValue<'_>) -> Result<Vec<(String, String)>, String> {
 
 /// `"x-ready"`, `"x-ready: yes"`, or several of these.
 fn wanted_headers(value: &DeValue<'_>) -> Result<Vec<(String, Option<String>)>, String> {
-    let wanted = |it: &DeValue<'_>| {
-        let text = value::text(it)?;
-        let (name, wanted) = match text.split_once(':') {
-            Some((name, wanted)) => (name.trim(), Some(wanted.trim())),
-            None => (text.trim(), None),
-        };
-        check_header(name, wanted)?;
-        Ok((name.to_ascii_lowercase(), wanted.map(str::to_owned)))
-    };
     match value {
-        DeValue::Array(_) => value::list(value, wanted),
-        one => Ok(vec![wanted(one)?]),
+        DeValue::Array(_) => value::list(value, wanted_header),
+        one => Ok(vec![wanted_header(one)?]),
     }
+}
+
+fn wanted_header(value: &DeValue<'_>) -> Result<(String, Option<String>), String> {
+    let text = value::text(value)?;
+    let (name, wanted) = match text.split_once(':') {
+        Some((name, wanted)) => (name.trim(), Some(wanted.trim())),
+        None => (text.trim(), None),
+    };
+    check_header(name, wanted)?;
+    Ok((name.to_ascii_lowercase(), wanted.map(str::to_owned)))
+}
+
+fn header_name(value: &DeValue<'_>) -> Result<String, String> {
+    let name = value::text(value)?;
+    check_header(&name, None)?;
+    Ok(name.to_ascii_lowercase())
 }
 
 fn check_header(name: &str, value: Option<&str>) -> Result<(), String> {

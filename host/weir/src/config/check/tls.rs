@@ -3,7 +3,11 @@
 //! All of it is made when the configuration is read, so that a file that is not there, or a
 //! key that does not belong to its certificate, is a mistake with a place.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    ops::RangeInclusive,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -29,6 +33,16 @@ impl Tls {
         &self.client
     }
 
+    /// Whether a certificate that expires soon costs weight.
+    pub(super) fn degrades(&self) -> bool {
+        matches!(self.expiry(), Some((_, Expiring::Degrade(_))))
+    }
+
+    /// When its certificate expires soon, and what then.
+    pub(crate) fn expiry(&self) -> Option<(Duration, Expiring)> {
+        Some((self.keys.expires_within?, self.keys.expiring.unwrap_or(Expiring::Alert)))
+    }
+
     /// The name to call the server by, if one was written.
     pub(crate) fn sni(&self) -> Option<&ServerName<'static>> {
         self.keys.sni.as_ref()
@@ -43,7 +57,23 @@ impl PartialEq for Tls {
 
 impl Eq for Tls {}
 
-pub(super) const KEYS: &[&str] = &["sni", "ca", "verify", "client-certificate", "client-key"];
+/// What a certificate that expires soon makes of its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expiring {
+    /// It passes, and people are told.
+    Alert,
+    /// It gets so many hundredths of its weight.
+    Degrade(u32),
+    /// It fails.
+    Fail,
+}
+
+/// An hour to a year: no certificate lasts longer than that any more.
+const WITHIN: RangeInclusive<Duration> =
+    Duration::from_secs(3600)..=Duration::from_secs(366 * 86_400);
+
+pub(super) const KEYS: &[&str] =
+    &["sni", "ca", "verify", "client-certificate", "client-key", "expires-within", "expiring"];
 
 /// The keys of a table, with what is in the files that they name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,6 +83,8 @@ pub(super) struct TlsKeys {
     verify: Option<bool>,
     certificate: Option<Vec<CertificateDer<'static>>>,
     key: Option<Key>,
+    expires_within: Option<Duration>,
+    expiring: Option<Expiring>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -95,6 +127,10 @@ impl TlsKeys {
             verify: section.get("verify", value::boolean).or(self.verify),
             certificate: own_certificate.or(self.certificate),
             key: own_key.or(self.key),
+            expires_within: section
+                .get("expires-within", |it| value::duration(it, &WITHIN))
+                .or(self.expires_within),
+            expiring: section.get("expiring", expiring).or(self.expiring),
         }
     }
 
@@ -172,6 +208,17 @@ fn system_roots() -> Result<Arc<RootCertStore>, (&'static str, String)> {
         return Err(("ca", remedy.to_owned()));
     }
     Ok(Arc::clone(roots))
+}
+
+fn expiring(value: &DeValue<'_>) -> Result<Expiring, String> {
+    match value.as_str() {
+        Some("alert") => Ok(Expiring::Alert),
+        Some("fail") => Ok(Expiring::Fail),
+        _ => value::percent(value, 1..=99).map(Expiring::Degrade).map_err(|_| {
+            let found = found(value);
+            format!("expected \"alert\", \"fail\" or a part of the weight, \"50%\", found {found}")
+        }),
+    }
 }
 
 fn server_name(value: &DeValue<'_>) -> Result<ServerName<'static>, String> {

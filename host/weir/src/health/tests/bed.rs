@@ -20,7 +20,12 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::super::{outcome::Outcome, probe::Probe, tcp::Deadline};
+use super::super::{
+    outcome::Outcome,
+    probe::Probe,
+    streams::{Ask, Place, Seen},
+    tcp::Deadline,
+};
 use crate::config::{self, Check, Config};
 
 /// How long a probe of a test may take that is not about time.
@@ -36,15 +41,26 @@ pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
 pub(super) fn check_of(table: &str, files: &Authority) -> Check {
     let text =
         format!("[[service]]\nname = \"web\"\naddress = \"192.0.2.1:80\"\ncheck = {{ {table} }}\n");
-    files.parse(&text).services.remove(0).check.unwrap()
+    let checks = files.parse(&text).services.remove(0).check.unwrap();
+    Check::clone(&checks.list[0])
 }
 
 /// What one probe by `check` sees at `address`, within the time-out of the check if that is
 /// what it is about.
 pub(super) async fn probe(check: &Check, address: SocketAddr) -> Outcome {
+    see(check, address).await.outcome.unwrap()
+}
+
+/// What is asked, there.
+pub(super) fn ask(check: &Check, address: SocketAddr) -> Ask {
+    Ask { check: Arc::new(check.clone()), place: Place { address, source: None, mark: None } }
+}
+
+/// The same, with what its agent said.
+pub(super) async fn see(check: &Check, address: SocketAddr) -> Seen {
     let is_timed = check.timeout < Duration::from_secs(1);
     let limit = if is_timed { check.timeout } else { PATIENCE };
-    Probe::new(check, address).run(Deadline(Instant::now() + limit)).await
+    Probe::new(&ask(check, address)).run(Deadline(Instant::now() + limit)).await
 }
 
 /// Issues certificates. Its own is the file `ca.pem`; `client.pem` and `client.key` belong to

@@ -6,7 +6,7 @@ use hyper::{Request, Response, body::Incoming};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 
-use super::bed::{Authority, Speaks, Web, check_of, probe, run};
+use super::bed::{Authority, Speaks, Web, check_of, probe, run, see};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -111,6 +111,44 @@ fn an_answer_counts_by_what_is_read_of_its_body() {
         long,
         "body without \"end\", of 1024 bytes",
     );
+}
+
+#[test]
+fn an_answer_may_say_that_its_server_should_get_less() {
+    let status = |status: u16| {
+        move |_: &Request<Incoming>| {
+            let response = Response::builder().status(status).header("x-load", "high");
+            response.body(Full::default()).unwrap()
+        }
+    };
+    check_both("degraded = \"429\"", status(429), "degraded to 50%: status 429");
+    check_both("degraded = 429, degraded-weight = \"20%\"", status(200), "passed");
+    let header = "degraded-header = \"x-load: high\", degraded-weight = \"20%\"";
+    check_both(header, status(200), "degraded to 20%: header x-load");
+    check_both(header, status(500), "status 500");
+}
+
+#[test]
+fn a_header_may_bring_what_the_agent_says() {
+    let authority = Authority::new();
+    let heard = |answer: Answer| {
+        let check = check_of("type = \"http\", agent-header = \"X-Agent\"", &authority);
+        let answer = std::sync::Mutex::new(answer);
+        let answer = move |_: &Request<Incoming>| answer.lock().unwrap().clone();
+        let seen = run(async {
+            let address = Web { tls: None, speaks: Speaks::One, answer }.serve().await;
+            see(&check, address).await
+        });
+        (seen.outcome.unwrap().to_string(), seen.agent.unwrap())
+    };
+    let answer = |line: &str, status: u16| {
+        let response = Response::builder().status(status).header("x-agent", line);
+        response.body(Full::default()).unwrap()
+    };
+    let said = |line| super::Reply::parse(line);
+    assert_eq!(heard(answer("50% drain", 200)), ("passed".to_owned(), said("50% drain")));
+    assert_eq!(heard(answer("down#disk", 500)), ("status 500".to_owned(), said("down#disk")));
+    assert_eq!(heard(ok("")), ("passed".to_owned(), None));
 }
 
 #[test]

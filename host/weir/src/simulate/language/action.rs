@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// ```text
-/// action = servers change | CLIENTS (arrival | "stop")
+/// action = servers (change | agent) | CLIENTS (arrival | "stop")
 ///        | "verdict" servers ("up" | "down") ["REASON"]
 ///        | "weir" ("stops" | "dies" | "starts" ["with" "FILE"])
 ///        | "weir" "reloads" (NAME | "FILE") ["confirmed"]
@@ -58,7 +58,11 @@ pub(super) fn read(line: &mut Line<'_>, declared: &Declared, scenario: &Scenario
             Action::Note(line.text("half of the fleet is gone")?)
         }
         Some(word) if declared.server(word).is_some() => {
-            Action::Servers(servers(line, declared)?, change(line)?)
+            let servers = servers(line, declared)?;
+            match line.accept(&["agent"]) {
+                true => Action::Agent(servers, agent(line)?),
+                false => Action::Servers(servers, change(line)?),
+            }
         }
         Some(word) if declared.clients(word).is_some() => {
             line.step();
@@ -92,7 +96,7 @@ pub(super) fn servers(line: &mut Line<'_>, declared: &Declared) -> Read<Vec<Endp
 
 /// ```text
 /// change = "crashes" | "goes" ("silent" | "unreachable")
-///        | "slows" (FACTOR | "to" distribution) | "fails" SHARE
+///        | "slows" (FACTOR | "to" distribution) | "fails" SHARE | "answers" STATUS
 ///        | "flaps" fault DURATION "up" DURATION ["for" DURATION] | "recovers"
 /// ```
 fn change(line: &mut Line<'_>) -> Read<Change> {
@@ -110,8 +114,10 @@ fn change(line: &mut Line<'_>) -> Read<Change> {
         ("flap", 4),
         ("recovers", 5),
         ("recover", 5),
+        ("answers", 6),
+        ("answer", 6),
     ];
-    let known = ["crashes", "goes", "slows", "fails", "flaps", "recovers"];
+    let known = ["crashes", "goes", "slows", "fails", "flaps", "recovers", "answers", "agent"];
     let unknown = line.expected_one_of("what happens to it", &known);
     Ok(match line.choice("", &verbs).map_err(|_| unknown)? {
         0 => Change::Fault(Fault::Crash),
@@ -129,8 +135,23 @@ fn change(line: &mut Line<'_>) -> Read<Change> {
             let lasting = line.accept(&["for"]).then(|| super::positive(line)).transpose()?;
             Change::Flap { fault, down, up, lasting }
         }
-        _ => Change::Recover,
+        5 => Change::Recover,
+        _ => {
+            let status = |it: &str| it.parse().ok().filter(|it| (100..=599).contains(it));
+            let status = line.parse("a status of HTTP, such as 429", status)?;
+            Change::Fault(Fault::Answers(status))
+        }
     })
+}
+
+/// ```text
+/// agent = "agent" ("LINE" | "silent")
+/// ```
+fn agent(line: &mut Line<'_>) -> Read<Option<String>> {
+    if line.accept(&["silent"]) {
+        return Ok(None);
+    }
+    line.text("drain").map(Some)
 }
 
 /// ```text

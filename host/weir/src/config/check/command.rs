@@ -1,0 +1,63 @@
+//! What is run, where nothing else does.
+
+use toml::de::DeValue;
+
+use super::{Section, found, value};
+
+/// A program with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CommandCheck {
+    argv: Vec<String>,
+}
+
+impl CommandCheck {
+    /// Its path.
+    pub(crate) fn program(&self) -> &str {
+        &self.argv[0]
+    }
+
+    /// What comes after.
+    pub(crate) fn arguments(&self) -> &[String] {
+        &self.argv[1..]
+    }
+}
+
+pub(super) const KEYS: &[&str] = &["command"];
+
+/// The keys of a table.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CommandKeys {
+    argv: Option<Vec<String>>,
+}
+
+impl CommandKeys {
+    /// Reads those of `section` over these.
+    pub(super) fn read(self, section: &mut Section<'_>) -> Self {
+        Self { argv: section.get("command", argv).or(self.argv) }
+    }
+
+    pub(super) fn note_contradictions(&self, section: &Section<'_>) {
+        if self.argv.is_none() && !section.has("command") {
+            section.note_here("`command` is missing: add command = [\"/usr/lib/weir/check\"]");
+        }
+    }
+
+    pub(super) fn finish(&self) -> CommandCheck {
+        // Where it is missing, that is a mistake, and nothing is run.
+        CommandCheck { argv: self.argv.clone().unwrap_or_else(|| vec![String::new()]) }
+    }
+}
+
+fn argv(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let argv = value::list(value, value::text)?;
+    let is_runnable = argv.first().is_some_and(|it| it.starts_with('/'))
+        && argv.iter().all(|it| !it.contains('\0'));
+    if is_runnable {
+        return Ok(argv);
+    }
+    Err(format!(
+        "expected a program, by its whole path, and its arguments, such as \
+         [\"/usr/lib/weir/check\", \"--fast\"], found {}",
+        found(value)
+    ))
+}

@@ -1,0 +1,65 @@
+//! What is heard of checks beside verdicts: agents, and troubles of the checks themselves.
+
+use super::{Manager, Now};
+use crate::{
+    health::{AgentReport, LagNews, News, Notice},
+    report::Line,
+};
+
+impl Manager {
+    /// An agent says something else.
+    pub(super) fn hear_agent(&mut self, now: Now, report: AgentReport) {
+        let AgentReport { key, watch, says } = report;
+        let Some(claim) = self.claims.get_mut(&key.service) else { return };
+        let Some(server) = claim.servers.get_mut(&key.server) else { return };
+        if server.watch != Some(watch) {
+            return;
+        }
+        let was_awaited = std::mem::take(&mut server.agent.is_awaited);
+        let is_new = server.agent.says != says;
+        if is_new {
+            (server.agent.says, server.agent.since) = (says, now.monotonic);
+        }
+        if !is_new && !was_awaited {
+            return;
+        }
+        let line = Line::info("agent").with("service", key.service).with("server", key.server);
+        let line = line.with("says", &server.agent.says);
+        self.dirty.insert(key.service);
+        if is_new {
+            self.log(line);
+        }
+    }
+}
+
+/// What is said of trouble with a check.
+pub(super) fn notice(notice: &Notice) -> Line {
+    let line = match notice.news {
+        News::CannotAsk(_) => Line::error("cannot-check"),
+        News::CanAskAgain => Line::info("checks-again"),
+        News::Warning(_) => Line::warn("check-warns"),
+        News::UnknownWords(_) => Line::warn("agent-unclear"),
+    };
+    let line = line
+        .with("service", notice.key.service)
+        .with("server", notice.key.server)
+        .with("check", &notice.check);
+    match &notice.news {
+        News::CannotAsk(why) => {
+            line.with("reason", why).with("then", "it counts as nothing, and is tried again")
+        }
+        News::CanAskAgain => line,
+        News::Warning(why) => line.with("reason", why),
+        News::UnknownWords(words) => line.with("ignored", words.join(" ")),
+    }
+}
+
+/// What is said of checks that are late.
+pub(super) fn lag(news: LagNews) -> Line {
+    match news {
+        LagNews::Began(late) => Line::error("checks-lag")
+            .with("late_ms", late.as_millis())
+            .with("then", "time-outs count as nothing until checks are in time"),
+        LagNews::Ended(most) => Line::info("checks-in-time").with("late_most_ms", most.as_millis()),
+    }
+}
