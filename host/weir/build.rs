@@ -12,7 +12,8 @@ use weir_build::{Artifact, Plugin, Target};
 use weir_wasm::Metering;
 
 /// The built-in plugins, each a crate below `plugins/`.
-const PLUGINS: [&str; 2] = ["ipvsadm", "health-weight"];
+const PLUGINS: [&str; 7] =
+    ["ipvsadm", "health-weight", "least-load", "latency", "canary", "business-hours", "n-plus-one"];
 
 /// The one that is an interpreter, and so large that it is compiled only once: simulations
 /// compile it themselves.

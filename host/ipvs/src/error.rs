@@ -42,6 +42,9 @@ pub enum Error {
     /// The operation was not tried, because an earlier one of the list failed.
     #[error("not tried, because an earlier change failed")]
     NotTried,
+    /// A guard of weir's said no; says which, and why.
+    #[error("{0}")]
+    Rejected(String),
     /// IPVS is elsewhere, and the way there broke; says how.
     #[error("{0}")]
     Unreachable(String),
@@ -54,7 +57,7 @@ impl Error {
     /// The Linux errno of this error, positive. What carries none counts as `EINVAL` (22).
     pub fn errno(&self) -> i32 {
         match self {
-            Self::NotPermitted => 1,
+            Self::NotPermitted | Self::Rejected(_) => 1,
             Self::NoSuchServer | Self::NoSuchModule => 2,
             Self::NoSuchService | Self::DaemonNotRunning => 3,
             Self::ServiceExists | Self::ServerExists | Self::DaemonRunning => 17,

@@ -16,7 +16,7 @@ use std::{
 
 use weir_ipvs::Snapshot;
 use weir_wasm::{
-    Birth, Envelope, Event, Limits, PolicyGrant, PolicySettings, Runtime, Services, Table, View,
+    Birth, Envelope, Event, Limits, PolicyGrant, Runtime, Services, Settings, Table, View,
 };
 
 /// Bytes each may take, for 10,000 to fit into 1 GiB.
@@ -33,13 +33,14 @@ fn main() -> io::Result<ExitCode> {
         held: Vec::new(),
         wall_ns: 0,
         monotonic_ns: 0,
+        changes_left: None,
     };
     let event = [Envelope { sequence: 1, at_ns: 0, event: Event::Started }];
     let before = resident_bytes()?;
     let begin = now();
     let mut policies = Vec::with_capacity(count);
     for number in 0..count {
-        let settings = PolicySettings {
+        let settings = Settings {
             instance: format!("policy-{number}"),
             config_json: "{}".to_owned(),
             grant: PolicyGrant { services: Services::All, ..PolicyGrant::default() },

@@ -19,7 +19,7 @@ use weir_ipvs::{
 };
 use weir_wasm::{
     Birth, Builtin, Envelope, Event, HealthChange, HealthReport, HealthStatus, Limits, Metering,
-    PageAligned, PolicyGrant, PolicySettings, Runtime, Services, Table, View, World, precompile,
+    PageAligned, PolicyGrant, Runtime, Services, Settings, Table, View, World, precompile,
 };
 
 /// Batches that are timed, each of this many events.
@@ -94,12 +94,13 @@ fn in_pages(code: &[u8]) -> &'static [u8] {
     bytes
 }
 
-fn settings(config_json: &str) -> PolicySettings {
-    PolicySettings {
+fn settings(config_json: &str) -> Settings {
+    Settings {
         instance: "policy".to_owned(),
         config_json: config_json.to_owned(),
         grant: PolicyGrant {
             services: Services::All,
+            base: None,
             scale: Some(1..=1_000_000),
             floor: Some(u32::MAX),
             cap: true,
@@ -136,13 +137,18 @@ fn view() -> View {
         servers: (1..=8).map(server).collect(),
     };
     let snapshot = Snapshot { entries: vec![entry("192.0.2.1:80"), entry("192.0.2.2:80")] };
-    let report = HealthReport { status: HealthStatus::Up, since: Duration::from_secs(1) };
+    let report = HealthReport {
+        status: HealthStatus::Up,
+        since: Duration::from_secs(1),
+        ..HealthReport::default()
+    };
     View {
         table: Arc::new(Table::new(snapshot, 0)),
         health: Arc::new(BTreeMap::from([(key(), report)])),
         held: Vec::new(),
         wall_ns: 0,
         monotonic_ns: 0,
+        changes_left: None,
     }
 }
 

@@ -1,5 +1,5 @@
 //! What wasmtime makes of `wit/`: the traits that `crate::host` implements, and the calls
-//! of guests. Types that both worlds have are one.
+//! of guests. Types that several worlds have are one.
 
 /// The world `command`.
 pub(crate) mod command {
@@ -36,6 +36,50 @@ pub(crate) mod policy {
     });
 }
 
+/// The world `weigher`.
+pub(crate) mod weigher {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "weigher",
+        imports: { default: trappable },
+        with: {
+            "weir:ipvs/addresses": super::command::weir::ipvs::addresses,
+            "weir:ipvs/services": super::command::weir::ipvs::services,
+            "weir:ipvs/real-servers": super::command::weir::ipvs::real_servers,
+            "weir:ipvs/stats": super::command::weir::ipvs::stats,
+            "weir:host/log": super::command::weir::host::log,
+            "weir:plugin/health-words": super::policy::weir::plugin::health_words,
+        },
+    });
+}
+
+/// The world `guard`.
+pub(crate) mod guard {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "guard",
+        imports: { default: trappable },
+        with: {
+            "weir:ipvs/addresses": super::command::weir::ipvs::addresses,
+            "weir:ipvs/services": super::command::weir::ipvs::services,
+            "weir:ipvs/real-servers": super::command::weir::ipvs::real_servers,
+            "weir:ipvs/schedulers": super::command::weir::ipvs::schedulers,
+            "weir:ipvs/snapshots": super::command::weir::ipvs::snapshots,
+            "weir:ipvs/stats": super::command::weir::ipvs::stats,
+            "weir:ipvs/timeouts": super::command::weir::ipvs::timeouts,
+            "weir:ipvs/sync": super::command::weir::ipvs::sync,
+            "weir:ipvs/errors": super::command::weir::ipvs::errors,
+            "weir:ipvs/operations": super::command::weir::ipvs::operations,
+            "weir:ipvs/table": super::policy::weir::ipvs::table,
+            "weir:host/log": super::command::weir::host::log,
+            "weir:host/clock": super::command::weir::host::clock,
+            "weir:host/config": super::policy::weir::host::config,
+            "weir:plugin/health-words": super::policy::weir::plugin::health_words,
+            "weir:plugin/health": super::policy::weir::plugin::health,
+        },
+    });
+}
+
 pub(crate) use command::weir::{
     host::{clock, log, names, stdio},
     ipvs::{
@@ -43,6 +87,7 @@ pub(crate) use command::weir::{
         services, snapshots, stats, sync, timeouts,
     },
 };
+pub(crate) use guard::exports::weir::plugin::guarding;
 pub(crate) use policy::{
     exports::weir::plugin::reactor,
     weir::{
@@ -51,3 +96,4 @@ pub(crate) use policy::{
         plugin::{events, health, health_words, intents},
     },
 };
+pub(crate) use weigher::exports::weir::plugin::weighing;

@@ -36,6 +36,15 @@ impl Clock {
         }
     }
 
+    /// Seconds that local time is ahead of UTC at `wall_ns`. A clock that is given shows
+    /// UTC.
+    pub(crate) fn utc_offset(&self, wall_ns: u64) -> i32 {
+        match self {
+            Self::Machine => utc_offset(wall_ns / 1_000_000_000),
+            Self::Given { .. } => 0,
+        }
+    }
+
     pub(crate) fn wall(&self) -> Duration {
         match self {
             Self::Machine => wall(),
@@ -71,6 +80,17 @@ pub(crate) fn wall() -> Duration {
 /// Whole nanoseconds, which fit for the next 500 years.
 pub(crate) fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// By the C library, which knows the machine's time zone (`TZ`, or `/etc/localtime`): its
+/// rules change, so they are not ours to carry. UTC where the zone cannot be had.
+fn utc_offset(seconds: u64) -> i32 {
+    let Ok(time) = libc::time_t::try_from(seconds) else { return 0 };
+    // SAFETY: a `tm` of zeros is one: numbers, and a pointer that may be null.
+    let mut local: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both live through the call, which writes to `local` alone.
+    let done = unsafe { libc::localtime_r(&raw const time, &raw mut local) };
+    if done.is_null() { 0 } else { i32::try_from(local.tm_gmtoff).unwrap_or(0) }
 }
 
 fn read(clock: libc::clockid_t) -> Duration {

@@ -1,12 +1,14 @@
 //! Between WIT and our types: the one place of this crate that translates. Here are the
-//! words that both worlds have; beneath, those of one.
+//! words that several worlds have; beneath, those of one.
 //!
 //! Total in both directions: what a guest can write in WIT has a meaning in our types, and
 //! numbers that it must not use are refused by whoever acts on them, as IPVS does itself.
 
 mod columns;
 mod command;
+mod guard;
 mod policy;
+mod weigher;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -20,6 +22,7 @@ use weir_ipvs::{
 pub(crate) use self::{
     columns::{columns, push_row},
     policy::health_report,
+    weigher::weighing_input,
 };
 use crate::{
     Level,
@@ -436,6 +439,9 @@ impl From<Error> for errors::Error {
                 text: errno_text(errno),
             }),
             Error::NoAnswer => Self::NoAnswer,
+            Error::Rejected(message) => {
+                Self::Rejected(errors::Denial { code: "rejected-by-guard".to_owned(), message })
+            }
             error @ (Error::NotTried | Error::Unreachable(_) | Error::Unsupported(_)) => {
                 Self::Other(error.to_string())
             }

@@ -47,11 +47,11 @@ pub enum Error {
         reason: String,
     },
     /// Imports that no world has.
-    #[error("load {plugin}: it needs what weir does not offer to {world}: {imports}")]
+    #[error("load {plugin}: it needs what weir does not offer to a {world}: {imports}")]
     Imports {
         /// Which.
         plugin: String,
-        /// "a policy", "a command".
+        /// In one word: "policy".
         world: &'static str,
         /// Their names.
         imports: String,
@@ -97,7 +97,7 @@ pub enum Failure {
     Refused {
         /// Which plugin.
         plugin: String,
-        /// `init` or `handle`.
+        /// `init`, `handle`, `weigh` or `judge`.
         call: &'static str,
         /// The guest's words.
         message: String,
@@ -114,7 +114,8 @@ pub enum Failure {
 pub struct Report {
     /// The instance.
     pub plugin: String,
-    /// What was called: `init`, `handle`, `run`, or `start` for its making.
+    /// What was called: `init`, `handle`, `weigh`, `judge`, `run`, or `start` for its
+    /// making.
     pub call: &'static str,
     /// In plain words: "used more than 64 MiB of memory".
     pub reason: String,

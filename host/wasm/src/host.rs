@@ -42,6 +42,19 @@ pub(crate) fn link_policy(linker: &mut Linker<PolicyState>) -> wasmtime::Result<
     bindings::config::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }
 
+/// Everything the world `weigher` can import.
+pub(crate) fn link_weigher(linker: &mut Linker<PolicyState>) -> wasmtime::Result<()> {
+    link_common(linker)
+}
+
+/// Everything the world `guard` can import.
+pub(crate) fn link_guard(linker: &mut Linker<PolicyState>) -> wasmtime::Result<()> {
+    link_common(linker)?;
+    bindings::table::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    bindings::health::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    bindings::config::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+}
+
 /// Everything the world `command` can import.
 pub(crate) fn link_command(linker: &mut Linker<CommandState>) -> wasmtime::Result<()> {
     link_common(linker)?;
@@ -52,7 +65,7 @@ pub(crate) fn link_command(linker: &mut Linker<CommandState>) -> wasmtime::Resul
     bindings::names::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }
 
-/// What both have. Interfaces that hold types alone need no linking.
+/// What all have. Interfaces that hold types alone need no linking.
 fn link_common<S: State>(linker: &mut Linker<S>) -> wasmtime::Result<()> {
     bindings::snapshots::add_to_linker::<_, HasSelf<_>>(linker, S::common)?;
     bindings::log::add_to_linker::<_, HasSelf<_>>(linker, S::common)?;

@@ -1,8 +1,9 @@
 //! Guests: engine, bindings, limits and grants.
 //!
-//! The only crate that knows wasmtime. It runs plugins of the two worlds of `wit/`:
-//! policies, which live long and stage effects, and commands, which run once and act at
-//! once. [`Runtime`] loads and starts both; everything around that is plain data.
+//! The only crate that knows wasmtime. It runs plugins of the worlds of `wit/`: policies,
+//! which live long and stage effects; weighers and guards, which are functions; and
+//! commands, which run once and act at once. [`Runtime`] loads and starts them all;
+//! everything around that is plain data.
 //!
 //! Invariants: one translating file, `convert.rs`; one place per host interface, in
 //! `host/`, that checks the grant; a guest's bad argument is a value or a trap of that
@@ -20,9 +21,11 @@ mod command;
 mod convert;
 mod engine;
 mod error;
+mod guard;
 mod host;
 mod limits;
 mod log;
+mod maker;
 mod plugin;
 mod policy;
 mod runtime;
@@ -30,21 +33,24 @@ mod state;
 mod stdio;
 mod table;
 mod wasi;
+mod weigher;
 
 pub use cache::Cache;
 pub use command::{Command, CommandGrant, IpvsOpener, Names, NoNames, Terminals};
 pub use engine::{Metering, precompile};
 pub use error::{Error, Failure, Report};
+pub use guard::{Guard, Judgement, Origin, Review};
 pub use limits::{
-    COMPONENT_BYTES, Limits, OPERATIONS_PER_APPLY, READ_BYTES, REASON_BYTES, STACK_BYTES,
-    STATEMENTS_HELD, STATEMENTS_PER_CALL,
+    COMPONENT_BYTES, Limits, MEMO_BYTES, OPERATIONS_PER_APPLY, READ_BYTES, REASON_BYTES,
+    STACK_BYTES, STATEMENTS_HELD, STATEMENTS_PER_CALL,
 };
 pub use log::{Level, LogLine, LogSink};
 pub use plugin::{Builtin, PageAligned, Plugin, World};
 pub use policy::{
-    Birth, Effect, Envelope, Event, HealthChange, HealthReport, HealthStatus, Intent, Policy,
-    PolicyGrant, PolicySettings, Services, Statement, Subscription, View,
+    Birth, Effect, Envelope, Event, HealthChange, HealthReport, HealthStatus, Intent, Latency,
+    Policy, PolicyGrant, Services, Settings, Statement, Subscription, View,
 };
 pub use runtime::{Runtime, Ticker};
 pub use stdio::Stdio;
 pub use table::Table;
+pub use weigher::{Candidate, Weighed, Weigher, Weighing};

@@ -29,6 +29,9 @@ pub const STATEMENTS_HELD: usize = 65_536;
 /// Bytes of a statement's reason that are kept.
 pub const REASON_BYTES: usize = 1024;
 
+/// Bytes of a weigher's memo, at most: the host keeps one for each service.
+pub const MEMO_BYTES: usize = 64 << 10;
+
 /// What one guest may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

@@ -42,7 +42,7 @@ pub type LogSink = Arc<dyn Fn(LogLine) + Send + Sync>;
 /// Lines kept for the report of a trap.
 const LAST_WORDS: usize = 5;
 
-/// The log of one guest: limits, cleans and passes on.
+/// The log of one plugin: limits, cleans and passes on.
 ///
 /// Behind a lock, because the streams of WASI write to it too; they do so within calls of
 /// the same guest, so that nobody ever waits for it.
@@ -108,6 +108,11 @@ impl Log {
             self.pass(Level::Warn, message, Vec::new());
         }
         self.pass(level, message, fields);
+    }
+
+    /// A new instance begins, which has said nothing yet.
+    pub(crate) fn begin(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).last_words.clear();
     }
 
     /// What was said last, oldest first, whether it passed or not.

@@ -9,7 +9,7 @@ use wasmtime::{
 
 use crate::{
     Error,
-    bindings::{command::CommandPre, policy::PolicyPre},
+    bindings::{command::CommandPre, guard::GuardPre, policy::PolicyPre, weigher::WeigherPre},
     host,
     state::{CommandState, PolicyState, State},
     wasi,
@@ -20,15 +20,33 @@ use crate::{
 pub enum World {
     /// Reacts to events; changes weights through statements.
     Policy,
+    /// Weighs the real servers of a service.
+    Weigher,
+    /// Judges planned changes.
+    Guard,
     /// A command line tool; may change all its caller may.
     Command,
 }
 
 impl World {
+    const ALL: [Self; 4] = [Self::Policy, Self::Weigher, Self::Guard, Self::Command];
+
+    /// In one word, as `wit/` has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Weigher => "weigher",
+            Self::Guard => "guard",
+            Self::Command => "command",
+        }
+    }
+
     /// The interface it exports, without its version.
     fn export(self) -> &'static str {
         match self {
             Self::Policy => "weir:plugin/reactor",
+            Self::Weigher => "weir:plugin/weighing",
+            Self::Guard => "weir:plugin/guarding",
             Self::Command => "weir:plugin/cli",
         }
     }
@@ -45,6 +63,14 @@ impl World {
                 "weir:plugin/health-words",
                 "weir:host/config",
             ],
+            Self::Weigher => &["weir:plugin/health-words"],
+            Self::Guard => &[
+                "weir:ipvs/table",
+                "weir:ipvs/operations",
+                "weir:plugin/health",
+                "weir:plugin/health-words",
+                "weir:host/config",
+            ],
             Self::Command => &[
                 "weir:ipvs/live",
                 "weir:ipvs/admin",
@@ -57,7 +83,7 @@ impl World {
     }
 }
 
-/// What both worlds may import.
+/// What all worlds may import.
 const COMMON_IMPORTS: [&str; 11] = [
     "weir:host/log",
     "weir:host/clock",
@@ -81,10 +107,7 @@ const VERSION: &str = "0.1.";
 
 impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Policy => "a policy",
-            Self::Command => "a command",
-        })
+        write!(f, "a {}", self.word())
     }
 }
 
@@ -175,6 +198,8 @@ pub struct Plugin {
 
 pub(crate) enum Linked {
     Policy(PolicyPre<PolicyState>),
+    Weigher(WeigherPre<PolicyState>),
+    Guard(GuardPre<PolicyState>),
     Command(CommandPre<CommandState>),
 }
 
@@ -188,6 +213,8 @@ impl Plugin {
     pub fn world(&self) -> World {
         match self.linked {
             Linked::Policy(_) => World::Policy,
+            Linked::Weigher(_) => World::Weigher,
+            Linked::Guard(_) => World::Guard,
             Linked::Command(_) => World::Command,
         }
     }
@@ -205,28 +232,30 @@ impl Plugin {
         }
     }
 
-    pub(crate) fn link_policy(
+    /// Links a component to what its world may import.
+    pub(crate) fn link(
         engine: &Engine,
         name: String,
+        world: World,
         component: &Component,
     ) -> Result<Self, Error> {
-        let uses_wasi = check_imports(engine, &name, World::Policy, component)?;
-        let pre = link(engine, component, uses_wasi, host::link_policy)
-            .and_then(PolicyPre::new)
-            .map_err(|error| unfit(&name, World::Policy, &error))?;
-        Ok(Self { name, uses_wasi, linked: Linked::Policy(pre), cache_error: None })
-    }
-
-    pub(crate) fn link_command(
-        engine: &Engine,
-        name: String,
-        component: &Component,
-    ) -> Result<Self, Error> {
-        let uses_wasi = check_imports(engine, &name, World::Command, component)?;
-        let pre = link(engine, component, uses_wasi, host::link_command)
-            .and_then(CommandPre::new)
-            .map_err(|error| unfit(&name, World::Command, &error))?;
-        Ok(Self { name, uses_wasi, linked: Linked::Command(pre), cache_error: None })
+        let uses_wasi = check_imports(engine, &name, world, component)?;
+        let linked = match world {
+            World::Policy => link(engine, component, uses_wasi, host::link_policy)
+                .and_then(PolicyPre::new)
+                .map(Linked::Policy),
+            World::Weigher => link(engine, component, uses_wasi, host::link_weigher)
+                .and_then(WeigherPre::new)
+                .map(Linked::Weigher),
+            World::Guard => link(engine, component, uses_wasi, host::link_guard)
+                .and_then(GuardPre::new)
+                .map(Linked::Guard),
+            World::Command => link(engine, component, uses_wasi, host::link_command)
+                .and_then(CommandPre::new)
+                .map(Linked::Command),
+        };
+        let linked = linked.map_err(|error| unfit(&name, world, &error))?;
+        Ok(Self { name, uses_wasi, linked, cache_error: None })
     }
 }
 
@@ -234,21 +263,22 @@ impl Plugin {
 pub(crate) fn world(engine: &Engine, name: &str, component: &Component) -> Result<World, Error> {
     let component_type = component.component_type();
     let exports: Vec<&str> = component_type.exports(engine).map(|(name, _)| name).collect();
-    let is = |world: World| exports.iter().any(|export| is_ours(export, world.export()));
-    let wrong = |reason| Err(Error::World { plugin: name.to_owned(), reason });
-    match (is(World::Policy), is(World::Command)) {
-        (true, false) => Ok(World::Policy),
-        (false, true) => Ok(World::Command),
-        (true, true) => wrong(
-            "it exports both weir:plugin/reactor and weir:plugin/cli; make one component of each"
-                .to_owned(),
-        ),
-        (false, false) => wrong(format!(
-            "it is neither a policy (which exports weir:plugin/reactor@0.1.0) nor a command \
-             (weir:plugin/cli@0.1.0): it exports {}",
+    let is = |world: &World| exports.iter().any(|export| is_ours(export, world.export()));
+    let worlds: Vec<World> = World::ALL.into_iter().filter(is).collect();
+    let listed = |worlds: &[World], joint: &str| {
+        let each = worlds.iter().map(|it| format!("{it} ({}@{VERSION}0)", it.export()));
+        each.collect::<Vec<_>>().join(joint)
+    };
+    let reason = match worlds[..] {
+        [world] => return Ok(world),
+        [] => format!(
+            "it is of no world, by what it should export: {}; it exports {}",
+            listed(&World::ALL, ", "),
             if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") }
-        )),
-    }
+        ),
+        _ => format!("it is {} in one; make one component of each", listed(&worlds, " and ")),
+    };
+    Err(Error::World { plugin: name.to_owned(), reason })
 }
 
 /// Whether `name` is the interface `interface` in a version that is served here.
@@ -277,10 +307,7 @@ fn check_imports(
     }
     Err(Error::Imports {
         plugin: plugin.to_owned(),
-        world: match world {
-            World::Policy => "a policy",
-            World::Command => "a command",
-        },
+        world: world.word(),
         imports: unknown.join(", "),
     })
 }
@@ -334,8 +361,9 @@ mod tests {
 
     #[test]
     fn what_the_worlds_import_is_offered() {
-        check(World::Policy, "policy");
-        check(World::Command, "command");
+        for world in World::ALL {
+            check(world, world.word());
+        }
     }
 
     #[test]

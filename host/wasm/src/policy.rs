@@ -6,14 +6,20 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use wasmtime::Store;
 use weir_ipvs::{RealServerKey, ServiceKey};
 
-use crate::{Failure, Limits, LogSink, Report, Table, bindings, call::guarded, state::PolicyState};
+use crate::{
+    Failure, Limits, LogSink, Report, Table, bindings, call::guarded, clock::nanoseconds,
+    state::PolicyState,
+};
 
 /// After rise and fall counting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,13 +49,51 @@ pub struct HealthChange {
 }
 
 /// One real server's health now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HealthReport {
     /// All checks together.
     pub status: HealthStatus,
     /// When that began, on the clock of [`View::monotonic_ns`].
     pub since: Duration,
+    /// What the newest probe took.
+    pub latency: Latency,
 }
+
+/// What the newest probe of a real server took, if there was one, and it passed. Shared by
+/// all copies: a check sets it, and whoever wants to know looks.
+#[derive(Debug, Clone)]
+pub struct Latency(Arc<AtomicU64>);
+
+impl Latency {
+    /// Nanoseconds that no probe takes.
+    const NONE: u64 = u64::MAX;
+
+    /// Takes note of a probe; none = it failed.
+    pub fn set(&self, took: Option<Duration>) {
+        let took = took.map_or(Self::NONE, |it| nanoseconds(it).min(Self::NONE - 1));
+        self.0.store(took, Ordering::Relaxed);
+    }
+
+    /// What it took.
+    pub fn get(&self) -> Option<Duration> {
+        let took = self.0.load(Ordering::Relaxed);
+        (took != Self::NONE).then(|| Duration::from_nanos(took))
+    }
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(Self::NONE)))
+    }
+}
+
+impl PartialEq for Latency {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl Eq for Latency {}
 
 /// What happened, as told to policies. A hint: the truth is in the [`View`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +104,8 @@ pub enum Event {
     Overflow(u64),
     /// A real server changed health.
     Health(HealthChange),
+    /// Connections and stats of what it may see were read; the time since they were before.
+    Stats(Duration),
     /// The instance will be stopped in this time.
     Stopping(Duration),
 }
@@ -78,6 +124,8 @@ pub struct Envelope {
 /// How a statement enters the merge; evaluated in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Intent {
+    /// Instead of the base weight.
+    Base(u32),
     /// Multiply the base weight, in thousandths; 1 or more.
     Scale(u32),
     /// At least this.
@@ -115,6 +163,8 @@ pub enum Effect {
 pub struct Subscription {
     /// [`Event::Health`].
     pub health: bool,
+    /// [`Event::Stats`], this often.
+    pub stats_every: Option<Duration>,
     /// Kinds newer than the guest's interface. weir sends none yet.
     pub other: bool,
 }
@@ -147,6 +197,9 @@ impl Services {
 pub struct PolicyGrant {
     /// `grant.services`: which it sees.
     pub services: Services,
+    /// `grant.weights.base`: whether it may set base weights, and which. What is outside is
+    /// clamped.
+    pub base: Option<RangeInclusive<u32>>,
     /// `grant.weights.scale`: whether it may scale, and how far, in thousandths. What is
     /// outside is clamped.
     pub scale: Option<RangeInclusive<u32>>,
@@ -161,9 +214,17 @@ pub struct PolicyGrant {
     pub lease: Duration,
 }
 
-/// What an instance is made with.
+impl PolicyGrant {
+    /// What it leaves of a scale of `asked` thousandths; none = it allows no scale.
+    pub fn scaled(&self, asked: u32) -> Option<u32> {
+        let range = self.scale.as_ref()?;
+        Some(asked.min(*range.end()).max(*range.start()).max(1))
+    }
+}
+
+/// What an instance is made with: of a policy, a weigher or a guard.
 #[derive(Clone)]
-pub struct PolicySettings {
+pub struct Settings {
     /// Its name in the configuration.
     pub instance: String,
     /// JSON text of an object; `{}` if there is none.
@@ -197,6 +258,9 @@ pub struct View {
     pub health: Arc<BTreeMap<RealServerKey, HealthReport>>,
     /// What this instance holds.
     pub held: Vec<Statement>,
+    /// `grant.changes`: how many statements of this call may say something new; none = any
+    /// number.
+    pub changes_left: Option<u32>,
     /// Nanoseconds since the Unix epoch.
     pub wall_ns: u64,
     /// Nanoseconds since an arbitrary moment.

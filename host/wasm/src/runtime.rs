@@ -1,7 +1,6 @@
 //! Loading plugins and starting them.
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::Read,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -14,17 +13,18 @@ use wasmtime::{Engine, component::Component};
 use wasmtime_wasi::I32Exit;
 
 use crate::{
-    Birth, Builtin, COMPONENT_BYTES, Cache, Command, Error, Failure, Plugin, Policy,
-    PolicySettings, Subscription, View, World,
+    Birth, Builtin, COMPONENT_BYTES, Cache, Command, Error, Failure, Guard, Plugin, Policy,
+    Settings, Subscription, View, Weigher, World,
     bindings::{command::exports::weir::plugin::cli, reactor},
     call::{guarded, store},
     clock::{self, Clock},
     code::runs_in_place,
     engine::{Metering, Purpose, engine},
     log::Log,
+    maker::Maker,
     plugin::{self, Linked},
     policy::Running,
-    state::{Backend, CommandState, Common, PolicyState},
+    state::{Backend, CommandState, Common},
     wasi::Wasi,
 };
 
@@ -110,7 +110,7 @@ impl Runtime {
             }
         };
         let component = component.map_err(|error| failed(format!("{error:#}")))?;
-        self.link(builtin.name.to_owned(), builtin.world, &component)
+        Plugin::link(&self.engine, builtin.name.to_owned(), builtin.world, &component)
     }
 
     /// The component in the file at `path`, compiled now or, if `cache` has it, before.
@@ -137,7 +137,7 @@ impl Runtime {
     ) -> Result<Plugin, Error> {
         let (component, cache_error) = self.component(&name, bytes, cache)?;
         let world = plugin::world(&self.engine, &name, &component)?;
-        let plugin = self.link(name, world, &component)?;
+        let plugin = Plugin::link(&self.engine, name, world, &component)?;
         Ok(Plugin { cache_error, ..plugin })
     }
 
@@ -160,13 +160,6 @@ impl Runtime {
         Ok((component, kept.err()))
     }
 
-    fn link(&self, name: String, world: World, component: &Component) -> Result<Plugin, Error> {
-        match world {
-            World::Policy => Plugin::link_policy(&self.engine, name, component),
-            World::Command => Plugin::link_command(&self.engine, name, component),
-        }
-    }
-
     /// Makes an instance of a policy and asks it what it wants to hear. What it looks at
     /// meanwhile is `view`.
     ///
@@ -175,36 +168,18 @@ impl Runtime {
     pub fn start_policy(
         &self,
         plugin: &Plugin,
-        settings: PolicySettings,
+        settings: Settings,
         birth: Birth,
         view: View,
     ) -> Result<(Policy, Subscription), Failure> {
         let Linked::Policy(pre) = &plugin.linked else {
             return Err(plugin.is_not(World::Policy).into());
         };
-        let log = Log::new(&settings.instance, &settings.limits, settings.log);
-        let clock = match self.metering {
-            Metering::Time => Clock::machine(),
-            Metering::Instructions => Clock::given(),
-        };
-        let mut common = Common::new(settings.instance.clone(), settings.limits, log, clock);
-        common.wasi =
-            plugin.uses_wasi.then(|| Wasi::logging(&common.log, &common.clock, self.metering));
-        let mut state = PolicyState {
-            common,
-            config_json: settings.config_json,
-            grant: settings.grant,
-            view: view.clone(),
-            handling: false,
-            visible: None,
-            staged: BTreeMap::new(),
-            held: None,
-        };
-        state.look_at(view, false);
-        let mut store = store(&self.engine, self.metering, state);
+        let instance = settings.instance.clone();
+        let mut store = self.maker(plugin, settings).store(view);
         let guest = guarded(&mut store, "start", |store| pre.instantiate(store))?;
         let context = reactor::Context {
-            instance: settings.instance.clone(),
+            instance: instance.clone(),
             birth: birth.into(),
             host_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
@@ -213,13 +188,33 @@ impl Runtime {
         })?;
         store.data_mut().rest();
         let subscription = answer.map_err(|failure| Failure::Refused {
-            plugin: settings.instance.clone(),
+            plugin: instance.clone(),
             call: "init",
             message: failure.message,
             retryable: failure.retryable,
         })?;
-        let policy = Policy::new(settings.instance, Running { store, guest });
+        let policy = Policy::new(instance, Running { store, guest });
         Ok((policy, subscription.into()))
+    }
+
+    /// What weighs services by `plugin`.
+    pub fn weigher(&self, plugin: &Plugin, settings: Settings) -> Result<Weigher, Failure> {
+        let Linked::Weigher(pre) = &plugin.linked else {
+            return Err(plugin.is_not(World::Weigher).into());
+        };
+        Ok(Weigher::new(pre.clone(), self.maker(plugin, settings)))
+    }
+
+    /// What judges changes by `plugin`.
+    pub fn guard(&self, plugin: &Plugin, settings: Settings) -> Result<Guard, Failure> {
+        let Linked::Guard(pre) = &plugin.linked else {
+            return Err(plugin.is_not(World::Guard).into());
+        };
+        Ok(Guard::new(pre.clone(), self.maker(plugin, settings)))
+    }
+
+    fn maker(&self, plugin: &Plugin, settings: Settings) -> Maker {
+        Maker::new(self.engine.clone(), self.metering, plugin.uses_wasi, settings)
     }
 
     /// Runs a command to its end; its exit status.
@@ -229,7 +224,7 @@ impl Runtime {
         };
         let log = Log::new(plugin.name(), &command.limits, command.log);
         let mut common =
-            Common::new(plugin.name().to_owned(), command.limits, log, Clock::machine());
+            Common::new(plugin.name().to_owned(), command.limits, Arc::new(log), Clock::machine());
         let stdio = Arc::new(command.stdio);
         common.wasi = plugin.uses_wasi.then(|| Wasi::printing(&stdio));
         common.wall_ns = clock::nanoseconds(clock::wall());

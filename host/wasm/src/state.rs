@@ -1,16 +1,12 @@
 //! What a guest's store holds: what host functions need, and what its limits watch.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use weir_ipvs::{Ipvs, RealServerKey};
 
 use crate::{
-    CommandGrant, Effect, IpvsOpener, Limits, Names, PolicyGrant, Statement, Stdio, View,
+    CommandGrant, Effect, Intent, IpvsOpener, Limits, Names, PolicyGrant, Statement, Stdio, View,
     clock::{self, Clock},
     engine::Metering,
     error::Exceeded,
@@ -48,14 +44,14 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    pub(crate) fn new(plugin: String, limits: Limits, log: Log, clock: Clock) -> Self {
+    pub(crate) fn new(plugin: String, limits: Limits, log: Arc<Log>, clock: Clock) -> Self {
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(limits.handles);
         Self {
             plugin,
             limits,
             resources,
-            log: Arc::new(log),
+            log,
             clock: Arc::new(clock),
             metering: Metering::default(),
             wall_ns: 0,
@@ -159,8 +155,8 @@ pub(crate) struct PolicyState {
     pub(crate) visible: Option<Option<Arc<[u32]>>>,
     /// What the call under way wants, by real server: the last word on each.
     pub(crate) staged: BTreeMap<RealServerKey, Effect>,
-    /// Real servers of `view.held`; made when first asked for.
-    pub(crate) held: Option<BTreeSet<RealServerKey>>,
+    /// What `view.held` says, by real server; made when first asked for.
+    pub(crate) held: Option<BTreeMap<RealServerKey, Intent>>,
 }
 
 impl PolicyState {

@@ -20,8 +20,8 @@ use weir_ipvs::{
 };
 use weir_wasm::{
     Birth, Command, CommandGrant, Envelope, Event, HealthChange, HealthReport, HealthStatus,
-    Limits, LogLine, LogSink, Names, Policy, PolicyGrant, PolicySettings, Runtime, Services,
-    Statement, Stdio, Subscription, Table, Terminals, View,
+    Limits, LogLine, LogSink, Names, Policy, PolicyGrant, Runtime, Services, Settings, Statement,
+    Stdio, Subscription, Table, Terminals, View,
 };
 
 use crate::guests;
@@ -66,9 +66,11 @@ pub(crate) fn view() -> View {
         (service("192.0.2.1:80"), "web".to_owned()),
         (service("192.0.2.2:80"), "api".to_owned()),
     ]);
-    let report = HealthReport { status: HealthStatus::Up, since: Duration::from_millis(3500) };
+    let since = Duration::from_millis(3500);
+    let report = HealthReport { status: HealthStatus::Up, since, ..HealthReport::default() };
+    report.latency.set(Some(Duration::from_micros(250)));
     let health = BTreeMap::from([
-        (key("192.0.2.1:80", "10.0.0.1:80"), report),
+        (key("192.0.2.1:80", "10.0.0.1:80"), report.clone()),
         (key("192.0.2.2:80", "[2001:db8::1]:80"), report),
     ]);
     View {
@@ -77,6 +79,7 @@ pub(crate) fn view() -> View {
         held: Vec::new(),
         wall_ns: 2_000,
         monotonic_ns: 5_000_000_000,
+        changes_left: None,
     }
 }
 
@@ -119,6 +122,7 @@ impl Lines {
 pub(crate) fn whole_grant() -> PolicyGrant {
     PolicyGrant {
         services: Services::All,
+        base: Some(0..=u32::MAX),
         scale: Some(1..=u32::MAX),
         floor: Some(u32::MAX),
         cap: true,
@@ -132,8 +136,8 @@ pub(crate) fn patient() -> Limits {
     Limits { cpu: Duration::from_secs(60), wall: None, ..Limits::for_policy() }
 }
 
-pub(crate) fn settings(lines: &Lines) -> PolicySettings {
-    PolicySettings {
+pub(crate) fn settings(lines: &Lines) -> Settings {
+    Settings {
         instance: "test".to_owned(),
         config_json: "{}".to_owned(),
         grant: whole_grant(),
@@ -143,7 +147,7 @@ pub(crate) fn settings(lines: &Lines) -> PolicySettings {
 }
 
 /// Starts a policy that will come up.
-pub(crate) fn start(guest: &str, settings: PolicySettings) -> (Policy, Subscription) {
+pub(crate) fn start(guest: &str, settings: Settings) -> (Policy, Subscription) {
     let runtime = Runtime::for_daemon().unwrap();
     let plugin = guests::plugin(&runtime, guest);
     runtime.start_policy(&plugin, settings, Birth::Fresh, view()).unwrap()

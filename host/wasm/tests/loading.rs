@@ -48,8 +48,10 @@ fn what_is_no_component_is_refused() {
 fn a_component_of_no_world_is_refused() {
     assert_eq!(
         refusal("empty.wasm", &around(b"")),
-        "load empty: it is neither a policy (which exports weir:plugin/reactor@0.1.0) nor a \
-         command (weir:plugin/cli@0.1.0): it exports nothing"
+        "load empty: it is of no world, by what it should export: \
+         a policy (weir:plugin/reactor@0.1.0), a weigher (weir:plugin/weighing@0.1.0), \
+         a guard (weir:plugin/guarding@0.1.0), a command (weir:plugin/cli@0.1.0); \
+         it exports nothing"
     );
 }
 

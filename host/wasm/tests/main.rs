@@ -5,6 +5,7 @@
 mod cache;
 mod commands;
 mod fixtures;
+mod functions;
 mod guests;
 mod limits;
 mod loading;

@@ -41,11 +41,8 @@ fn grant(services: Services) -> PolicyGrant {
 
 fn looks(grant: PolicyGrant) -> Vec<String> {
     let lines = Lines::default();
-    let settings = weir_wasm::PolicySettings {
-        grant,
-        config_json: r#"{"a":1}"#.to_owned(),
-        ..settings(&lines)
-    };
+    let settings =
+        weir_wasm::Settings { grant, config_json: r#"{"a":1}"#.to_owned(), ..settings(&lines) };
     let (mut policy, _) = start("policy_looks", settings);
     let mut view = view();
     view.held = vec![held("10.0.0.1:80")];
@@ -98,14 +95,14 @@ fn statements_are_bounded_by_the_grant() {
     let lines = Lines::default();
     let grant = PolicyGrant {
         services: Services::All,
+        base: Some(1..=100),
         scale: Some(100..=1500),
         floor: Some(10),
         cap: true,
         drain: false,
         lease: Duration::from_secs(30),
     };
-    let (mut policy, _) =
-        start("policy_states", weir_wasm::PolicySettings { grant, ..settings(&lines) });
+    let (mut policy, _) = start("policy_states", weir_wasm::Settings { grant, ..settings(&lines) });
     let mut view = view();
     view.held = vec![held("10.0.0.2:80")];
     let effects = policy.handle(view, &[]).unwrap();
@@ -135,18 +132,17 @@ fn statements_are_bounded_by_the_grant() {
 fn without_a_grant_every_statement_is_denied() {
     let lines = Lines::default();
     let grant = PolicyGrant::default();
-    let (mut policy, _) =
-        start("policy_states", weir_wasm::PolicySettings { grant, ..settings(&lines) });
+    let (mut policy, _) = start("policy_states", weir_wasm::Settings { grant, ..settings(&lines) });
     assert_eq!(policy.handle(view(), &[]).unwrap(), []);
     let lines = lines.messages();
     assert!(lines[..21].iter().all(|line| line.contains("outside the plugin's grant.services")));
     assert_eq!(lines[21], "holds 0");
 }
 
-fn failing(config_json: &str) -> (Lines, weir_wasm::PolicySettings) {
+fn failing(config_json: &str) -> (Lines, weir_wasm::Settings) {
     let lines = Lines::default();
     let config_json = config_json.to_owned();
-    let settings = weir_wasm::PolicySettings { config_json, ..settings(&lines) };
+    let settings = weir_wasm::Settings { config_json, ..settings(&lines) };
     (lines, settings)
 }
 

@@ -12,7 +12,7 @@ use crate::{
 
 fn start(runtime: &Runtime, guest: &str, limits: Limits, lines: &Lines) -> Policy {
     let plugin = guests::plugin(runtime, guest);
-    let settings = weir_wasm::PolicySettings { limits, ..settings(lines) };
+    let settings = weir_wasm::Settings { limits, ..settings(lines) };
     runtime.start_policy(&plugin, settings, Birth::Fresh, view()).unwrap().0
 }
 

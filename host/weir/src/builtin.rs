@@ -20,14 +20,30 @@ pub(crate) static TOOLS: [Tool; 1] = [Tool {
     environment: &["POSIXLY_CORRECT", "POSIX_ME_HARDER"],
 }];
 
-/// Every built-in policy, by the name that `component` has in a configuration.
-pub(crate) static POLICIES: [Builtin; 2] = [
+/// Every built-in policy, weigher and guard, by the name that `component` has in a
+/// configuration.
+pub(crate) static POLICIES: [Builtin; 7] = [
     weir_wasm::builtin!(
         "health-weight",
         World::Policy,
         "health-weight.cwasm",
         "health-weight.metered.cwasm"
     ),
+    weir_wasm::builtin!(
+        "least-load",
+        World::Weigher,
+        "least-load.cwasm",
+        "least-load.metered.cwasm"
+    ),
+    weir_wasm::builtin!("latency", World::Weigher, "latency.cwasm", "latency.metered.cwasm"),
+    weir_wasm::builtin!("canary", World::Policy, "canary.cwasm", "canary.metered.cwasm"),
+    weir_wasm::builtin!(
+        "business-hours",
+        World::Weigher,
+        "business-hours.cwasm",
+        "business-hours.metered.cwasm"
+    ),
+    weir_wasm::builtin!("n-plus-one", World::Guard, "n-plus-one.cwasm", "n-plus-one.metered.cwasm"),
     weir_wasm::builtin!("starlark", World::Policy, "starlark.cwasm")
         .with_component(include_bytes!(concat!(env!("OUT_DIR"), "/starlark.wasm"))),
 ];

@@ -45,7 +45,7 @@ pub(crate) use self::{
     checks::Checks,
     differences::{Difference, Kind as DifferenceKind},
     files::Files,
-    plugin::{Grant, Plugin, Source, StepLimit},
+    plugin::{Fallback, Grant, Mode, Plugin, Rate, Source, StepLimit},
     rules::{Drift, Rules, Whose},
     selector::Match,
     service::NamedService,

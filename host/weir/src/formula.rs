@@ -97,6 +97,8 @@ pub(crate) enum Says {
     Lifted,
     /// 0, by a policy.
     Drain,
+    /// Instead of the base weight.
+    Base(u32),
     /// Slow start: times so many millionths.
     Ramp(u32),
     /// Its agent: times so many millionths; 1 or more.
@@ -128,12 +130,13 @@ impl Says {
             Self::Zero => 3,
             Self::Lifted => 4,
             Self::Drain => 5,
-            Self::Ramp(_) => 6,
-            Self::Agent(_) => 7,
-            Self::Degraded(_) => 8,
-            Self::Scale(_) => 9,
-            Self::Floor(_) => 10,
-            Self::Cap(_) => 11,
+            Self::Base(_) => 6,
+            Self::Ramp(_) => 7,
+            Self::Agent(_) => 8,
+            Self::Degraded(_) => 9,
+            Self::Scale(_) => 10,
+            Self::Floor(_) => 11,
+            Self::Cap(_) => 12,
         }
     }
 }
@@ -148,6 +151,7 @@ impl fmt::Display for Says {
             Self::Zero => f.write_str("no new connections"),
             Self::Lifted => f.write_str("drains not followed"),
             Self::Drain => f.write_str("drain"),
+            Self::Base(weight) => write!(f, "base {weight}"),
             Self::Ramp(millionths) => write!(f, "slow start {}%", millionths / (WHOLE / 100)),
             Self::Agent(millionths) => write!(f, "{}%", millionths / (WHOLE / 100)),
             Self::Degraded(percent) => write!(f, "degraded to {percent}%"),
@@ -188,7 +192,7 @@ impl Word {
 /// - not in the table, if it does not belong there now;
 /// - as last applied, if it is held;
 /// - 0, if the base is 0 or anyone says so;
-/// - otherwise the base times the service's scale times every factor, rounded up once, and
+/// - otherwise the base, or the one that a plugin sets, times the service's scale times every factor, rounded up once, and
 ///   to a step of the service while a factor differs from 1;
 /// - then at least every floor, which lifts no slow start, then at most every cap;
 /// - within 1..=2147483647, so that nothing but a drain empties a live server.
@@ -214,6 +218,7 @@ pub(crate) fn weight(terms: &Terms, base: u32, words: &[Word]) -> Option<u32> {
     if let Some(weight) = held.max() {
         return Some(weight);
     }
+    let base = based(base, words);
     let is_drained = says_so(Says::Drain) && !says_so(Says::Lifted);
     if base == 0 || is_drained || says_so(Says::Zero) {
         return Some(0);
@@ -222,6 +227,18 @@ pub(crate) fn weight(terms: &Terms, base: u32, words: &[Word]) -> Option<u32> {
         Steering::Fixed => terms.whole(base).max(1),
         Steering::Freely | Steering::Rarely => steered(terms, base, words),
     })
+}
+
+/// The base weight, which a plugin may set, unless it is 0; the largest, should several do.
+fn based(base: u32, words: &[Word]) -> u32 {
+    if base == 0 {
+        return 0;
+    }
+    let said = words.iter().filter_map(|it| match it.says {
+        Says::Base(weight) => Some(weight),
+        _ => None,
+    });
+    said.max().unwrap_or(base)
 }
 
 fn steered(terms: &Terms, base: u32, words: &[Word]) -> u32 {
@@ -275,7 +292,7 @@ fn stepped(weight: u32, step: u32, whole: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use Says::{
-        Absent, Agent, Cap, Degraded, Drain, Floor, Frozen, Held, Lifted, Ramp, Scale, Zero,
+        Absent, Agent, Base, Cap, Degraded, Drain, Floor, Frozen, Held, Lifted, Ramp, Scale, Zero,
     };
     use proptest::prelude::*;
 
@@ -313,6 +330,16 @@ mod tests {
         check(103, &[], 103);
         check(0, &[], 0);
         check(WEIGHT_MAX, &[], WEIGHT_MAX);
+    }
+
+    #[test]
+    fn a_base_that_is_said_stands_for_the_stated_one() {
+        check(100, &[Base(40)], 40);
+        check(100, &[Base(40), Scale(500)], 20);
+        check(0, &[Base(40)], 0);
+        check(100, &[Base(40), Drain], 0);
+        let fixed = Terms::new(Steering::Fixed, &[100], true);
+        assert_eq!(weight(&fixed, 100, &words(&[Base(40), Scale(500)])), Some(40));
     }
 
     #[test]
@@ -414,6 +441,7 @@ mod tests {
             2 => (1..100_u32).prop_map(Degraded),
             2 => any::<u32>().prop_map(Floor),
             2 => any::<u32>().prop_map(Cap),
+            1 => (1..=WEIGHT_MAX).prop_map(Base),
             1 => Just(Drain),
             1 => Just(Zero),
             1 => Just(Lifted),

@@ -10,7 +10,8 @@
 //! it calls: whoever runs it brings time and events. The same inputs in the same order
 //! give the same writes in the same order.
 //!
-//! [`calls`] and [`policy`] say when a plugin is called and what becomes of one that failed,
+//! [`calls`], [`weighers`] and [`guards`] say when plugins are called, by their world, and
+//! [`plugin`] what becomes of one that failed, [`replace`] how other code takes its place,
 //! [`statements`] how long its words stand, [`claims`] what is ours and [`drift`] what
 //! becomes of edits by others, [`reconcile`] how the table becomes what it should be,
 //! [`reload`] how another configuration is taken over, [`rehearsal`] what that would change,
@@ -22,15 +23,19 @@ mod calls;
 mod claims;
 mod drift;
 mod freeze;
+mod guards;
 mod heard;
+mod plugin;
 mod policy;
 mod reconcile;
 mod rehearsal;
 mod reload;
+mod replace;
 mod requests;
 mod statements;
 mod timers;
 mod view;
+mod weighers;
 
 #[cfg(test)]
 mod bench;
@@ -48,16 +53,17 @@ use weir_ipvs::{Error, Ipvs, ServiceKey};
 use weir_wasm::{Event as PolicyEvent, HealthChange, HealthStatus};
 
 use self::{
-    freeze::Frozen, policy::Policy, reload::Refused, statements::Statements, timers::Timers,
+    freeze::Frozen, plugin::Plugin, reload::Refused, statements::Statements, timers::Timers,
     view::World,
 };
 pub(crate) use self::{
-    policy::{Guest, Starter},
+    plugin::Code,
+    policy::Guest,
     rehearsal::{Rehearsal, Step},
     reload::{Refusal, Reload, failed as reload_failed},
 };
 use crate::{
-    config::{Config, Plugin},
+    config::{self, Config, Mode},
     control::Request,
     health::{AgentReport, LagNews, Notice, Target, Told, Verdict},
     plan::Claim,
@@ -70,6 +76,9 @@ const POLL: Duration = Duration::from_secs(10);
 
 /// How soon a write that did not succeed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Claimed services that are looked at one by one; for more, the whole table is cheaper.
+const LOOKS_MAX: usize = 32;
 
 /// How long weights stay as they were found, at the start, for want of verdicts.
 const GRACE: Duration = Duration::from_secs(10);
@@ -128,7 +137,7 @@ pub(crate) enum Output {
 pub(crate) struct Manager {
     config: Config,
     claims: BTreeMap<ServiceKey, Claim>,
-    policies: Vec<Policy>,
+    plugins: Vec<Plugin>,
     statements: Statements,
     /// Services to be decided anew, or not yet what was decided.
     dirty: BTreeSet<ServiceKey>,
@@ -155,17 +164,19 @@ pub(crate) struct Manager {
 }
 
 impl Manager {
-    /// A manager of what `config` claims; `starters` make its plugins, in their order.
-    pub(crate) fn new(config: Config, starters: impl IntoIterator<Item = Starter>) -> Self {
-        let policy = |(plugin, start): (&Plugin, _)| {
-            Policy::new(plugin.name.clone(), plugin.grant.clone(), start)
-        };
-        let policies = config.plugins.iter().zip(starters).map(policy).collect();
+    /// A manager of what `config` claims; `codes` are those of its plugins, in their order.
+    pub(crate) fn new(config: Config, codes: impl IntoIterator<Item = Code>) -> Self {
+        let plugin = |(plugin, code): (&config::Plugin, _)| Plugin::new(plugin, code);
+        let plugins: Vec<Plugin> = config.plugins.iter().zip(codes).map(plugin).collect();
+        let mut statements = Statements::default();
+        for plugin in plugins.iter().filter(|it| it.mode == Mode::Shadow) {
+            statements.mute(&plugin.name, true);
+        }
         Self {
             config,
             claims: BTreeMap::new(),
-            policies,
-            statements: Statements::default(),
+            plugins,
+            statements,
             dirty: BTreeSet::new(),
             requests: VecDeque::new(),
             timers: Timers::default(),
@@ -190,14 +201,14 @@ impl Manager {
         let snapshot = self.read_all(now, ipvs)?;
         self.claim_all(now, snapshot);
         let servers: usize = self.claims.values().map(|it| it.servers.len()).sum();
-        let (services, policies) = (self.claims.len(), self.policies.len());
+        let (services, plugins) = (self.claims.len(), self.plugins.len());
         self.log(
             Line::info("adopted")
                 .with("services", services)
                 .with("servers", servers)
-                .with("plugins", policies),
+                .with("plugins", plugins),
         );
-        self.start_policies(now);
+        self.start_plugins(now);
         self.deliver(now);
         self.write(now, ipvs);
         self.is_started = true;
@@ -226,8 +237,10 @@ impl Manager {
         }
         self.freeze_in_doubt(now);
         self.advance_statements(now);
-        self.start_policies(now);
+        self.start_plugins(now);
+        self.gather_stats(now, ipvs);
         self.deliver(now);
+        self.weigh(now, ipvs);
         self.thaw_when_due(now);
         while let Some(service) = self.timers.pop(now.monotonic) {
             self.dirty.insert(service);
@@ -248,8 +261,9 @@ impl Manager {
 
     /// When [`Manager::settle`] is due though no event came.
     pub(crate) fn deadline(&self) -> Duration {
-        let starts = self.policies.iter().filter_map(Policy::start_at);
+        let starts = self.plugins.iter().filter_map(Plugin::next);
         let leases = self.statements.next_expiry().into_iter().chain(self.statements.next_step());
+        let leases = leases.chain(self.statements.next_asking());
         let thaw = self.frozen.as_ref().and_then(|it| it.until);
         let times = starts.chain(leases).chain(self.timers.next()).chain(thaw);
         times.fold(self.next_poll, Duration::min)
@@ -298,9 +312,7 @@ impl Manager {
             after: after.status(),
             lasted: now.monotonic.saturating_sub(before.since),
         };
-        for policy in &mut self.policies {
-            policy.queue(now.wall_ns(), PolicyEvent::Health(change.clone()));
-        }
+        self.tell_policies(now, &PolicyEvent::Health(change));
     }
 
     fn log(&mut self, line: Line) {

@@ -16,6 +16,7 @@ use std::{
 };
 
 use weir_ipvs::{Endpoint, RealServer, Service, ServiceKey, TableEntry, diff::PlannedService};
+use weir_wasm::Latency;
 
 pub(crate) use self::{
     agents::Heard,
@@ -102,6 +103,8 @@ pub(crate) struct Server {
     pub(crate) seen: Option<RealServer>,
     /// Its connections then.
     pub(crate) connections: Option<Connections>,
+    /// What its checks measure.
+    pub(crate) latency: Latency,
     /// Since when it leaves, if it does.
     pub(crate) leaving_since: Duration,
     /// Whether someone else removed it, and it is to stay away.
@@ -215,6 +218,7 @@ impl Server {
             written_at: None,
             seen: found,
             connections: None,
+            latency: Latency::default(),
             leaving_since: Duration::ZERO,
             is_given_up: false,
             tolerated: None,
@@ -278,7 +282,7 @@ impl Claim {
             check,
             rules,
             quorum: Quorum::default(),
-            is_scaled: config.plugins.iter().any(|it| it.grant.may_scale(name)),
+            is_scaled: config.plugins.iter().any(|it| it.may_scale(name)),
             servers: BTreeMap::new(),
             seen: None,
             looked: false,

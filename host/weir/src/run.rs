@@ -12,6 +12,7 @@ mod orders;
 pub(crate) mod plugins;
 pub(crate) mod pulse;
 mod signals;
+mod watch;
 
 use std::{
     io::Write as _,
@@ -40,6 +41,7 @@ use self::{
     plugins::Loaded,
     pulse::Pulse,
     signals::{Signal, Signals},
+    watch::Watched,
 };
 use crate::{
     config::{self, Backend, Config},
@@ -102,8 +104,13 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
     let (events, incoming) = Events::channel();
     let (watches, to_watch) = mpsc::channel(WATCHES_WAITING);
     let (read, ordered) = sync_channel(1);
-    let reader =
-        Arc::new(Reader { path: options.config.clone(), runtime: Arc::clone(&runtime), read });
+    let reader = Arc::new(Reader {
+        path: options.config.clone(),
+        runtime: Arc::clone(&runtime),
+        watched: Watched::default(),
+        read,
+    });
+    reader.watched.set(&config.plugins, &loaded);
     let (orders, to_read) = mpsc::channel(ORDERS_WAITING);
     let (done, ended) = oneshot::channel::<()>();
     let managing = {
@@ -123,6 +130,7 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
     let served = tasks.block_on(async {
         tokio::spawn(commands::serve(socket, events.clone(), orders));
         tokio::spawn(check(to_watch, events.clone()));
+        tokio::spawn(orders::watch_plugins(Arc::clone(&reader), events.clone()));
         serve(events, (&reader, to_read), ended, forwarding.as_mut()).await
     });
     // Ends the checks and the commands, removes the socket, and waits for no compilation.

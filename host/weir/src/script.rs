@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use serde_json::{Value, json};
 use weir_ipvs::Snapshot;
-use weir_wasm::{Birth, Failure, Plugin, PolicySettings, Runtime, Table, View};
+use weir_wasm::{Birth, Failure, Plugin, Runtime, Settings, Table, View};
 
 use crate::config;
 
@@ -48,7 +48,7 @@ pub(crate) fn try_out(
     plugin: &Plugin,
     config: &config::Plugin,
 ) -> anyhow::Result<()> {
-    let settings = PolicySettings {
+    let settings = Settings {
         instance: config.name.clone(),
         config_json: config.config_json.clone(),
         grant: config.grant.resolve(&BTreeMap::new()),
@@ -61,6 +61,7 @@ pub(crate) fn try_out(
         held: Vec::new(),
         wall_ns: 0,
         monotonic_ns: 0,
+        changes_left: None,
     };
     match runtime.start_policy(plugin, settings, Birth::Fresh, view) {
         Ok(_) | Err(Failure::Refused { retryable: true, .. }) => Ok(()),

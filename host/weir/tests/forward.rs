@@ -50,7 +50,7 @@ impl Daemon {
         }
     }
 
-    fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         self.signal("-TERM");
     }
 
@@ -65,7 +65,7 @@ impl Daemon {
     }
 
     /// Waits for its end: whether that was a good one, and the rest of the log.
-    fn end(&mut self) -> (bool, String) {
+    pub(crate) fn end(&mut self) -> (bool, String) {
         let mut said = String::new();
         self.log.read_to_string(&mut said).unwrap();
         (self.child.wait().unwrap().success(), said)

@@ -5,6 +5,7 @@
 mod check;
 mod control;
 mod forward;
+mod plugins;
 mod reload;
 mod run;
 mod scenarios;

@@ -55,7 +55,7 @@ fn a_plugin_that_is_not_there() {
     );
     insta::assert_snapshot!(
         refused(directory.path(), "[plugin.x]\ncomponent = \"x\"\n"),
-        @"weir: weir.toml:2:13: plugin x: there is no component x in weir, but health-weight, starlark"
+        @"weir: weir.toml:2:13: plugin x: there is no component x in weir, but health-weight, least-load, latency, canary, business-hours, n-plus-one, starlark"
     );
 }
 
@@ -94,6 +94,6 @@ fn a_plugin_that_is_no_policy() {
     fs::write(directory.path().join("x.wasm"), empty_component).unwrap();
     insta::assert_snapshot!(
         refused(directory.path(), config),
-        @"weir: weir.toml:2:10: plugin x: load x: it is neither a policy (which exports weir:plugin/reactor@0.1.0) nor a command (weir:plugin/cli@0.1.0): it exports nothing"
+        @"weir: weir.toml:2:10: plugin x: load x: it is of no world, by what it should export: a policy (weir:plugin/reactor@0.1.0), a weigher (weir:plugin/weighing@0.1.0), a guard (weir:plugin/guarding@0.1.0), a command (weir:plugin/cli@0.1.0); it exports nothing"
     );
 }

@@ -140,7 +140,7 @@ fn a_table_that_ipvsadm_refuses_is_said_with_its_line() {
 }
 
 /// Builds the guest `name` into `directory`.
-fn build(name: &str, directory: &tempfile::TempDir) {
+pub(crate) fn build(name: &str, directory: &tempfile::TempDir) {
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let plugin = weir_build::Plugin {
         package: "weir-test-guests",
@@ -203,11 +203,11 @@ at 1m     a crashes
           expect writes = 1 for 30s
           expect log "plugin=health-weight reason" = 1 for 30s
 
-# Another file in its place, which weir finds when it starts.
-at 90s    plugin fails becomes "policy_drains.wasm"
-          weir stops
-after 1s  weir starts
-          expect log "plugin-started plugin=fails" = 1 for 1m
+# A file that is none in its place, then another: no restart of weir is needed.
+at 90s    plugin fails becomes "nowhere.wasm"
+          expect log "plugin-refused plugin=fails" = 1 for 10s
+after 10s plugin fails becomes "policy_drains.wasm"
+          expect log "plugin-replaced plugin=fails" = 1 for 1m
           expect log "plugin-failed" = 0 until end
 "#;
     let file = written(&directory, scenario);

@@ -77,7 +77,7 @@ pub(crate) fn explain(command: Command, error: &Error) -> &str {
         Error::NoIpvs => "Protocol not available",
         Error::Refused(refusal) => explain_errno(refusal.errno).unwrap_or(&refusal.text),
         Error::NoAnswer => "The kernel did not answer",
-        Error::Denied(denial) => &denial.message,
+        Error::Denied(denial) | Error::Rejected(denial) => &denial.message,
         Error::Other(text) => text,
     }
 }

@@ -40,6 +40,7 @@ bool exports_weir_plugin_reactor_init(exports_weir_plugin_reactor_context_t *con
     ret->kinds.ptr = malloc(sizeof *ret->kinds.ptr);
     ret->kinds.ptr[0] = WEIR_PLUGIN_EVENTS_KIND_HEALTH;
     ret->kinds.len = 1;
+    ret->stats_every.is_some = false;
     return true;
 }
 

@@ -110,7 +110,7 @@ class Reactor(exports.Reactor):
     """What the host calls."""
 
     def init(self, context):
-        return events.Subscription([events.Kind.HEALTH])
+        return events.Subscription([events.Kind.HEALTH], None)
 
     def handle(self, batch):
         try:

@@ -1,7 +1,8 @@
 //! Write weir plugins in Rust.
 //!
-//! A plugin lives in one world, which is a feature of this crate: [`policy`] reacts to
-//! events and says what weights should be, [`command`] is a command-line tool. Build it
+//! A plugin lives in one world, which is a feature of this crate: `policy` reacts to
+//! events and says what weights should be, `weigher` is a function from what a service does
+//! to its weights, `guard` judges planned changes, `command` is a command-line tool. Build it
 //! for `wasm32-unknown-unknown` and wrap it as a component (`weir-build` does both).
 //!
 //! ```ignore
@@ -26,5 +27,21 @@
 
 #[cfg(feature = "command")]
 pub mod command;
+#[cfg(feature = "guard")]
+pub mod guard;
 #[cfg(feature = "policy")]
 pub mod policy;
+#[cfg(feature = "weigher")]
+pub mod weigher;
+
+/// Logs the message of a panic, which a component without WASI has no other way to say.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! log_panics {
+    ($log:path) => {{
+        use $log as log;
+        std::panic::set_hook(Box::new(|info| {
+            log::write(log::Level::Error, &info.to_string(), &[]);
+        }));
+    }};
+}

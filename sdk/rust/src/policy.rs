@@ -4,6 +4,10 @@
 //! says through [`drain`], [`scale`], [`cap`], [`floor`] and [`withdraw`] takes place if it
 //! returns `Ok`, and not at all if it fails or traps.
 
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
 wit_bindgen::generate!({
     path: "../../wit",
     world: "policy",
@@ -13,6 +17,8 @@ wit_bindgen::generate!({
     additional_derives: [PartialEq, Eq, Hash],
 });
 
+#[path = "text.rs"]
+#[expect(clippy::duplicate_mod, reason = "the bindings of each world are types of their own")]
 mod text;
 
 pub use self::{
@@ -39,8 +45,8 @@ pub use self::{
 /// What a policy's file begins with.
 pub mod prelude {
     pub use super::{
-        Context, Failure, HealthChange, HealthStatus, Policy, RealServerKey, cap, drain, floor,
-        real_servers, scale, withdraw,
+        Context, Failure, HealthChange, HealthStatus, Policy, RealServerKey, base, cap, drain,
+        floor, real_servers, scale, withdraw,
     };
 }
 
@@ -62,10 +68,31 @@ pub trait Policy: Sized + 'static {
         Ok(())
     }
 
+    /// How often [`Policy::stats`] is to be called, 1 s at least; none = never.
+    fn stats_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Connections and stats in `table` are fresh; `elapsed` is the time since they were
+    /// before, nothing the first time. Needs [`Policy::stats_every`].
+    fn stats(&mut self, elapsed: Duration) -> Result<(), Failure> {
+        let _ = elapsed;
+        Ok(())
+    }
+
     /// The instance will be stopped.
     fn stopping(&mut self) -> Result<(), Failure> {
         Ok(())
     }
+}
+
+/// What `policy` wants to hear.
+#[doc(hidden)]
+pub fn subscription(policy: &impl Policy) -> Subscription {
+    let every = policy.stats_every();
+    let kinds = every.map(|_| Kind::Stats).into_iter().chain([Kind::Health]);
+    let milliseconds = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+    Subscription { kinds: kinds.collect(), stats_every: every.map(milliseconds) }
 }
 
 /// Hands one event to the function of `policy` that is meant for it.
@@ -74,6 +101,7 @@ pub fn dispatch(policy: &mut impl Policy, event: &Event) -> Result<(), Failure> 
     match event {
         Event::Started | Event::Overflow(_) => policy.started(),
         Event::Health(change) => policy.health(change),
+        Event::Stats(elapsed) => policy.stats(Duration::from_millis(*elapsed)),
         Event::Stopping(_) => policy.stopping(),
         Event::Other(_) => Ok(()),
     }
@@ -84,6 +112,12 @@ pub fn dispatch(policy: &mut impl Policy, event: &Event) -> Result<(), Failure> 
 /// Fails if the grant does not allow it, naming the key that would.
 pub fn drain(server: &RealServerKey, reason: &str) -> Result<(), Failure> {
     publish(server, Intent::Drain, reason)
+}
+
+/// This base weight instead of the configuration's, 1 or more. Fails as [`drain`] does; a
+/// number outside the grant's range is bounded by it.
+pub fn base(server: &RealServerKey, weight: u32, reason: &str) -> Result<(), Failure> {
+    publish(server, Intent::Base(weight), reason)
 }
 
 /// Multiplies the base weight, in thousandths, 1 or more; 1000 = no effect.
@@ -137,6 +171,14 @@ pub fn found() -> Vec<HealthChange> {
         .collect()
 }
 
+/// The plugin's settings, of which it knows every one.
+///
+/// Fails with words for people, which name the key that is wrong.
+pub fn settings<T: DeserializeOwned>() -> Result<T, Failure> {
+    serde_json::from_str(&config::get())
+        .map_err(|error| Failure { message: format!("config: {error}"), retryable: false })
+}
+
 fn publish(server: &RealServerKey, intent: Intent, reason: &str) -> Result<(), Failure> {
     let statement = Statement { key: *server, intent, lease: None, reason: reason.to_owned() };
     match intents::publish(&[statement]).pop() {
@@ -152,14 +194,6 @@ fn refused(error: &Error) -> Failure {
         other => format!("{other:?}"),
     };
     Failure { message, retryable: false }
-}
-
-/// Logs the message of a panic, which a component without WASI has no other way to say.
-#[doc(hidden)]
-pub fn log_panics() {
-    std::panic::set_hook(Box::new(|info| {
-        log::write(log::Level::Error, &info.to_string(), &[]);
-    }));
 }
 
 /// Makes the component's exports from a type that implements [`Policy`](policy::Policy).
@@ -179,10 +213,11 @@ macro_rules! policy {
 
             impl sdk::exports::weir::plugin::reactor::Guest for Export {
                 fn init(context: sdk::Context) -> Result<sdk::Subscription, sdk::Failure> {
-                    sdk::log_panics();
+                    $crate::log_panics!(sdk::log);
                     let policy = <$policy as sdk::Policy>::new(&context)?;
+                    let subscription = sdk::subscription(&policy);
                     POLICY.set(Some(policy));
-                    Ok(sdk::Subscription { kinds: vec![sdk::Kind::Health] })
+                    Ok(subscription)
                 }
 
                 fn handle(batch: Vec<sdk::Envelope>) -> Result<(), sdk::Failure> {

@@ -9,7 +9,7 @@ use weir_ipvs::{
 };
 use weir_wasm::{
     Birth, Builtin, Envelope, Event, HealthChange, HealthReport, HealthStatus, Limits, Plugin,
-    Policy, PolicyGrant, PolicySettings, Runtime, Services, Table, View, World,
+    Policy, PolicyGrant, Runtime, Services, Settings, Table, View, World,
 };
 
 use crate::{
@@ -71,7 +71,7 @@ fn start(runtime: &Runtime, plugin: &Plugin, view: &View) -> Result<Policy> {
         lease: Duration::from_secs(60),
         ..PolicyGrant::default()
     };
-    let settings = PolicySettings {
+    let settings = Settings {
         instance: "health-weight".to_owned(),
         config_json: "{}".to_owned(),
         grant,
@@ -111,9 +111,13 @@ fn world() -> (RealServerKey, View) {
             }
         })
         .collect();
-    let report = HealthReport { status: HealthStatus::Up, since: Duration::from_secs(1) };
+    let report = HealthReport {
+        status: HealthStatus::Up,
+        since: Duration::from_secs(1),
+        ..HealthReport::default()
+    };
     let key = |it: &RealServerStatus| RealServerKey { service, server: it.config.endpoint };
-    let health: BTreeMap<_, _> = servers.iter().map(|it| (key(it), report)).collect();
+    let health: BTreeMap<_, _> = servers.iter().map(|it| (key(it), report.clone())).collect();
     let first = key(&servers[0]);
     let entry = TableEntry {
         service: ServiceStatus { config: Service::new(service, "wrr"), stats: Stats::default() },
@@ -125,6 +129,7 @@ fn world() -> (RealServerKey, View) {
         held: Vec::new(),
         wall_ns: 1,
         monotonic_ns: 1,
+        changes_left: None,
     };
     (first, view)
 }

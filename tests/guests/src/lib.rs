@@ -1,8 +1,8 @@
 //! Guests for the host's tests, one behaviour each: `src/bin/<suite>_<case>.rs`.
 //!
 //! They are written on the bare bindings and not on the SDK, for they do what the SDK
-//! keeps others from. [`policy!`] and [`command!`] make what every one of them needs; both
-//! bring the world's bindings into the guest's own crate, for a component carries the world
+//! keeps others from. [`policy!`], [`weigher!`], [`guard!`] and [`command!`] make what every
+//! one of them needs, and bring the world's bindings into the guest's own crate, for a component carries the world
 //! of every binding that is linked into it.
 
 /// A policy of two functions: `init`, which may be left out, and `handle`.
@@ -30,12 +30,58 @@ macro_rules! policy {
                 log_panics();
                 let init: fn(Context) -> Result<(), Failure> = $init;
                 init(context)?;
-                Ok(Subscription { kinds: vec![Kind::Health] })
+                Ok(Subscription { kinds: vec![Kind::Health], stats_every: None })
             }
 
             fn handle(batch: Vec<Envelope>) -> Result<(), Failure> {
                 let handle: fn(Vec<Envelope>) -> Result<(), Failure> = $handle;
                 handle(batch)
+            }
+        }
+
+        $crate::exports!();
+    };
+}
+
+/// A weigher of one function, from a service to scales.
+#[macro_export]
+macro_rules! weigher {
+    ($weigh:expr) => {
+        wit_bindgen::generate!({ path: "../../wit", world: "weigher", generate_all });
+
+        use exports::weir::plugin::weighing::{Guest, Input, Output};
+        use weir::host::log;
+
+        struct Exports;
+
+        impl Guest for Exports {
+            fn weigh(input: Input) -> Result<Output, String> {
+                log_panics();
+                let weigh: fn(Input) -> Result<Output, String> = $weigh;
+                weigh(input)
+            }
+        }
+
+        $crate::exports!();
+    };
+}
+
+/// A guard of one function, from a planned change to a verdict.
+#[macro_export]
+macro_rules! guard {
+    ($judge:expr) => {
+        wit_bindgen::generate!({ path: "../../wit", world: "guard", generate_all });
+
+        use exports::weir::plugin::guarding::{Guest, Review, Verdict};
+        use weir::host::log;
+
+        struct Exports;
+
+        impl Guest for Exports {
+            fn judge(review: Review) -> Verdict {
+                log_panics();
+                let judge: fn(Review) -> Verdict = $judge;
+                judge(review)
             }
         }
 

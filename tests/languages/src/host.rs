@@ -10,7 +10,7 @@ use std::{
 use weir_ipvs::RealServerKey;
 use weir_wasm::{
     Birth, Effect, Envelope, Event, Failure, HealthReport, Limits, Plugin, Policy, PolicyGrant,
-    PolicySettings, Runtime, Services, Statement, Table, View,
+    Runtime, Services, Settings, Statement, Table, View,
 };
 
 use crate::table;
@@ -31,6 +31,7 @@ impl Default for Setup {
             config_json: "{}".to_owned(),
             grant: PolicyGrant {
                 services: Services::All,
+                base: None,
                 scale: Some(1..=2000),
                 floor: Some(100),
                 cap: true,
@@ -64,7 +65,7 @@ impl Host {
     pub fn start(runtime: &Runtime, plugin: &Plugin, setup: Setup) -> Result<Self, Failure> {
         let log = Lines::default();
         let lines = Arc::clone(&log);
-        let settings = PolicySettings {
+        let settings = Settings {
             instance: "test".to_owned(),
             config_json: setup.config_json,
             grant: setup.grant,
@@ -84,7 +85,7 @@ impl Host {
         let mut batch = Vec::new();
         for event in events {
             if let Event::Health(change) = &event {
-                let report = HealthReport { status: change.after, since: Duration::ZERO };
+                let report = HealthReport { status: change.after, ..HealthReport::default() };
                 self.health.insert(change.server, report);
             }
             self.sequence += 1;
@@ -129,6 +130,7 @@ fn view(
         held: held.values().cloned().collect(),
         wall_ns: 2_000,
         monotonic_ns: 3_000,
+        changes_left: None,
     }
 }
 

@@ -37,7 +37,8 @@ pub(crate) fn table() -> Table {
 
 /// What is known of health at the start.
 pub(crate) fn health() -> BTreeMap<RealServerKey, HealthReport> {
-    let report = |status| HealthReport { status, since: Duration::from_secs(9) };
+    let report =
+        |status| HealthReport { status, since: Duration::from_secs(9), ..HealthReport::default() };
     BTreeMap::from([
         (key(WEB[0]), report(HealthStatus::Up)),
         (key(WEB[1]), report(HealthStatus::Down)),

@@ -5,7 +5,14 @@ use std::time::Duration;
 use crate::{
     Birth, Envelope, Event, HealthReport, HealthStatus, Intent, Statement, Subscription,
     bindings::{events, health, health_words, intents, reactor, real_servers},
+    clock::nanoseconds,
 };
+
+/// Between two events `stats`, unless the policy says.
+const STATS_EVERY: Duration = Duration::from_secs(5);
+
+/// The least that it may say.
+const STATS_EVERY_MIN: Duration = Duration::from_secs(1);
 
 impl From<HealthStatus> for health_words::HealthStatus {
     fn from(status: HealthStatus) -> Self {
@@ -23,9 +30,13 @@ pub(crate) fn health_report(
     report: Option<HealthReport>,
     now: Duration,
 ) -> health::HealthReport {
-    let report = report.unwrap_or(HealthReport { status: HealthStatus::Unknown, since: now });
-    let lasted = now.saturating_sub(report.since);
-    health::HealthReport { key, status: report.status.into(), since: milliseconds(lasted) }
+    let report = report.unwrap_or_else(|| HealthReport { since: now, ..HealthReport::default() });
+    health::HealthReport {
+        key,
+        status: report.status.into(),
+        since: milliseconds(now.saturating_sub(report.since)),
+        latency: report.latency.get().map(nanoseconds),
+    }
 }
 
 impl From<&Envelope> for events::Envelope {
@@ -40,6 +51,7 @@ impl From<&Envelope> for events::Envelope {
                 after: change.after.into(),
                 lasted: milliseconds(change.lasted),
             }),
+            Event::Stats(elapsed) => events::Event::Stats(milliseconds(*elapsed)),
             Event::Stopping(within) => events::Event::Stopping(milliseconds(*within)),
         };
         Self { sequence: envelope.sequence, at: envelope.at_ns, event }
@@ -48,8 +60,11 @@ impl From<&Envelope> for events::Envelope {
 
 impl From<events::Subscription> for Subscription {
     fn from(subscription: events::Subscription) -> Self {
+        let every = subscription.stats_every.map_or(STATS_EVERY, Duration::from_millis);
+        let wants_stats = subscription.kinds.contains(&events::Kind::Stats);
         Self {
             health: subscription.kinds.contains(&events::Kind::Health),
+            stats_every: wants_stats.then(|| every.max(STATS_EVERY_MIN)),
             other: subscription.kinds.contains(&events::Kind::Other),
         }
     }
@@ -67,6 +82,7 @@ impl From<Birth> for reactor::Birth {
 impl From<intents::Intent> for Intent {
     fn from(intent: intents::Intent) -> Self {
         match intent {
+            intents::Intent::Base(weight) => Self::Base(weight),
             intents::Intent::Scale(factor) => Self::Scale(factor),
             intents::Intent::Floor(weight) => Self::Floor(weight),
             intents::Intent::Cap(weight) => Self::Cap(weight),
@@ -78,6 +94,7 @@ impl From<intents::Intent> for Intent {
 impl From<Intent> for intents::Intent {
     fn from(intent: Intent) -> Self {
         match intent {
+            Intent::Base(weight) => Self::Base(weight),
             Intent::Scale(factor) => Self::Scale(factor),
             Intent::Floor(weight) => Self::Floor(weight),
             Intent::Cap(weight) => Self::Cap(weight),
@@ -98,6 +115,6 @@ impl From<&Statement> for intents::Statement {
 }
 
 /// Whole milliseconds, which fit for the next 500 million years.
-fn milliseconds(time: Duration) -> u64 {
+pub(super) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

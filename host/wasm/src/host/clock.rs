@@ -10,4 +10,8 @@ impl clock::Host for Common {
     fn monotonic(&mut self) -> wasmtime::Result<u64> {
         Ok(self.monotonic_ns)
     }
+
+    fn utc_offset(&mut self) -> wasmtime::Result<i32> {
+        Ok(self.clock.utc_offset(self.wall_ns))
+    }
 }

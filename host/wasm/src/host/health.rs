@@ -20,7 +20,7 @@ impl health::Host for PolicyState {
         let report = |key: real_servers::RealServerKey| {
             let known = RealServerKey::from(key);
             let seen = self.grant.services.contains(&known.service);
-            let report = seen.then(|| self.view.health.get(&known).copied()).flatten();
+            let report = seen.then(|| self.view.health.get(&known).cloned()).flatten();
             convert::health_report(key, report, now)
         };
         Ok(keys.into_iter().map(report).collect())

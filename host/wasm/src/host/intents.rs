@@ -3,7 +3,7 @@
 //! Grant: `services` for where, `weights` for what. Verdicts are reached here, when a
 //! statement is made, so that what is staged is what the grant allows.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use weir_ipvs::RealServerKey;
 
@@ -32,7 +32,7 @@ impl intents::Host for PolicyState {
 
     fn withdraw(&mut self, keys: Vec<real_servers::RealServerKey>) -> wasmtime::Result<()> {
         for key in keys.into_iter().map(RealServerKey::from) {
-            if self.held_before().contains(&key) {
+            if self.held_before().contains_key(&key) {
                 self.staged.insert(key, Effect::Withdraw(key));
             } else {
                 self.staged.remove(&key);
@@ -61,6 +61,12 @@ impl PolicyState {
             let message = format!("more than {STATEMENTS_HELD} statements held");
             return Err(denied("too-many-statements", message));
         }
+        if let Some(left) = self.view.changes_left
+            && self.says_anew(&key, intent)
+        {
+            let rate_limited = || denied("rate-limited", "too many changes for grant.changes");
+            self.view.changes_left = Some(left.checked_sub(1).ok_or_else(rate_limited)?);
+        }
         let longest = self.grant.lease;
         let lease =
             statement.lease.map_or(longest, |lease| longest.min(Duration::from_millis(lease)));
@@ -69,16 +75,26 @@ impl PolicyState {
         Ok(clamped.map_or(intents::Verdict::Accepted, intents::Verdict::Clamped))
     }
 
-    fn held_before(&mut self) -> &BTreeSet<RealServerKey> {
+    /// Whether it says another thing than what it holds.
+    fn says_anew(&mut self, key: &RealServerKey, intent: Intent) -> bool {
+        let held = self.held_before().get(key).copied();
+        let staged = self.staged.get(key).map(|it| match it {
+            Effect::Publish(statement) => Some(statement.intent),
+            Effect::Withdraw(_) => None,
+        });
+        staged.unwrap_or(held) != Some(intent)
+    }
+
+    fn held_before(&mut self) -> &BTreeMap<RealServerKey, Intent> {
         let held = &self.view.held;
-        self.held.get_or_insert_with(|| held.iter().map(|statement| statement.key).collect())
+        self.held.get_or_insert_with(|| held.iter().map(|it| (it.key, it.intent)).collect())
     }
 
     fn is_held(&mut self, key: &RealServerKey) -> bool {
         match self.staged.get(key) {
             Some(Effect::Publish(_)) => true,
             Some(Effect::Withdraw(_)) => false,
-            None => self.held_before().contains(key),
+            None => self.held_before().contains_key(key),
         }
     }
 
@@ -106,10 +122,15 @@ fn allowed(
     };
     let clamped = |asked: u32, given: u32| (given != asked).then_some(given);
     match intent {
+        Intent::Base(0) => Err(denied("zero-base", "a base of 0: say drain")),
+        Intent::Base(asked) => {
+            let range = grant.base.as_ref().ok_or_else(|| outside("base"))?;
+            let given = asked.min(*range.end()).max(*range.start()).max(1);
+            Ok((Intent::Base(given), clamped(asked, given)))
+        }
         Intent::Scale(0) => Err(denied("zero-scale", "a scale of 0: say drain")),
         Intent::Scale(asked) => {
-            let range = grant.scale.as_ref().ok_or_else(|| outside("scale"))?;
-            let given = asked.min(*range.end()).max(*range.start()).max(1);
+            let given = grant.scaled(asked).ok_or_else(|| outside("scale"))?;
             Ok((Intent::Scale(given), clamped(asked, given)))
         }
         Intent::Floor(asked) => {

@@ -1,7 +1,8 @@
-//! `[plugin.NAME]`: policies, where they come from, and what they may do.
+//! `[plugin.NAME]`: policies, weighers and guards, where they come from, and what they may do.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     path::PathBuf,
     time::Duration,
 };
@@ -17,7 +18,7 @@ use super::{
     value,
 };
 
-/// One policy.
+/// One plugin.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plugin {
     /// Its name, in logs and before statements.
@@ -32,6 +33,55 @@ pub(crate) struct Plugin {
     pub(crate) grant: Grant,
     /// What it may use.
     pub(crate) limits: Limits,
+    /// How often it weighs each service, if it is a weigher.
+    pub(crate) every: Duration,
+    /// What becomes of what it says.
+    pub(crate) mode: Mode,
+    /// What becomes of its services when it was given up.
+    pub(crate) fallback: Fallback,
+}
+
+impl Plugin {
+    /// Whether it scales weights of the service or match of this name.
+    pub(crate) fn may_scale(&self, name: &str) -> bool {
+        self.mode == Mode::Enforce && self.grant.may_scale(name)
+    }
+}
+
+/// What becomes of what a plugin says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It is not called.
+    Off,
+    /// It is logged, and has no effect; the plugin cannot tell.
+    Shadow,
+    /// It takes effect.
+    Enforce,
+}
+
+impl Mode {
+    /// Their words.
+    pub(crate) const WORDS: [(&str, Self); 3] =
+        [("enforce", Self::Enforce), ("shadow", Self::Shadow), ("off", Self::Off)];
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Shadow => "shadow",
+            Self::Enforce => "enforce",
+        })
+    }
+}
+
+/// What becomes of a plugin's services when it was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fallback {
+    /// They go on with what others say.
+    Static,
+    /// weir itself drains real servers that are down, as health-weight does.
+    BuiltinHealth,
 }
 
 /// Where a plugin's code is.
@@ -53,6 +103,17 @@ pub(crate) struct Grant {
     weights: PolicyGrant,
     /// How fast its scales may move.
     pub(crate) max_step: Option<StepLimit>,
+    /// How often it may say something new.
+    pub(crate) changes: Option<Rate>,
+}
+
+/// How often something may happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rate {
+    /// On average; 1 to 10000.
+    pub(crate) per_second: u32,
+    /// At once; 1 to 100000.
+    pub(crate) burst: u32,
 }
 
 /// How fast a scale may move.
@@ -76,14 +137,33 @@ pub(crate) enum Reach {
 }
 
 impl Grant {
-    /// Whether it lets a policy scale weights of the service or match of this name.
-    pub(crate) fn may_scale(&self, name: &str) -> bool {
-        let is_within = match &self.reach {
+    /// Whether it reaches the service or match of this name.
+    pub(crate) fn reaches(&self, name: &str) -> bool {
+        match &self.reach {
             Reach::None => false,
             Reach::All => true,
             Reach::Named(names) => names.contains(name),
+        }
+    }
+
+    /// Whether it and `other` both let a plugin set the base weights of some service.
+    fn contests(&self, other: &Self) -> bool {
+        let is_shared = match (&self.reach, &other.reach) {
+            (Reach::None, _) | (_, Reach::None) => false,
+            (Reach::Named(these), Reach::Named(those)) => !these.is_disjoint(those),
+            _ => true,
         };
-        is_within && self.weights.scale.is_some()
+        is_shared && self.weights.base.is_some() && other.weights.base.is_some()
+    }
+
+    /// Whether it lets a plugin scale any weights at all.
+    pub(crate) fn scales(&self) -> bool {
+        self.weights.scale.is_some()
+    }
+
+    /// Whether it lets a plugin scale weights of the service or match of this name.
+    pub(crate) fn may_scale(&self, name: &str) -> bool {
+        self.reaches(name) && self.scales()
     }
 
     /// The grant over `claimed`, the services that are claimed now and the name of the
@@ -110,6 +190,9 @@ const STARLARK: &str = "starlark";
 /// How long statements outlive a plugin that stopped running, unless its grant says.
 const LEASE: Duration = Duration::from_secs(120);
 
+/// How often a weigher weighs each service, unless said.
+const EVERY: Duration = Duration::from_secs(5);
+
 /// Every plugin that is on, in the order in which they are called: our own first, for they
 /// keep nobody waiting. `names` are those of services and matches. Where something is
 /// `checked`, health-weight is added unless it is configured, or configured off.
@@ -123,7 +206,7 @@ pub(super) fn read_all(
     if let Some(section) = top.section("plugin") {
         for (name, section) in section.named_sections("plugin") {
             implied &= name != HEALTH_WEIGHT;
-            plugins.extend(read(name, section, names));
+            plugins.extend(read(name, section, names, &plugins));
         }
     }
     if implied {
@@ -134,6 +217,9 @@ pub(super) fn read_all(
             config_json: "{}".to_owned(),
             grant: health_weight_grant(),
             limits: Limits::for_policy(),
+            every: EVERY,
+            mode: Mode::Enforce,
+            fallback: Fallback::BuiltinHealth,
         });
     }
     plugins.sort_by_key(|it| (matches!(it.source, Source::File(_)), it.name.clone()));
@@ -142,10 +228,15 @@ pub(super) fn read_all(
 
 fn health_weight_grant() -> Grant {
     let weights = PolicyGrant { drain: true, lease: LEASE, ..PolicyGrant::default() };
-    Grant { reach: Reach::All, weights, max_step: None }
+    Grant { reach: Reach::All, weights, max_step: None, changes: None }
 }
 
-fn read(name: String, mut section: Section<'_>, names: &BTreeSet<String>) -> Option<Plugin> {
+fn read(
+    name: String,
+    mut section: Section<'_>,
+    names: &BTreeSet<String>,
+    others: &[Plugin],
+) -> Option<Plugin> {
     if let Err(message) = value::check_name(&name) {
         section.note_here(message);
     }
@@ -154,7 +245,13 @@ fn read(name: String, mut section: Section<'_>, names: &BTreeSet<String>) -> Opt
     if script.is_none() && source == Some(Source::Builtin(STARLARK.to_owned())) {
         section.note_at("component", "it runs a script: add script = \"policy.star\"");
     }
-    let on = section.get("mode", |it| value::word(it, &[("enforce", true), ("off", false)]));
+    let mode = section.get("mode", |it| value::word(it, &Mode::WORDS)).unwrap_or(Mode::Enforce);
+    let fallbacks = [("static", Fallback::Static), ("builtin-health", Fallback::BuiltinHealth)];
+    let fallback = section.get("fallback", |it| value::word(it, &fallbacks));
+    let fallback = fallback.unwrap_or(match name == HEALTH_WEIGHT {
+        true => Fallback::BuiltinHealth,
+        false => Fallback::Static,
+    });
     let config = section.value("config").is_some().then(|| section.get("config", config_json));
     let grant = match section.section("grant") {
         Some(grant) => read_grant(grant, names),
@@ -163,13 +260,33 @@ fn read(name: String, mut section: Section<'_>, names: &BTreeSet<String>) -> Opt
             reach: Reach::None,
             weights: PolicyGrant { lease: LEASE, ..PolicyGrant::default() },
             max_step: None,
+            changes: None,
         },
     };
+    if let Some(other) = others.iter().find(|it| it.grant.contests(&grant)) {
+        section.note_here(format!(
+            "plugin {} may set base weights of the same services: only one may",
+            other.name
+        ));
+    }
     let limits = section.section("limits").map_or_else(Limits::for_policy, read_limits);
+    let every = section.get("every", |it| {
+        value::duration(it, &(Duration::from_secs(1)..=Duration::from_secs(3600)))
+    });
     section.finish();
+    let every = every.unwrap_or(EVERY);
     let config_json = config.flatten().unwrap_or_else(|| "{}".to_owned());
-    let plugin = Plugin { name, source: source?, script, config_json, grant, limits };
-    on.unwrap_or(true).then_some(plugin)
+    (mode != Mode::Off).then_some(Plugin {
+        name,
+        source: source?,
+        script,
+        config_json,
+        grant,
+        limits,
+        every,
+        mode,
+        fallback,
+    })
 }
 
 /// Where the code is: `component`, for one that this program carries, or `source`.
@@ -224,8 +341,9 @@ fn read_grant(mut section: Section<'_>, names: &BTreeSet<String>) -> Grant {
     let (mut weights, max_step) = section.section("weights").map(read_weights).unwrap_or_default();
     let leases = Duration::ZERO..=Duration::from_secs(24 * 3600);
     weights.lease = section.get("lease", |it| value::duration(it, &leases)).unwrap_or(LEASE);
+    let changes = section.get("changes", rate);
     section.finish();
-    Grant { reach, weights, max_step }
+    Grant { reach, weights, max_step, changes }
 }
 
 fn reach(value: &DeValue<'_>, names: &BTreeSet<String>) -> Result<Reach, String> {
@@ -244,6 +362,7 @@ fn reach(value: &DeValue<'_>, names: &BTreeSet<String>) -> Result<Reach, String>
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    Base,
     Scale,
     Floor,
     Cap,
@@ -252,6 +371,7 @@ enum Kind {
 
 fn read_weights(mut section: Section<'_>) -> (PolicyGrant, Option<StepLimit>) {
     let kinds = [
+        ("base", Kind::Base),
         ("scale", Kind::Scale),
         ("floor", Kind::Floor),
         ("cap", Kind::Cap),
@@ -260,9 +380,11 @@ fn read_weights(mut section: Section<'_>) -> (PolicyGrant, Option<StepLimit>) {
     let intents = section
         .require("intents", "[\"drain\"]", |it| value::list(it, |it| value::word(it, &kinds)))
         .unwrap_or_default();
+    let base = section.get("base", base_range);
     let scale = section.get("scale", scale_range);
     let floor = section.get("floor", |it| value::number(it, 1..=WEIGHT_MAX));
     let bounds = [
+        ("base", Kind::Base, "base = [1, 200]", section.value("base").is_some()),
         ("scale", Kind::Scale, "scale = [100, 1500]", section.value("scale").is_some()),
         ("floor", Kind::Floor, "floor = 100", section.value("floor").is_some()),
     ];
@@ -281,6 +403,7 @@ fn read_weights(mut section: Section<'_>) -> (PolicyGrant, Option<StepLimit>) {
     }
     section.finish();
     let grant = PolicyGrant {
+        base,
         scale,
         floor,
         cap: intents.contains(&Kind::Cap),
@@ -288,6 +411,21 @@ fn read_weights(mut section: Section<'_>) -> (PolicyGrant, Option<StepLimit>) {
         ..PolicyGrant::default()
     };
     (grant, max_step)
+}
+
+/// `"20/s burst 100"`.
+fn rate(value: &DeValue<'_>) -> Result<Rate, String> {
+    let text = value::text(value)?;
+    let parsed = text.split_once("/s").and_then(|(per_second, rest)| {
+        let per_second = per_second.trim().parse().ok()?;
+        let burst = match rest.trim() {
+            "" => per_second,
+            rest => rest.strip_prefix("burst")?.trim().parse().ok()?,
+        };
+        let is_sane = (1..=10_000).contains(&per_second) && (1..=100_000).contains(&burst);
+        is_sane.then_some(Rate { per_second, burst })
+    });
+    parsed.ok_or_else(|| format!("expected a rate such as \"20/s burst 100\", found \"{text}\""))
 }
 
 /// `"10% / 5s"`.
@@ -302,6 +440,13 @@ fn step_limit(value: &DeValue<'_>) -> Result<StepLimit, String> {
     parsed.ok_or_else(|| {
         format!("expected 1% to 100%, and 1 s or more, such as \"10% / 5s\", found \"{text}\"")
     })
+}
+
+fn base_range(value: &DeValue<'_>) -> Result<std::ops::RangeInclusive<u32>, String> {
+    match value::list(value, |it| value::number(it, 1..=WEIGHT_MAX))?[..] {
+        [least, most] if least <= most => Ok(least..=most),
+        _ => Err(format!("expected [least, most], such as [1, 200], found {}", found(value))),
+    }
 }
 
 fn scale_range(value: &DeValue<'_>) -> Result<std::ops::RangeInclusive<u32>, String> {

@@ -344,6 +344,7 @@ const WORDS: [(&str, Error); 11] = [
 const ERRNO: &str = "errno";
 const UNSUPPORTED: &str = "unsupported";
 const UNREACHABLE: &str = "unreachable";
+const REJECTED: &str = "rejected";
 
 impl From<Error> for protocol::Problem {
     fn from(error: Error) -> Self {
@@ -351,6 +352,7 @@ impl From<Error> for protocol::Problem {
         let (code, errno) = match error {
             Error::Errno(number) => (ERRNO, Some(number)),
             Error::Unsupported(_) => (UNSUPPORTED, None),
+            Error::Rejected(_) => (REJECTED, None),
             _ => (word.unwrap_or(UNREACHABLE), None),
         };
         Self { code: code.to_owned(), message: error.to_string(), errno, mistakes: Vec::new() }
@@ -366,6 +368,7 @@ impl From<protocol::Problem> for Error {
         match (problem.code.as_str(), problem.errno) {
             (ERRNO, Some(number)) => Self::Errno(number),
             (UNSUPPORTED, _) => Self::Unsupported(problem.message),
+            (REJECTED, _) => Self::Rejected(problem.message),
             _ => Self::Unreachable(problem.message),
         }
     }

@@ -305,7 +305,7 @@ impl From<Error> for Refusal {
             Error::ServiceExists | Error::ServerExists | Error::DaemonRunning => {
                 StatusCode::CONFLICT
             }
-            Error::NotPermitted => StatusCode::FORBIDDEN,
+            Error::NotPermitted | Error::Rejected(_) => StatusCode::FORBIDDEN,
             Error::NoIpvs | Error::Unreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
             Error::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,

@@ -16,6 +16,7 @@ use std::{
 };
 
 use weir_ipvs::RealServerKey;
+use weir_wasm::Latency;
 
 use super::{
     agent::{Agent, AgentSays, Reply},
@@ -39,6 +40,9 @@ pub(crate) struct Target {
     pub(crate) asks: Vec<Ask>,
     /// How many of these make it up; at least one.
     pub(crate) needed: usize,
+    /// What the newest probe took, if it passed: told to whoever looks, for nobody acts on
+    /// it at once.
+    pub(crate) latency: Latency,
 }
 
 /// What is asked, and where. Whoever asks the same shares the probes.
@@ -181,6 +185,7 @@ struct Stream {
 #[derive(Debug)]
 struct Watch {
     key: RealServerKey,
+    latency: Latency,
     needed: usize,
     streams: Vec<StreamId>,
     /// Of its checks, in their order; those of the agent alone are none.
@@ -194,6 +199,7 @@ impl Streams {
         let mut changes = Changes::default();
         let mut watch = Watch {
             key: target.key,
+            latency: target.latency,
             needed: target.needed,
             streams: Vec::new(),
             standings: Vec::new(),
@@ -262,6 +268,7 @@ impl Streams {
     ) -> Option<(Vec<Told>, Duration)> {
         let stream = self.streams.get_mut(&id)?;
         let mut told: Vec<Told> = stream.news(seen).map(|it| self.notice(id, it)).collect();
+        self.note_latency(id, seen, took);
         let stream = self.streams.get_mut(&id)?;
         let is_news = seen.outcome.as_ref().is_some_and(|it| stream.take(it));
         if is_news {
@@ -284,6 +291,19 @@ impl Streams {
         }
         let next = stream.schedule.next(stream.counter.is_changing()).max(took);
         Some((told, next))
+    }
+
+    /// Shows what a probe of the servers took.
+    fn note_latency(&self, id: StreamId, seen: &Seen, took: Duration) {
+        let latency = match &seen.outcome {
+            None | Some(Outcome::Indeterminate(_)) => return,
+            Some(Outcome::Fail(_)) => None,
+            Some(_) => Some(took),
+        };
+        let watchers = self.streams.get(&id).into_iter().flat_map(|it| &it.watchers);
+        for watch in watchers.filter_map(|(watch, _)| self.watches.get(watch)) {
+            watch.latency.set(latency);
+        }
     }
 
     fn stream(&mut self, ask: &Ask, changes: &mut Changes) -> StreamId {

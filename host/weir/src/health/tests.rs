@@ -14,6 +14,7 @@ use tokio::{
     sync::mpsc,
 };
 use weir_ipvs::{Protocol, RealServerKey, ServiceKey};
+use weir_wasm::Latency;
 
 use self::bed::{Authority, ask, check_of, run};
 use super::*;
@@ -34,7 +35,7 @@ fn target(watch: u64, address: SocketAddr, checks: &[Check], needed: usize) -> T
     let service = ServiceKey::from((Protocol::Tcp, weir_ipvs::Endpoint::new([192, 0, 2, 1], 80)));
     let key = RealServerKey { service, server: address.into() };
     let asks = checks.iter().map(|it| ask(it, address)).collect();
-    Target { key, watch, asks, needed }
+    Target { key, watch, asks, needed, latency: Latency::default() }
 }
 
 /// Watches `target` until `enough` says that what was told is.

@@ -4,7 +4,8 @@ use std::{cell::RefCell, rc::Rc};
 
 use weir_ipvs::{Change, Failure, OnFailure, RealServerKey};
 use weir_wasm::{
-    Birth, Effect, Envelope, HealthReport, HealthStatus, Intent, Statement, Subscription, View,
+    Birth, Effect, Envelope, HealthReport, HealthStatus, Intent, Judgement, Review, Statement,
+    Subscription, View, Weighed, Weighing,
 };
 
 use super::{
@@ -26,6 +27,31 @@ pub(super) struct Script {
     pub(super) effects: BTreeMap<String, Vec<Effect>>,
     /// What happened: births and events.
     pub(super) heard: Vec<String>,
+    /// What weighers answer, for each real server; those that are not there trap.
+    pub(super) scale: Option<u32>,
+    /// What guards answer; those that have nothing to say trap.
+    pub(super) judgement: Option<Judgement>,
+}
+
+impl Script {
+    fn weigh(&mut self, weighing: &Weighing) -> Result<Weighed, String> {
+        let Weighing { name, period, candidates, memo, .. } = weighing;
+        let active: Vec<u32> = candidates.iter().map(|it| it.server.active).collect();
+        self.heard.push(format!("weigh {name} after {period:?}: {active:?}, memo {memo:?}"));
+        let scale = self.scale.ok_or("weigh failed: unreachable")?;
+        Ok(Weighed {
+            scales: vec![scale; candidates.len()],
+            memo: [memo.as_slice(), &[7]].concat(),
+        })
+    }
+
+    fn judge(&mut self, review: &Review) -> Result<Judgement, String> {
+        let weights = review.outcome.iter().flat_map(|(_, servers)| servers);
+        let weights: Vec<u32> = weights.map(|it| it.weight).collect();
+        let (origin, count) = (&review.origin, review.changes.len());
+        self.heard.push(format!("judge {origin:?}: {count} changes to {weights:?}"));
+        self.judgement.clone().ok_or_else(|| "judge failed: unreachable".to_owned())
+    }
 }
 
 /// A guest that does what `health-weight` does, and what its script says besides.
@@ -89,6 +115,8 @@ pub(super) struct Bench {
     pub(super) now: Duration,
     pub(super) script: Rc<RefCell<Script>>,
     pub(super) lines: Vec<String>,
+    /// Writes that a test put by.
+    pub(super) put_by: Vec<String>,
     pub(super) watches: BTreeMap<RealServerKey, u64>,
     /// Plugins whose code the next reload replaces.
     pub(super) replaced: BTreeSet<String>,
@@ -98,18 +126,30 @@ fn parse(config: &str) -> Config {
     config::parse("weir.toml", config).unwrap_or_else(|it| panic!("{it}"))
 }
 
-fn starters(config: &Config, script: &Rc<RefCell<Script>>) -> Vec<Starter> {
-    let starter = |name: &String| -> Starter {
+fn codes(config: &Config, script: &Rc<RefCell<Script>>) -> Vec<Code> {
+    let names: Vec<String> = config.plugins.iter().map(|it| it.name.clone()).collect();
+    codes_of(&names, script)
+}
+
+fn codes_of(names: &[String], script: &Rc<RefCell<Script>>) -> Vec<Code> {
+    let code = |name: &String| -> Code {
         let (name, script) = (name.clone(), Rc::clone(script));
-        Box::new(move |_, birth, _| {
+        if name.starts_with("weigher") {
+            return Code::Weigher(Box::new(move |weighing| script.borrow_mut().weigh(weighing)));
+        }
+        if name.starts_with("guard") {
+            return Code::Guard(Box::new(move |_, review, _| script.borrow_mut().judge(&review)));
+        }
+        Code::Policy(Box::new(move |_, birth, _| {
             if let Birth::Recovery(why) = birth {
                 script.borrow_mut().heard.push(format!("{name} recovers from {why}"));
             }
             let guest = Scripted { name: name.clone(), script: Rc::clone(&script) };
-            Ok((Box::new(guest) as Box<dyn Guest>, Subscription { health: true, other: false }))
-        })
+            let subscription = Subscription { health: true, ..Subscription::default() };
+            Ok((Box::new(guest) as Box<dyn Guest>, subscription))
+        }))
     };
-    config.plugins.iter().map(|it| starter(&it.name)).collect()
+    names.iter().map(code).collect()
 }
 
 impl Bench {
@@ -122,13 +162,14 @@ impl Bench {
     pub(super) fn stopped(config: &str, ipvs: Fake) -> Self {
         let config = parse(config);
         let script = Rc::new(RefCell::new(Script::default()));
-        let starters = starters(&config, &script);
+        let codes = codes(&config, &script);
         Self {
-            manager: Manager::new(config, starters),
+            manager: Manager::new(config, codes),
             ipvs,
             now: Duration::from_secs(1000),
             script,
             lines: Vec::new(),
+            put_by: Vec::new(),
             watches: BTreeMap::new(),
             replaced: BTreeSet::new(),
         }
@@ -137,9 +178,9 @@ impl Bench {
     /// Another configuration.
     pub(super) fn reload(&mut self, config: &str) {
         let config = parse(config);
-        let starters = starters(&config, &self.script);
+        let codes = codes(&config, &self.script);
         let replaced = self.replaced.clone();
-        let reload = Reload { config, starters, replaced, is_confirmed: false };
+        let reload = Reload { config, codes, replaced, is_confirmed: false };
         // What becomes of it is seen in the log and the table.
         let _ = self.manager.reload(self.at(), reload);
         self.settle();
@@ -222,6 +263,19 @@ impl Bench {
 
     pub(super) fn heard(&mut self) -> Vec<String> {
         std::mem::take(&mut self.script.borrow_mut().heard)
+    }
+
+    /// Other code for a plugin, which starts or, with `Some`, does not.
+    pub(super) fn replace(&mut self, name: &str, fails: Option<&str>) {
+        let code = match fails {
+            None => codes_of(&[name.to_owned()], &self.script).remove(0),
+            Some(why) => {
+                let why = why.to_owned();
+                Code::Policy(Box::new(move |_, _, _| Err(why.clone())))
+            }
+        };
+        self.manager.replace(name, Ok(code));
+        self.settle();
     }
 
     /// A change that a command makes by way of us.

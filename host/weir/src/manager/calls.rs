@@ -1,25 +1,22 @@
-//! When plugins are called, and what becomes of what they say.
+//! When policies are called, and what becomes of what plugins say.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use weir_wasm::{Effect, Event as PolicyEvent};
+use weir_ipvs::{Fields, Ipvs, Scope, ServiceKey};
+use weir_wasm::{Effect, Event as PolicyEvent, Statement};
 
-use super::{Manager, Now, Policy, Statements, policy::Remedy};
-use crate::report::Line;
+use super::{LOOKS_MAX, Manager, Now, Plugin, plugin::Remedy};
+use crate::{config::Mode, report::Line};
 
 /// How long a policy is told it has when weir stops.
 const STOPPING: Duration = Duration::from_secs(1);
 
 impl Manager {
     pub(super) fn stop(&mut self, now: Now) {
-        for policy in &mut self.policies {
-            policy.queue(now.wall_ns(), PolicyEvent::Stopping(STOPPING));
-        }
-        for index in 0..self.policies.len() {
-            let view = self.view(now, index);
-            let policy = &mut self.policies[index];
-            if let Err(report) = policy.deliver(view) {
-                let line = Line::warn("plugin-failed").with("plugin", &policy.name);
+        self.tell_policies(now, &PolicyEvent::Stopping(STOPPING));
+        for index in 0..self.plugins.len() {
+            if let Some(Err(report)) = self.deliver_one(now, index) {
+                let line = Line::warn("plugin-failed").with("plugin", &self.plugins[index].name);
                 self.log(line.with("report", report));
             }
         }
@@ -27,68 +24,144 @@ impl Manager {
         self.log(Line::info("stopped").with("table", "left as it is"));
     }
 
-    pub(super) fn start_policies(&mut self, now: Now) {
-        for index in 0..self.policies.len() {
-            if self.policies[index].start_at().is_none_or(|it| it > now.monotonic) {
+    /// Queues an event for every policy that wants it.
+    pub(super) fn tell_policies(&mut self, now: Now, event: &PolicyEvent) {
+        for (policy, granted) in self.plugins.iter_mut().filter_map(Plugin::policy) {
+            policy.queue(granted, now.wall_ns(), event.clone());
+        }
+    }
+
+    pub(super) fn start_plugins(&mut self, now: Now) {
+        for index in 0..self.plugins.len() {
+            if self.plugins[index].start_at().is_none_or(|it| it > now.monotonic) {
                 continue;
             }
-            let granted = self.policies[index].grant.resolve(self.world.names(&self.claims));
+            let granted = self.plugins[index].grant.resolve(self.world.names(&self.claims));
             let view = self.view(now, index);
-            let policy = &mut self.policies[index];
-            match policy.start(granted, view) {
+            let plugin = &mut self.plugins[index];
+            match plugin.start(granted, view) {
                 Ok(()) => {
-                    let name = policy.name.clone();
+                    let (name, world) = (plugin.name.clone(), plugin.world());
                     self.statements.end_leases(&name);
-                    self.log(Line::info("plugin-started").with("plugin", name));
+                    self.decide_what_it_reaches(index);
+                    let line = Line::info("plugin-started").with("plugin", name);
+                    self.log(line.with("world", world.word()));
                 }
-                Err(report) => self.policy_failed(now, index, &report),
+                Err(report) => self.plugin_failed(now, index, &report),
             }
+        }
+        self.start_replacements(now);
+        self.plan_weighings(now);
+    }
+
+    /// Reads what policies want fresh stats of, if it is time, and queues the event.
+    pub(super) fn gather_stats(&mut self, now: Now, ipvs: &mut dyn Ipvs) {
+        let is_due = |it: &Plugin| {
+            let due = it.running_policy().and_then(|it| it.stats_due());
+            due.is_some_and(|it| it <= now.monotonic)
+        };
+        let due: Vec<usize> =
+            (0..self.plugins.len()).filter(|it| is_due(&self.plugins[*it])).collect();
+        if due.is_empty() {
+            return;
+        }
+        let granted = due.iter().filter_map(|it| self.plugins[*it].granted());
+        let granted: Vec<_> = granted.map(|it| &it.services).collect();
+        let is_seen = |key: &&ServiceKey| granted.iter().any(|it| it.contains(key));
+        let seen: BTreeSet<ServiceKey> = self.claims.keys().filter(is_seen).copied().collect();
+        self.look_at_all(now, ipvs, &seen);
+        for index in due {
+            if let Some((policy, granted)) = self.plugins[index].policy() {
+                policy.queue_stats(granted, now.wall_ns(), now.monotonic);
+            }
+        }
+    }
+
+    /// Reads these services: one by one if they are few, for the whole table costs more.
+    fn look_at_all(&mut self, now: Now, ipvs: &mut dyn Ipvs, services: &BTreeSet<ServiceKey>) {
+        if services.len() <= LOOKS_MAX {
+            // What cannot be read stays as it was.
+            let _ = services.iter().try_for_each(|it| self.look_at(now, ipvs, *it));
+            return;
+        }
+        match ipvs.read(Scope::All, Fields::ALL) {
+            Ok(snapshot) => {
+                for entry in snapshot.entries {
+                    let key = entry.service.config.key;
+                    if services.contains(&key) {
+                        self.observe(now, key, Some(entry));
+                    }
+                }
+            }
+            Err(error) => self.trouble(now, "read the table", &error),
         }
     }
 
     /// Calls the policies that have something to hear. What they say takes effect only if
     /// the call succeeds.
     pub(super) fn deliver(&mut self, now: Now) {
-        for index in 0..self.policies.len() {
-            if !self.policies[index].is_waiting_to_hear() {
-                continue;
-            }
-            let view = self.view(now, index);
-            match self.policies[index].deliver(view) {
-                Ok(effects) => {
+        for index in 0..self.plugins.len() {
+            match self.deliver_one(now, index) {
+                Some(Ok(effects)) => {
+                    self.plugins[index].succeeded(now);
                     for effect in effects {
                         self.take_effect(now, index, effect);
                     }
                 }
-                Err(report) => self.policy_failed(now, index, &report),
+                Some(Err(report)) => self.plugin_failed(now, index, &report),
+                None => {}
             }
         }
+    }
+
+    /// None = there is nothing that it waits to hear.
+    fn deliver_one(&mut self, now: Now, index: usize) -> Option<Result<Vec<Effect>, String>> {
+        self.plugins[index].running_policy().filter(|it| it.is_waiting_to_hear())?;
+        let view = self.view(now, index);
+        let (policy, _) = self.plugins[index].policy()?;
+        Some(policy.deliver(view))
     }
 
     fn take_effect(&mut self, now: Now, index: usize, effect: Effect) {
-        let Policy { name, grant, .. } = &self.policies[index];
-        let (key, is_new) = match effect {
-            Effect::Publish(statement) => {
-                let key = statement.key;
-                let is_ours = self.server(&key).is_some();
-                let publish = |it: &mut Statements| {
-                    it.publish(name, statement, grant.max_step, now.monotonic)
-                };
-                (key, is_ours && publish(&mut self.statements))
+        match effect {
+            Effect::Publish(statement) => self.publish(now, index, statement),
+            Effect::Withdraw(key) => {
+                if self.statements.withdraw(&self.plugins[index].name, &key) {
+                    self.dirty.insert(key.service);
+                }
             }
-            Effect::Withdraw(key) => (key, self.statements.withdraw(name, &key)),
-        };
-        if is_new {
-            self.dirty.insert(key.service);
         }
     }
 
-    fn policy_failed(&mut self, now: Now, index: usize, report: &str) {
-        let policy = &mut self.policies[index];
-        let remedy = policy.fail(now, report);
-        let name = policy.name.clone();
+    /// Takes a statement of a plugin, if what it is about is claimed.
+    pub(super) fn publish(&mut self, now: Now, index: usize, statement: Statement) {
+        let Plugin { name, grant, .. } = &self.plugins[index];
+        let key = statement.key;
+        if self.server(&key).is_none() {
+            return;
+        }
+        let name = name.clone();
+        if !self.statements.publish(&name, statement, grant.max_step, now.monotonic) {
+            return;
+        }
+        self.plugins[index].credit.spend();
+        match self.plugins[index].mode {
+            Mode::Shadow => self.tell_shadow(&name, &key),
+            _ => {
+                self.dirty.insert(key.service);
+            }
+        }
+    }
+
+    pub(super) fn plugin_failed(&mut self, now: Now, index: usize, report: &str) {
+        let plugin = &mut self.plugins[index];
+        let remedy = plugin.fail(now, report);
+        let name = plugin.name.clone();
+        if remedy == Remedy::Return {
+            return self.come_back(index, report);
+        }
         self.statements.begin_leases(&name, now.monotonic);
-        self.dirty.extend(self.statements.held(&name).iter().map(|it| it.key.service));
+        self.decide_what_it_reaches(index);
         self.log(match remedy {
             Remedy::Restart(delay) => Line::warn("plugin-failed")
                 .with("plugin", name)
@@ -98,14 +171,18 @@ impl Manager {
             Remedy::Quarantine => Line::error("plugin-quarantined")
                 .with("plugin", name)
                 .with("applied", "nothing of that call")
-                .with("until", "its file or settings are replaced and weir reloads; its statements end with their leases")
+                .with("until", "its file or settings are replaced, or `weir plugin reload`")
+                .with("then", "its statements end with their leases")
                 .with("report", report),
+            Remedy::Return => return,
         });
     }
 
     pub(super) fn advance_statements(&mut self, now: Now) {
         let expired = self.statements.expire(now.monotonic);
         let moved = self.statements.step(now.monotonic);
-        self.dirty.extend(expired.into_iter().chain(moved).map(|it| it.service));
+        let asked = self.statements.ask_again(now.monotonic);
+        let all = expired.into_iter().chain(moved).chain(asked);
+        self.dirty.extend(all.map(|it| it.service));
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use weir_ipvs::{Endpoint, RealServer, RealServerKey, ServiceKey, Snapshot, TableEntry};
+use weir_wasm::Latency;
 
 use super::{GRACE, Manager, Now, Output};
 use crate::{
@@ -40,6 +41,8 @@ impl Manager {
             self.observe(now, key, None);
         }
         self.renew_grants();
+        self.plan_weighings(now);
+        self.note_scaled();
     }
 
     /// Takes a reading of one claimed service in. What differs from the last is to be
@@ -157,6 +160,7 @@ impl Manager {
         self.next_watch += 1;
         self.checked += 1;
         server.watch = Some(self.next_watch);
+        server.latency = Latency::default();
         // It may have been its agent that took it out.
         server.agent.is_awaited = checks.has_agent() && server.origin == Origin::Found(0);
         let ask = |check: &Arc<Check>| Ask { place: place(check, key), check: Arc::clone(check) };
@@ -165,6 +169,7 @@ impl Manager {
             watch: self.next_watch,
             asks: checks.list.iter().chain(&checks.agent).map(ask).collect(),
             needed: checks.needed,
+            latency: server.latency.clone(),
         }));
     }
 
@@ -194,9 +199,9 @@ impl Manager {
     /// Makes instances anew whose grant names what is now claimed otherwise.
     fn renew_grants(&mut self) {
         let claimed = self.world.names(&self.claims);
-        for policy in &mut self.policies {
-            if policy.granted().is_some_and(|it| *it != policy.grant.resolve(claimed)) {
-                policy.renew("the services within its grant changed");
+        for plugin in &mut self.plugins {
+            if plugin.granted().is_some_and(|it| *it != plugin.grant.resolve(claimed)) {
+                plugin.renew("the services within its grant changed");
             }
         }
     }

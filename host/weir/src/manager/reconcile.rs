@@ -38,7 +38,7 @@ impl Manager {
             Err(error) => return self.trouble(now, "read the table", &error),
         }
         // A grant may have changed with the claims.
-        self.start_policies(now);
+        self.start_plugins(now);
         self.deliver(now);
         self.write(now, ipvs);
     }
@@ -58,6 +58,7 @@ impl Manager {
     pub(super) fn write(&mut self, now: Now, ipvs: &mut dyn Ipvs) {
         for _ in 0..ATTEMPTS {
             self.decide(now);
+            self.ask_guards(now);
             let (actual, desired) = self.plans();
             let changes = diff(&actual, &desired);
             if changes.is_empty() {
@@ -74,17 +75,38 @@ impl Manager {
     /// Decides the dirty services anew.
     pub(super) fn decide(&mut self, now: Now) {
         for key in self.dirty.clone() {
-            let Some(claim) = self.claims.get_mut(&key) else { continue };
-            let frozen = self.frozen.as_ref().map(|it| (it.since, it.reason.as_str()));
-            let udp_timeout = self.world.udp_timeout();
-            let around = Surroundings { now: now.monotonic, service: key, udp_timeout, frozen };
-            let statements = &self.statements;
-            let outcome = claim.decide(&around, |endpoint| {
-                statements.words(&RealServerKey { service: key, server: *endpoint })
-            });
-            self.timers.set(key, outcome.again_at);
-            self.output.extend(outcome.news.into_iter().map(Output::Log));
+            self.decide_one(now, key);
         }
+    }
+
+    /// Has guards judge what plugins would change, and decides without what they deny.
+    fn ask_guards(&mut self, now: Now) {
+        for key in self.dirty.clone() {
+            // Each time, words are set aside that counted before: there is an end.
+            while self.deny_changes(now, key) {
+                self.decide_one(now, key);
+            }
+        }
+    }
+
+    fn decide_one(&mut self, now: Now, key: ServiceKey) {
+        let stood_in_for = self.stood_in_for(&key);
+        let Some(claim) = self.claims.get_mut(&key) else { return };
+        let frozen = self.frozen.as_ref().map(|it| (it.since, it.reason.as_str()));
+        let udp_timeout = self.world.udp_timeout();
+        let around = Surroundings {
+            now: now.monotonic,
+            service: key,
+            udp_timeout,
+            frozen,
+            stood_in_for: stood_in_for.as_deref(),
+        };
+        let statements = &self.statements;
+        let outcome = claim.decide(&around, |endpoint| {
+            statements.words(&RealServerKey { service: key, server: *endpoint })
+        });
+        self.timers.set(key, outcome.again_at);
+        self.output.extend(outcome.news.into_iter().map(Output::Log));
     }
 
     /// What was last seen and is as it was decided needs no look and no write.
@@ -126,17 +148,28 @@ impl Manager {
 
     fn look_at_dirty(&mut self, now: Now, ipvs: &mut dyn Ipvs) -> Result<(), Error> {
         for key in self.dirty.clone() {
-            let entry = match ipvs.read(Scope::One(key), Fields::ALL) {
-                Ok(snapshot) => snapshot.entries.into_iter().next(),
-                Err(Error::NoSuchService) => None,
-                Err(error) => {
-                    self.trouble(now, "read the table", &error);
-                    return Err(error);
-                }
-            };
-            self.observe(now, key, entry);
+            self.look_at(now, ipvs, key)?;
         }
         self.no_trouble("read the table");
+        Ok(())
+    }
+
+    /// Reads one claimed service.
+    pub(super) fn look_at(
+        &mut self,
+        now: Now,
+        ipvs: &mut dyn Ipvs,
+        key: ServiceKey,
+    ) -> Result<(), Error> {
+        let entry = match ipvs.read(Scope::One(key), Fields::ALL) {
+            Ok(snapshot) => snapshot.entries.into_iter().next(),
+            Err(Error::NoSuchService) => None,
+            Err(error) => {
+                self.trouble(now, "read the table", &error);
+                return Err(error);
+            }
+        };
+        self.observe(now, key, entry);
         Ok(())
     }
 
@@ -266,7 +299,7 @@ impl Manager {
     }
 
     /// Something could not be done: say so once, and try again soon.
-    fn trouble(&mut self, now: Now, what: &str, error: &Error) {
+    pub(super) fn trouble(&mut self, now: Now, what: &str, error: &Error) {
         self.next_poll = self.next_poll.min(now.monotonic.saturating_add(RETRY));
         let error = error.to_string();
         if self.troubles.get(what) != Some(&error) {

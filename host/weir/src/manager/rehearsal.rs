@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, mem};
 use weir_ipvs::{Change, Ipvs, RealServerKey, Snapshot, diff::diff};
 
 use super::{
-    Manager, Now, Output, Policy, Starter,
+    Code, Manager, Now, Output, Plugin,
     reconcile::takes,
     reload::{Refusal, Reload},
 };
@@ -57,9 +57,9 @@ impl Manager {
         let mut double = self.double();
         let snapshot = double.read_all(now, ipvs)?;
         let mut reload = |is_confirmed| {
-            let starters = config.plugins.iter().map(|_| mute()).collect();
+            let codes = config.plugins.iter().map(|_| mute()).collect();
             let (config, replaced) = (config.clone(), BTreeSet::new());
-            double.reload(now, Reload { config, starters, replaced, is_confirmed })
+            double.reload(now, Reload { config, codes, replaced, is_confirmed })
         };
         let (refusal, differences) = match reload(false) {
             Ok(differences) => (None, differences),
@@ -74,20 +74,19 @@ impl Manager {
 
     /// What starting with `config` would change of a table that holds `snapshot`.
     pub(crate) fn rehearse_start(now: Now, config: Config, snapshot: Snapshot) -> Rehearsal {
-        let starters: Vec<Starter> = config.plugins.iter().map(|_| mute()).collect();
-        Self::new(config, starters).rehearse_writes(now, snapshot)
+        let codes: Vec<Code> = config.plugins.iter().map(|_| mute()).collect();
+        Self::new(config, codes).rehearse_writes(now, snapshot)
     }
 
     /// A manager of the same state, whose plugins do not run.
     fn double(&self) -> Self {
-        let policy = |it: &Policy| Policy::new(it.name.clone(), it.grant.clone(), mute());
         let mut claims = self.claims.clone();
         // What waits because something was written just before is to be seen, too.
         let servers = claims.values_mut().flat_map(|it| it.servers.values_mut());
         servers.for_each(|it| it.written_at = None);
         Self {
             claims,
-            policies: self.policies.iter().map(policy).collect(),
+            plugins: self.plugins.iter().map(|it| Plugin::double(it, mute())).collect(),
             statements: self.statements.clone(),
             frozen: self.frozen.clone(),
             is_started: self.is_started,
@@ -131,8 +130,8 @@ impl Manager {
 }
 
 /// A plugin that does not run.
-fn mute() -> Starter {
-    Box::new(|_, _, _| Err("this is a rehearsal".to_owned()))
+fn mute() -> Code {
+    Code::Policy(Box::new(|_, _, _| Err("this is a rehearsal".to_owned())))
 }
 
 /// What becomes of a real server once it is written so.

@@ -7,9 +7,9 @@ use std::{collections::BTreeSet, fmt, mem, sync::Arc, time::Duration};
 
 use weir_ipvs::{RealServerKey, ServiceKey};
 
-use super::{Manager, Now, Output, Policy, Starter};
+use super::{Code, Manager, Now, Output, Plugin};
 use crate::{
-    config::{Checks, Config, Difference, Whose},
+    config::{Checks, Config, Difference, Mode, Whose},
     plan::{self, Claim, Heard, Role, Server},
     problems::Problems,
     report::Line,
@@ -18,10 +18,10 @@ use crate::{
 /// How long a refused configuration waits to be confirmed.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(60);
 
-/// Another configuration, with what makes its plugins, in their order.
+/// Another configuration, with the code of its plugins, in their order.
 pub(crate) struct Reload {
     pub(crate) config: Config,
-    pub(crate) starters: Vec<Starter>,
+    pub(crate) codes: Vec<Code>,
     /// Plugins whose code is another than before, by name.
     pub(crate) replaced: BTreeSet<String>,
     /// Whether someone said that it may remove as much as it does.
@@ -109,7 +109,7 @@ impl Manager {
         for key in self.claims.keys().copied().collect::<Vec<_>>() {
             self.reclaim(now, key);
         }
-        self.reload_policies(&before, reload.starters, &reload.replaced);
+        self.reload_plugins(&before, reload.codes, &reload.replaced);
         self.dirty.extend(self.claims.keys());
         // What is new in the configuration is claimed when the table is read.
         self.next_poll = now.monotonic;
@@ -117,7 +117,7 @@ impl Manager {
         self.log(
             Line::info("reloaded")
                 .with("services", services)
-                .with("plugins", self.policies.len())
+                .with("plugins", self.plugins.len())
                 .with("changes", differences.len())
                 .with("removed", going),
         );
@@ -226,22 +226,23 @@ impl Manager {
 
     /// Replaces the plugins. Those with the same code, settings and grant run on, unless
     /// they were given up; what a plugin said stays while it is there.
-    fn reload_policies(
-        &mut self,
-        before: &Config,
-        starters: Vec<Starter>,
-        replaced: &BTreeSet<String>,
-    ) {
-        let mut running = mem::take(&mut self.policies);
-        for (plugin, start) in self.config.plugins.iter().zip(starters) {
+    fn reload_plugins(&mut self, before: &Config, codes: Vec<Code>, replaced: &BTreeSet<String>) {
+        let mut running = mem::take(&mut self.plugins);
+        for (plugin, code) in self.config.plugins.iter().zip(codes) {
             let same = running.iter().position(|it| it.name == plugin.name);
-            let is_same = before.plugins.contains(plugin) && !replaced.contains(&plugin.name);
-            let policy = match same.map(|it| running.swap_remove(it)) {
+            let is_same = before.plugins.contains(plugin);
+            let plugin = match same.map(|it| running.swap_remove(it)) {
+                Some(mut it) if is_same && replaced.contains(&plugin.name) => {
+                    it.replace(code);
+                    it
+                }
                 Some(it) if is_same && !it.is_quarantined() => it,
-                _ => Policy::new(plugin.name.clone(), plugin.grant.clone(), start),
+                _ => Plugin::new(plugin, code),
             };
-            self.policies.push(policy);
+            self.statements.mute(&plugin.name, plugin.mode == Mode::Shadow);
+            self.plugins.push(plugin);
         }
+        self.note_scaled();
         for gone in running {
             self.statements.drop_all(&gone.name);
             self.log(Line::info("plugin-removed").with("plugin", &gone.name));

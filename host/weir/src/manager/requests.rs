@@ -1,15 +1,11 @@
 //! What commands ask of us, and what they change by way of us.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use weir_ipvs::{Change, Ipvs, ServiceKey};
 
-use super::{Manager, Now};
+use super::{LOOKS_MAX, Manager, Now};
 use crate::{control::Request, plan};
-
-/// Claimed services that are looked at one by one after a change; when a command touched
-/// more, the whole table is cheaper.
-const LOOKS_MAX: usize = 32;
 
 /// How soon the whole table is looked at when that does not do. A restore comes in many
 /// requests, and one look for several of them is enough.
@@ -26,11 +22,34 @@ impl Manager {
     /// Answers all of them, in order.
     pub(super) fn answer_requests(&mut self, now: Now, ipvs: &mut dyn Ipvs) {
         while let Some(request) = self.requests.pop_front() {
-            if let Request::Apply(changes, _, _) = &request {
-                self.note_edits(now, changes);
+            match request {
+                Request::Apply(changes, on_failure, reply) => {
+                    match self.deny_command(now, &changes, on_failure) {
+                        Some(failures) => reply.send(failures),
+                        None => {
+                            self.note_edits(now, &changes);
+                            reply.send(ipvs.apply(&changes, on_failure));
+                        }
+                    }
+                }
+                other => other.answer(ipvs),
             }
-            request.answer(ipvs);
         }
+    }
+
+    /// Claimed services that a command is about to touch.
+    pub(super) fn touched(&self, changes: &[Change]) -> BTreeSet<ServiceKey> {
+        let mut services = BTreeSet::new();
+        for change in changes {
+            match touched(change) {
+                Touched::Service(key) if self.claims.contains_key(&key) => {
+                    services.insert(key);
+                }
+                Touched::Everything => services.extend(self.claims.keys()),
+                Touched::Service(_) | Touched::Nothing => {}
+            }
+        }
+        services
     }
 
     /// Sees to it that what is claimed, of what a command is about to touch, is looked at

@@ -3,7 +3,10 @@
 //! A statement stands while its plugin runs, and until it is withdrawn; when the plugin
 //! stops running, until its lease ends. Pure.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use weir_ipvs::RealServerKey;
 use weir_wasm::{Intent, Statement};
@@ -16,11 +19,17 @@ use crate::{
 /// Statements by plugin and real server: each plugin has one on each.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Statements {
-    by_plugin: BTreeMap<String, BTreeMap<RealServerKey, Standing>>,
+    by_plugin: BTreeMap<String, Said>,
+    /// Plugins whose words have no effect.
+    muted: BTreeSet<String>,
 }
 
+/// What one plugin said.
+pub(super) type Said = BTreeMap<RealServerKey, Standing>;
+
+/// One statement, and where it stands.
 #[derive(Debug, Clone)]
-struct Standing {
+pub(super) struct Standing {
     statement: Statement,
     /// When this intent was first stated.
     since: Duration,
@@ -28,6 +37,26 @@ struct Standing {
     until: Option<Duration>,
     /// A scale on its way to what was asked for.
     moving: Option<Moving>,
+    /// What a guard said to it last.
+    denial: Option<Denial>,
+    /// What counts while it is denied: what was said before.
+    before: Option<Content>,
+}
+
+/// What a word says, apart from who says it and until when.
+#[derive(Debug, Clone)]
+struct Content {
+    says: Says,
+    reason: String,
+    since: Duration,
+}
+
+/// Why something counts as unsaid.
+#[derive(Debug, Clone)]
+struct Denial {
+    reason: String,
+    /// When the guard is asked again; none = it is being asked.
+    again_at: Option<Duration>,
 }
 
 /// A scale that its grant lets move by steps only.
@@ -58,16 +87,45 @@ impl Moving {
 }
 
 impl Standing {
+    fn is_set_aside(&self) -> bool {
+        self.denial.as_ref().is_some_and(|it| it.again_at.is_some())
+    }
+
+    /// What it says, guards aside.
+    fn said(&self) -> Content {
+        let says = match self.statement.intent {
+            Intent::Base(weight) => Says::Base(weight),
+            Intent::Scale(asked) => Says::Scale(self.moving.map_or(asked, |it| it.scale)),
+            Intent::Floor(least) => Says::Floor(least),
+            Intent::Cap(most) => Says::Cap(most),
+            Intent::Drain => Says::Drain,
+        };
+        Content { says, reason: self.statement.reason.clone(), since: self.since }
+    }
+
+    /// What counts of it.
+    fn in_force(&self) -> Option<Content> {
+        if self.is_set_aside() { self.before.clone() } else { Some(self.said()) }
+    }
+
     fn step(&mut self, now: Duration) -> bool {
+        if self.is_set_aside() {
+            return false;
+        }
+        let in_force = self.in_force();
         let (Intent::Scale(asked), Some(moving)) = (self.statement.intent, &mut self.moving) else {
             return false;
         };
-        moving.step(asked, now)
+        let is_moved = moving.step(asked, now);
+        if is_moved {
+            self.before = in_force;
+        }
+        is_moved
     }
 
     /// When it steps on; none = it is where it was asked to be.
     fn next_step(&self) -> Option<Duration> {
-        let moving = self.moving?;
+        let moving = self.moving.filter(|_| !self.is_set_aside())?;
         (self.statement.intent != Intent::Scale(moving.scale)).then(|| moving.next()).flatten()
     }
 }
@@ -83,17 +141,22 @@ impl Statements {
         now: Duration,
     ) -> bool {
         let before = self.of(plugin).remove(&statement.key);
-        let same = before.as_ref().filter(|it| it.statement.intent == statement.intent);
-        let same_since = same.map(|it| it.since);
+        let from = before.as_ref().and_then(|it| it.moving);
         let moving = limit.map(|limit| {
-            let from = Moving { scale: 1000, moved_at: None, limit };
-            Moving { limit, ..before.and_then(|it| it.moving).unwrap_or(from) }
+            let from = from.unwrap_or(Moving { scale: 1000, moved_at: None, limit });
+            Moving { limit, ..from }
         });
-        let since = same_since.unwrap_or(now);
-        let mut standing = Standing { since, until: None, statement, moving };
+        let is_same = before.as_ref().is_some_and(|it| it.statement.intent == statement.intent);
+        let mut standing = match before {
+            Some(before) if is_same => Standing { statement, until: None, moving, ..before },
+            before => {
+                let before = before.and_then(|it| it.in_force());
+                Standing { statement, since: now, until: None, moving, denial: None, before }
+            }
+        };
         standing.step(now);
         self.of(plugin).insert(standing.statement.key, standing);
-        same_since.is_none()
+        !is_same
     }
 
     /// Moves the scales whose time has come, and says of which real servers.
@@ -113,23 +176,51 @@ impl Statements {
         self.of(plugin).remove(key).is_some()
     }
 
+    /// Counts as unsaid, for `reason` and until [`Statements::ask_again`] at `again_at`. Says
+    /// whether that is new.
+    pub(super) fn set_aside(
+        &mut self,
+        plugin: &str,
+        key: &RealServerKey,
+        reason: &str,
+        again_at: Duration,
+    ) -> bool {
+        let Some(standing) = self.of(plugin).get_mut(key) else { return false };
+        let denial = Denial { reason: reason.to_owned(), again_at: Some(again_at) };
+        let before = standing.denial.replace(denial);
+        before.is_none_or(|it| it.reason != reason)
+    }
+
+    /// Has what was set aside count again, so that guards are asked, and says of which real
+    /// servers.
+    pub(super) fn ask_again(&mut self, now: Duration) -> Vec<RealServerKey> {
+        let standing = self.by_plugin.values_mut().flat_map(BTreeMap::iter_mut);
+        let denied = standing.filter_map(|(key, it)| Some((key, it.denial.as_mut()?)));
+        let due = denied.filter(|(_, it)| it.again_at.is_some_and(|at| at <= now));
+        due.map(|(key, it)| {
+            it.again_at = None;
+            *key
+        })
+        .collect()
+    }
+
+    /// When guards are asked next.
+    pub(super) fn next_asking(&self) -> Option<Duration> {
+        let standing = self.by_plugin.values().flat_map(BTreeMap::values);
+        standing.filter_map(|it| it.denial.as_ref()?.again_at).min()
+    }
+
+    /// What one plugin says about one real server, whether or not it has an effect.
+    pub(super) fn word_of(&self, plugin: &str, key: &RealServerKey) -> Option<Word> {
+        let standing = self.by_plugin.get(plugin)?.get(key)?;
+        let Content { says, reason, since } = standing.in_force()?;
+        Some(Word { who: plugin.to_owned(), says, reason, since, until: standing.until })
+    }
+
     /// What is said about one real server.
     pub(super) fn words(&self, key: &RealServerKey) -> Vec<Word> {
-        let standing =
-            self.by_plugin.iter().filter_map(|(plugin, it)| Some((plugin, it.get(key)?)));
-        let word = |(plugin, it): (&String, &Standing)| Word {
-            who: plugin.clone(),
-            says: match it.statement.intent {
-                Intent::Scale(asked) => Says::Scale(it.moving.map_or(asked, |it| it.scale)),
-                Intent::Floor(least) => Says::Floor(least),
-                Intent::Cap(most) => Says::Cap(most),
-                Intent::Drain => Says::Drain,
-            },
-            reason: it.statement.reason.clone(),
-            since: it.since,
-            until: it.until,
-        };
-        standing.map(word).collect()
+        let standing = self.by_plugin.keys().filter(|it| !self.muted.contains(*it));
+        standing.filter_map(|plugin| self.word_of(plugin, key)).collect()
     }
 
     /// All that one plugin said.
@@ -180,7 +271,25 @@ impl Statements {
         }
     }
 
-    fn of(&mut self, plugin: &str) -> &mut BTreeMap<RealServerKey, Standing> {
+    /// Whether what a plugin says has no effect.
+    pub(super) fn mute(&mut self, plugin: &str, is_muted: bool) {
+        match is_muted {
+            true => self.muted.insert(plugin.to_owned()),
+            false => self.muted.remove(plugin),
+        };
+    }
+
+    /// All that a plugin said, to be kept.
+    pub(super) fn said(&self, plugin: &str) -> Said {
+        self.by_plugin.get(plugin).cloned().unwrap_or_default()
+    }
+
+    /// Has a plugin have said what was kept, and nothing else.
+    pub(super) fn restore(&mut self, plugin: &str, said: Said) {
+        self.by_plugin.insert(plugin.to_owned(), said);
+    }
+
+    fn of(&mut self, plugin: &str) -> &mut Said {
         if !self.by_plugin.contains_key(plugin) {
             self.by_plugin.insert(plugin.to_owned(), BTreeMap::new());
         }
@@ -239,6 +348,30 @@ mod tests {
         assert_eq!(statements.expire(at(1019)), []);
         assert_eq!(statements.expire(at(1020)), [key("10.0.0.1:80")]);
         assert_eq!(says(&statements), []);
+    }
+
+    #[test]
+    fn while_a_statement_is_denied_the_one_before_counts() {
+        let at = Duration::from_secs;
+        let mut statements = Statements::default();
+        let key = key("10.0.0.1:80");
+        statements.publish("a", statement(Intent::Scale(500), 60), None, at(0));
+        statements.publish("a", statement(Intent::Drain, 60), None, at(1));
+        assert!(statements.set_aside("a", &key, "no", at(11)));
+        assert_eq!(says(&statements), [Says::Scale(500)]);
+        statements.publish("a", statement(Intent::Drain, 60), None, at(2));
+        assert_eq!(
+            (says(&statements), statements.next_asking()),
+            (vec![Says::Scale(500)], Some(at(11)))
+        );
+        statements.publish("a", statement(Intent::Cap(7), 60), None, at(3));
+        assert_eq!((says(&statements), statements.next_asking()), (vec![Says::Cap(7)], None));
+        assert!(statements.set_aside("a", &key, "no", at(13)));
+        assert_eq!(statements.ask_again(at(12)), []);
+        assert_eq!(statements.ask_again(at(13)), [key]);
+        assert_eq!(says(&statements), [Says::Cap(7)]);
+        assert!(!statements.set_aside("a", &key, "no", at(23)), "it was told before");
+        assert_eq!(says(&statements), [Says::Scale(500)]);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What the manager writes, and what it says.
 
 mod drift;
+mod functions;
+mod merge;
+mod modes;
 mod random;
 mod reload;
 mod safety;
@@ -183,7 +186,8 @@ fn a_trap_applies_nothing_of_its_call_and_checks_go_on() {
 
 #[test]
 fn statements_outlive_their_plugin_by_their_lease() {
-    let mut bench = settled();
+    let fallback = "[plugin.health-weight]\nfallback = \"static\"";
+    let mut bench = settled_as(&format!("{CONFIG}\n{fallback}"));
     bench.verdicts(&["10.0.1.1:80 down"]);
     assert_eq!(bench.writes(), ["10.0.1.1:80=0"]);
     bench.pass(600);

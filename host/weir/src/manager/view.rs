@@ -74,7 +74,8 @@ impl World {
             health.extend(claim.servers.iter().filter(|(_, it)| it.watch.is_some()).map(
                 |(&server, it)| {
                     let (status, since) = (it.health.state.status(), it.health.since);
-                    (RealServerKey { service, server }, HealthReport { status, since })
+                    let report = HealthReport { status, since, latency: it.latency.clone() };
+                    (RealServerKey { service, server }, report)
                 },
             ));
         }
@@ -126,7 +127,8 @@ impl Manager {
         View {
             table: Arc::clone(&self.world.table),
             health: Arc::clone(&self.world.health),
-            held: self.statements.held(&self.policies[index].name),
+            held: self.statements.held(&self.plugins[index].name),
+            changes_left: self.plugins[index].credit.left(now.monotonic),
             wall_ns: now.wall_ns(),
             monotonic_ns: now.monotonic_ns(),
         }

@@ -56,6 +56,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) udp_timeout: Duration,
     /// Since when and why everything is frozen, if it is.
     pub(crate) frozen: Option<(Duration, &'a str)>,
+    /// The plugin that was given up, if weir is to drain what is down in its place.
+    pub(crate) stood_in_for: Option<&'a str>,
 }
 
 /// What came of deciding.
@@ -79,6 +81,9 @@ impl Claim {
         let mut news = Vec::new();
         let is_settled = self.wait(said, &mut alarm);
         self.heed_checks(&mut alarm);
+        if let Some(plugin) = around.stood_in_for {
+            self.drain_down(plugin);
+        }
         self.hold_flapping(&mut alarm);
         news.extend(self.turn_panic(around, &mut alarm));
         if is_settled {
@@ -190,6 +195,14 @@ impl Claim {
             server.wait(is_settled, has_weight);
         }
         is_settled
+    }
+
+    /// Drains what is down, for the plugin that should.
+    fn drain_down(&mut self, plugin: &str) {
+        for server in self.real_mut().filter(|it| it.is_down()) {
+            let reason = format!("{}; {plugin} was given up", server.health.detail);
+            server.say(Says::Drain, &reason, server.health.since, None);
+        }
     }
 
     /// Keeps servers out that went down too often, unless the service needs them.
@@ -470,7 +483,7 @@ impl Server {
         matches!(self.health.state, State::Up | State::Suspect)
     }
 
-    fn is_down(&self) -> bool {
+    pub(crate) fn is_down(&self) -> bool {
         !self.is_up() && !self.is_unknown()
     }
 

@@ -12,26 +12,29 @@ use weir_ipvs::Ipvs;
 use weir_wasm::{LogSink, Runtime};
 
 use super::{
-    plugins::{self, Code, Loaded},
+    plugins::{self, Loaded, Stamp},
     print,
     pulse::Pulse,
+    watch::{self, Watched},
 };
 use crate::{
     config::{self, Config},
     control::{Declined, Order},
     events::Events,
-    manager::{self, Event, Manager, Now, Reload, Starter},
+    manager::{self, Code, Event, Manager, Now, Reload},
     problems::Problems,
 };
 
 /// Orders on their way to be read; more wait.
 pub(super) const ORDERS_WAITING: usize = 16;
 
-/// An order whose configuration was read, with its plugins.
-pub(super) struct Ordered {
-    order: Order,
-    config: Config,
-    loaded: Vec<Loaded>,
+/// What was read, for the manager's thread.
+pub(super) enum Ordered {
+    /// An order whose configuration was read, with its plugins.
+    Config(Order, Box<Config>, Vec<Loaded>),
+    /// What is in the place of a plugin's files now, by the plugin's name; or why that cannot
+    /// be used.
+    Plugin(String, anyhow::Result<Box<Loaded>>),
 }
 
 /// Reads configurations.
@@ -39,6 +42,8 @@ pub(super) struct Reader {
     /// The daemon's own.
     pub(super) path: PathBuf,
     pub(super) runtime: Arc<Runtime>,
+    /// Files of plugins.
+    pub(super) watched: Watched,
     pub(super) read: SyncSender<Ordered>,
 }
 
@@ -49,7 +54,33 @@ pub(super) async fn read(reader: Arc<Reader>, order: Order, events: Events) {
     events.send(Event::Due).await;
 }
 
+/// Loads plugins whose files are replaced, as long as it is polled.
+pub(super) async fn watch_plugins(reader: Arc<Reader>, events: Events) {
+    loop {
+        tokio::time::sleep(watch::LOOK).await;
+        let replaced = reader.watched.replaced();
+        if !replaced.is_empty() {
+            load(Arc::clone(&reader), &events, replaced).await;
+        }
+    }
+}
+
+/// Loads plugins beside everything else, and wakes the manager.
+async fn load(reader: Arc<Reader>, events: &Events, plugins: Vec<config::Plugin>) {
+    // Should it panic, what runs goes on.
+    let _ = spawn_blocking(move || reader.load(plugins)).await;
+    events.send(Event::Due).await;
+}
+
 impl Reader {
+    /// Loads these plugins anew.
+    fn load(&self, plugins: Vec<config::Plugin>) {
+        for plugin in plugins {
+            let loaded = plugins::load_one(&self.runtime, &plugin, &print).map(Box::new);
+            let _ = self.read.send(Ordered::Plugin(plugin.name, loaded));
+        }
+    }
+
     /// Everything that can be wrong is found before anything is changed.
     fn read(&self, order: Order) {
         let path = match &order {
@@ -57,8 +88,13 @@ impl Reader {
             _ => &self.path,
         };
         match self.read_at(path) {
-            // Fails only once the manager ended.
-            Ok((config, loaded)) => drop(self.read.send(Ordered { order, config, loaded })),
+            Ok((config, loaded)) => {
+                if matches!(order, Order::Reload(..)) {
+                    self.watched.set(&config.plugins, &loaded);
+                }
+                // Fails only once the manager ended.
+                drop(self.read.send(Ordered::Config(order, Box::new(config), loaded)));
+            }
             Err(problems) => decline(order, problems),
         }
     }
@@ -85,44 +121,53 @@ pub(super) struct Workshop {
     runtime: Arc<Runtime>,
     pulse: Arc<Pulse>,
     log: LogSink,
-    /// The code of each plugin that runs, by its name.
-    codes: BTreeMap<String, Code>,
+    /// The files of each plugin that runs, by its name.
+    stamps: BTreeMap<String, Stamp>,
 }
 
 impl Workshop {
     pub(super) fn new(runtime: Arc<Runtime>, pulse: Arc<Pulse>, log: LogSink) -> Self {
-        Self { runtime, pulse, log, codes: BTreeMap::new() }
+        Self { runtime, pulse, log, stamps: BTreeMap::new() }
     }
 
-    /// What makes the first plugins.
-    pub(super) fn first(&mut self, loaded: Vec<Loaded>) -> Vec<Starter> {
-        self.codes = plugins::codes(&loaded);
-        self.starters(loaded)
+    /// The code of the first plugins.
+    pub(super) fn first(&mut self, loaded: Vec<Loaded>) -> Vec<Code> {
+        self.stamps = plugins::stamps(&loaded);
+        loaded.into_iter().map(|it| self.code(it)).collect()
     }
 
-    fn starters(&self, loaded: Vec<Loaded>) -> Vec<Starter> {
-        let start = |it| plugins::starter(it, &self.runtime, &self.pulse, Arc::clone(&self.log));
-        loaded.into_iter().map(start).collect()
+    fn code(&self, loaded: Loaded) -> Code {
+        plugins::code(loaded, &self.runtime, &self.pulse, &self.log)
     }
 
     /// Does what was ordered, and answers.
     pub(super) fn carry_out(
         &mut self,
-        Ordered { order, config, loaded }: Ordered,
+        ordered: Ordered,
         now: Now,
         manager: &mut Manager,
         ipvs: &mut dyn Ipvs,
     ) {
+        let (order, config, loaded) = match ordered {
+            Ordered::Config(order, config, loaded) => (order, config, loaded),
+            Ordered::Plugin(name, loaded) => {
+                if let Ok(loaded) = &loaded {
+                    self.stamps.extend(plugins::stamps(std::slice::from_ref(loaded)));
+                }
+                let code = loaded.map(|it| self.code(*it));
+                return manager.replace(&name, code.map_err(|error| format!("{error:#}")));
+            }
+        };
         match order {
             Order::Reload(is_confirmed, reply) => {
-                let codes = plugins::codes(&loaded);
-                let is_other = |name: &&String| self.codes.get(*name) != codes.get(*name);
-                let replaced = codes.keys().filter(is_other).cloned().collect();
-                let starters = self.starters(loaded);
-                let reload = Reload { config, starters, replaced, is_confirmed };
+                let stamps = plugins::stamps(&loaded);
+                let is_other = |name: &&String| self.stamps.get(*name) != stamps.get(*name);
+                let replaced = stamps.keys().filter(is_other).cloned().collect();
+                let codes = loaded.into_iter().map(|it| self.code(it)).collect();
+                let reload = Reload { config: *config, codes, replaced, is_confirmed };
                 let reloaded = manager.reload(now, reload);
                 if reloaded.is_ok() {
-                    self.codes = codes;
+                    self.stamps = stamps;
                 }
                 reply.send(reloaded.map_err(Declined::Refused));
             }

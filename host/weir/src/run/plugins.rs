@@ -3,17 +3,17 @@
 
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, sync::Arc, time::SystemTime};
 
-use anyhow::{anyhow, ensure};
+use anyhow::{anyhow, bail, ensure};
 use weir_wasm::{
-    Birth, Effect, Envelope, LogLine, LogSink, Plugin, Policy, PolicyGrant, PolicySettings,
-    Runtime, View, World,
+    Birth, Effect, Envelope, LogLine, LogSink, Plugin, Policy, PolicyGrant, Review, Runtime,
+    Settings, View, Weighing, World,
 };
 
 use super::pulse::Pulse;
 use crate::{
     builtin, commands,
     config::{self, Config, Source},
-    manager::{Guest, Starter},
+    manager::{Code, Guest},
     problems::{Problem, Problems},
     report::Line,
     script,
@@ -23,19 +23,27 @@ use crate::{
 pub(crate) struct Loaded {
     config: config::Plugin,
     plugin: Plugin,
-    code: Code,
+    stamp: Stamp,
 }
 
 /// Tells the file of a plugin's code, and that of its script, from others that took their
 /// places; nothing for what it has not.
-pub(super) type Code = [Option<(u64, u64, Option<SystemTime>)>; 2];
+pub(super) type Stamp = [Option<(u64, u64, Option<SystemTime>)>; 2];
 
-/// The code of each plugin, by its name.
-pub(super) fn codes(loaded: &[Loaded]) -> BTreeMap<String, Code> {
-    loaded.iter().map(|it| (it.config.name.clone(), it.code)).collect()
+impl Loaded {
+    /// The name of the plugin.
+    pub(crate) fn name(&self) -> &str {
+        &self.config.name
+    }
 }
 
-fn code(plugin: &config::Plugin) -> Code {
+/// The file of each plugin as it was loaded, by the plugin's name.
+pub(super) fn stamps(loaded: &[Loaded]) -> BTreeMap<String, Stamp> {
+    loaded.iter().map(|it| (it.config.name.clone(), it.stamp)).collect()
+}
+
+/// The files of a plugin as they are now.
+pub(super) fn stamp(plugin: &config::Plugin) -> Stamp {
     let component = match &plugin.source {
         Source::File(path) => Some(path),
         Source::Builtin(_) => None,
@@ -55,10 +63,8 @@ pub(crate) fn load(
 ) -> Result<Vec<Loaded>, Problems> {
     let (mut loaded, mut problems) = (Vec::new(), Vec::new());
     for plugin in &config.plugins {
-        // Before it is read: a file that is replaced meanwhile counts as another.
-        let code = code(plugin);
-        match prepare(runtime, plugin, &log) {
-            Ok((config, plugin)) => loaded.push(Loaded { config, plugin, code }),
+        match load_one(runtime, plugin, &log) {
+            Ok(it) => loaded.push(it),
             Err(error) => problems.push(Problem {
                 place: config.place_of(&plugin.name),
                 message: format!("plugin {}: {error:#}", plugin.name),
@@ -68,22 +74,39 @@ pub(crate) fn load(
     if problems.is_empty() { Ok(loaded) } else { Err(Problems::new(problems)) }
 }
 
-/// One of them, and its configuration with what its script says.
-fn prepare(
+/// Loads one of them.
+pub(crate) fn load_one(
     runtime: &Runtime,
     config: &config::Plugin,
     log: &impl Fn(&Line),
-) -> anyhow::Result<(config::Plugin, Plugin)> {
-    let plugin = load_one(runtime, &config.source, log)?;
+) -> anyhow::Result<Loaded> {
+    // Before it is read: a file that is replaced meanwhile counts as another.
+    let stamp = stamp(config);
+    let plugin = find(runtime, &config.source, log)?;
+    check(config, plugin.world())?;
     let mut config = config.clone();
     if let Some(script) = &config.script {
         config.config_json = script::settings(script, &config.config_json)?;
         script::try_out(runtime, &plugin, &config)?;
     }
-    Ok((config, plugin))
+    Ok(Loaded { config, plugin, stamp })
 }
 
-fn load_one(runtime: &Runtime, source: &Source, log: &impl Fn(&Line)) -> anyhow::Result<Plugin> {
+/// Whether a plugin of this world can be used as it is configured.
+fn check(config: &config::Plugin, world: World) -> anyhow::Result<()> {
+    match world {
+        World::Command => bail!("it is a command: run it with `weir exec`"),
+        World::Weigher => ensure!(
+            config.grant.scales(),
+            "it is a weigher, and may not scale: add to its grant \
+             weights = {{ intents = [\"scale\"], scale = [500, 1500] }}"
+        ),
+        World::Policy | World::Guard => {}
+    }
+    Ok(())
+}
+
+fn find(runtime: &Runtime, source: &Source, log: &impl Fn(&Line)) -> anyhow::Result<Plugin> {
     match source {
         Source::Builtin(name) => {
             let found = builtin::POLICIES.iter().find(|it| it.name() == name);
@@ -109,26 +132,48 @@ fn load_one(runtime: &Runtime, source: &Source, log: &impl Fn(&Line)) -> anyhow:
     }
 }
 
-/// What makes instances of a plugin, whose lines go to `log`.
-pub(crate) fn starter(
+/// The code of a plugin, as the manager calls it. Its lines go to `log`.
+pub(crate) fn code(
     loaded: Loaded,
     runtime: &Arc<Runtime>,
     pulse: &Arc<Pulse>,
-    log: LogSink,
-) -> Starter {
+    log: &LogSink,
+) -> Code {
     let (runtime, pulse) = (Arc::clone(runtime), Arc::clone(pulse));
-    Box::new(move |grant: PolicyGrant, birth: Birth, view: View| {
-        let settings = PolicySettings {
-            instance: loaded.config.name.clone(),
-            config_json: loaded.config.config_json.clone(),
-            grant,
-            limits: loaded.config.limits,
-            log: Arc::clone(&log),
-        };
-        let started = pulse.during(|| runtime.start_policy(&loaded.plugin, settings, birth, view));
-        let (policy, subscription) = started.map_err(|failure| failure.to_string())?;
-        let instance = Instance { policy, pulse: Arc::clone(&pulse) };
-        Ok((Box::new(instance) as Box<dyn Guest>, subscription))
+    let settings = Settings {
+        instance: loaded.config.name.clone(),
+        config_json: loaded.config.config_json.clone(),
+        grant: PolicyGrant::default(),
+        limits: loaded.config.limits,
+        log: Arc::clone(log),
+    };
+    let made = match loaded.plugin.world() {
+        World::Weigher => runtime.weigher(&loaded.plugin, settings.clone()).map(|weigher| {
+            let pulse = Arc::clone(&pulse);
+            Code::Weigher(Box::new(move |weighing: &Weighing| {
+                pulse.during(|| weigher.weigh(weighing)).map_err(|it| it.to_string())
+            }))
+        }),
+        World::Guard => runtime.guard(&loaded.plugin, settings.clone()).map(|guard| {
+            let pulse = Arc::clone(&pulse);
+            Code::Guard(Box::new(move |grant: PolicyGrant, review: Review, view: View| {
+                pulse.during(|| guard.judge(grant, review, view)).map_err(|it| it.to_string())
+            }))
+        }),
+        // What is no policy says so when it is started.
+        World::Policy | World::Command => {
+            Ok(Code::Policy(Box::new(move |grant: PolicyGrant, birth: Birth, view: View| {
+                let settings = Settings { grant, ..settings.clone() };
+                let start = || runtime.start_policy(&loaded.plugin, settings, birth, view);
+                let (policy, subscription) = pulse.during(start).map_err(|it| it.to_string())?;
+                let instance = Instance { policy, pulse: Arc::clone(&pulse) };
+                Ok((Box::new(instance) as Box<dyn Guest>, subscription))
+            })))
+        }
+    };
+    made.unwrap_or_else(|failure| {
+        let report = failure.to_string();
+        Code::Policy(Box::new(move |_, _, _| Err(report.clone())))
     })
 }
 

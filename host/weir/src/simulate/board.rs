@@ -174,6 +174,7 @@ impl Board {
 
     fn service_number(&self, service: &ServiceKey, number: ServiceNumber) -> u32 {
         let Some(rows) = self.table.get(service) else { return 0 };
+
         let is_up = |server: &Endpoint| {
             let key = RealServerKey { service: *service, server: *server };
             self.status(key) == HealthStatus::Up
@@ -182,6 +183,9 @@ impl Board {
             ServiceNumber::Servers => rows.len(),
             ServiceNumber::Eligible => rows.values().filter(|it| it.weight > 0).count(),
             ServiceNumber::Up => rows.keys().filter(|it| is_up(it)).count(),
+            ServiceNumber::Weight => {
+                return rows.values().fold(0, |sum: u32, it| sum.saturating_add(it.weight));
+            }
         };
         u32::try_from(count).unwrap_or(u32::MAX)
     }
@@ -229,6 +233,9 @@ impl Board {
                 };
                 self.keys(servers).iter().map(probes).sum()
             }
+            Total::Turns(servers) => {
+                self.keys(servers).iter().map(|it| self.turns(*it, since)).sum()
+            }
             Total::Requests(clients) => chosen(*clients)
                 .map(|it| {
                     let (counts, (answers, failures)) = (&self.clients[it], since.clients[it]);
@@ -267,6 +274,21 @@ impl Board {
             probes: self.health.iter().map(|(key, it)| (*key, it.probes)).collect(),
             clients: self.clients.iter().map(|it| (it.latencies.len(), it.failures)).collect(),
         }
+    }
+
+    /// How often the weight of one real server turned round.
+    fn turns(&self, key: RealServerKey, since: &Mark) -> u64 {
+        let written = self.writes[since.writes..].iter().filter_map(|(_, change)| match change {
+            Change::AddServer(service, it) | Change::EditServer(service, it)
+                if *service == key.service && it.endpoint == key.server =>
+            {
+                Some(it.weight)
+            }
+            _ => None,
+        });
+        let weights: Vec<u32> = written.collect();
+        let ways: Vec<_> = weights.windows(2).map(|it| it[0].cmp(&it[1])).collect();
+        count(ways.windows(2).filter(|it| it[0] == it[1].reverse() && it[0].is_ne()))
     }
 
     fn new_since(&self, servers: &Servers, since: &Mark) -> Vec<u64> {
@@ -342,6 +364,7 @@ pub(crate) fn show(
                 ServiceNumber::Servers => "servers",
                 ServiceNumber::Eligible => "eligible",
                 ServiceNumber::Up => "up",
+                ServiceNumber::Weight => "weight",
             };
             format!("{} {word} {}", names.service(key), board.service_number(key, *number))
         }

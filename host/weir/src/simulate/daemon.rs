@@ -18,7 +18,7 @@ use super::{
     timeline::Record,
 };
 use crate::{
-    config::{self, CheckKind, Config, Files},
+    config::{self, CheckKind, Config, Files, Mode},
     health::{
         Ask, Cause, Changes, Evidence, Outcome, Reply, Seen, State, StreamId, Streams, Told,
         Verdict,
@@ -35,6 +35,7 @@ const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 /// See the module. It runs, until it is dropped, which is a kill.
 pub(crate) struct Daemon {
     manager: Manager,
+    config: Config,
     /// Which start of weir this is.
     run: u32,
     streams: Streams,
@@ -80,11 +81,12 @@ impl Daemon {
         stage: &mut Stage,
     ) -> anyhow::Result<Self> {
         let said = Said::default();
-        let starters = machinery.starters(config, traps, &said.sink())?;
+        let codes = machinery.codes(config, traps, &said.sink())?;
         traps.look();
-        let manager = Manager::new(config.clone(), starters);
+        let manager = Manager::new(config.clone(), codes);
         let mut daemon = Self {
             manager,
+            config: config.clone(),
             run,
             streams: Streams::default(),
             probes: BTreeMap::new(),
@@ -112,15 +114,17 @@ impl Daemon {
     ) {
         let log_of_plugins = self.said.sink();
         let read = config::parse_files(files).and_then(|config| {
-            let starters = machinery.starters(&config, traps, &log_of_plugins)?;
-            Ok((config, starters))
+            let codes = machinery.codes(&config, traps, &log_of_plugins)?;
+            Ok((config, codes))
         });
         match read {
-            Ok((config, starters)) => {
+            Ok((config, codes)) => {
                 let replaced = traps.look();
-                let reload = Reload { config, starters, replaced, is_confirmed };
-                // What comes of it is told in the log.
-                let _ = self.manager.reload(now(stage), reload);
+                let reload = Reload { config: config.clone(), codes, replaced, is_confirmed };
+                // What else comes of it is told in the log.
+                if self.manager.reload(now(stage), reload).is_ok() {
+                    self.config = config;
+                }
             }
             Err(problems) => log(stage, &manager::reload_failed(&problems)),
         }
@@ -130,6 +134,28 @@ impl Daemon {
     /// Tells it to stop, and waits until it has.
     pub(crate) fn stop(mut self, stage: &mut Stage) {
         self.handle(manager::Event::Stop, stage);
+    }
+
+    /// The file of a plugin was replaced, and is found so.
+    pub(crate) fn replace(
+        &mut self,
+        plugin: &str,
+        machinery: &Machinery,
+        traps: &mut Traps,
+        stage: &mut Stage,
+    ) {
+        let code = machinery.code(&self.config, plugin, traps, &self.said.sink());
+        traps.look();
+        self.manager.replace(plugin, code.map_err(|error| format!("{error:#}")));
+        self.settle(stage);
+    }
+
+    /// An operator changes a plugin's mode.
+    pub(crate) fn set_mode(&mut self, plugin: &str, mode: Mode, stage: &mut Stage) {
+        if let Err(reason) = self.manager.set_mode(plugin, mode) {
+            log(stage, &Line::error("failed").with("to", "change a mode").with("error", reason));
+        }
+        self.settle(stage);
     }
 
     /// When it has something to do though nothing happens.

@@ -204,7 +204,10 @@ impl Watched {
                     }
             }
             // What is counted is looked at in the end, unless its excess fails at once.
-            Expected::Total(Total::Writes(_) | Total::Log(_) | Total::Probes(_), _) => false,
+            Expected::Total(
+                Total::Writes(_) | Total::Log(_) | Total::Probes(_) | Total::Turns(_),
+                _,
+            ) => false,
             Expected::Total(Total::Failures(_) | Total::Requests(_) | Total::New(_), _) => true,
             Expected::Total(..) => matches!(self.expectation.when, When::Within(_)),
             Expected::Order(_) | Expected::Explained => false,

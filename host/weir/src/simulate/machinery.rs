@@ -1,4 +1,4 @@
-//! The WebAssembly of simulations: policies, which count instructions instead of time, and
+//! The WebAssembly of simulations: plugins, which count instructions instead of time, and
 //! ipvsadm. Made once, whatever the number of scenarios.
 
 use std::{
@@ -15,16 +15,20 @@ use std::{
 use anyhow::Context as _;
 use weir_wasm::{
     Birth, Command, CommandGrant, Effect, Envelope, Limits, LogSink, NoNames, Plugin, PolicyGrant,
-    Runtime, Stdio, Subscription, Terminals, View,
+    Review, Runtime, Stdio, Terminals, View, Weighing,
 };
 
 use super::kernel::Kernel;
 use crate::{
     builtin,
-    config::{Config, Source},
-    manager::{Guest, Starter},
+    config::{self, Config, Source},
+    manager::{Code, Guest},
     problems::Problems,
-    run::{plugins, pulse::Pulse},
+    report::Line,
+    run::{
+        plugins::{self, Loaded},
+        pulse::Pulse,
+    },
 };
 
 /// See the module.
@@ -53,10 +57,17 @@ impl Traps {
         self.calls.entry(plugin.to_owned()).or_default().set(times);
     }
 
-    /// weir finds this file in the place of the plugin's when it starts.
+    /// weir finds this file in the place of the plugin's.
     pub(crate) fn replace(&mut self, plugin: &str, file: PathBuf) {
         self.replaced.insert(plugin.to_owned(), file);
         self.unseen.insert(plugin.to_owned());
+    }
+
+    /// Has a plugin come from the file that took the place of its own.
+    fn point(&self, plugin: &mut config::Plugin) {
+        if let Some(file) = self.replaced.get(&plugin.name) {
+            plugin.source = Source::File(file.clone());
+        }
     }
 
     /// Plugins whose file is another than when weir last looked.
@@ -84,27 +95,38 @@ impl Machinery {
         Ok(Self { policies, still: Arc::default(), commands, ipvsadm })
     }
 
-    /// What makes instances of the plugins of `config`, loaded as weir does when it starts.
-    pub(crate) fn starters(
+    /// The code of the plugins of `config`, loaded as weir does when it starts.
+    pub(crate) fn codes(
         &self,
         config: &Config,
         traps: &mut Traps,
         log: &LogSink,
-    ) -> Result<Vec<Starter>, Problems> {
+    ) -> Result<Vec<Code>, Problems> {
         let mut config = config.clone();
-        for plugin in &mut config.plugins {
-            if let Some(file) = traps.replaced.get(&plugin.name) {
-                plugin.source = Source::File(file.clone());
-            }
-        }
+        config.plugins.iter_mut().for_each(|it| traps.point(it));
         // A cache that cannot be written costs time, which nobody counts here.
         let loaded = plugins::load(&self.policies, &config, |_| {})?;
-        let starters = config.plugins.iter().zip(loaded).map(|(plugin, loaded)| {
-            let traps = traps.calls.entry(plugin.name.clone()).or_default();
-            let start = plugins::starter(loaded, &self.policies, &self.still, Arc::clone(log));
-            trapping(start, Rc::clone(traps))
-        });
-        Ok(starters.collect())
+        Ok(loaded.into_iter().map(|it| self.made(it, traps, log)).collect())
+    }
+
+    /// The code of one plugin, whose file was replaced.
+    pub(crate) fn code(
+        &self,
+        config: &Config,
+        plugin: &str,
+        traps: &mut Traps,
+        log: &LogSink,
+    ) -> anyhow::Result<Code> {
+        let found = config.plugins.iter().find(|it| it.name == plugin);
+        let mut plugin = found.context("there is no such plugin")?.clone();
+        traps.point(&mut plugin);
+        let loaded = plugins::load_one(&self.policies, &plugin, &|_: &Line| {})?;
+        Ok(self.made(loaded, traps, log))
+    }
+
+    fn made(&self, loaded: Loaded, traps: &mut Traps, log: &LogSink) -> Code {
+        let left = Rc::clone(traps.calls.entry(loaded.name().to_owned()).or_default());
+        trapping(plugins::code(loaded, &self.policies, &self.still, log), left)
     }
 
     /// Runs ipvsadm on `kernel` with these arguments and this input.
@@ -147,14 +169,38 @@ impl Machinery {
     }
 }
 
-/// As `start`, but the next calls trap, as many as `traps` says: after the plugin did what
+/// As `code`, but the next calls trap, as many as `traps` says: after the plugin did what
 /// it does, so that all it asked for must come to nothing.
-fn trapping(mut start: Starter, traps: Rc<Cell<u32>>) -> Starter {
-    Box::new(move |grant: PolicyGrant, birth: Birth, view: View| {
-        let (guest, subscription): (Box<dyn Guest>, Subscription) = start(grant, birth, view)?;
-        let traps = Rc::clone(&traps);
-        Ok((Box::new(Trapping { guest, traps }) as Box<dyn Guest>, subscription))
-    })
+fn trapping(code: Code, traps: Rc<Cell<u32>>) -> Code {
+    match code {
+        Code::Policy(mut start) => {
+            Code::Policy(Box::new(move |grant: PolicyGrant, birth: Birth, view: View| {
+                let (guest, subscription) = start(grant, birth, view)?;
+                let traps = Rc::clone(&traps);
+                Ok((Box::new(Trapping { guest, traps }) as Box<dyn Guest>, subscription))
+            }))
+        }
+        Code::Weigher(weigh) => Code::Weigher(Box::new(move |weighing: &Weighing| {
+            let weighed = weigh(weighing)?;
+            trap(&traps, weighed.scales.len()).map(|()| weighed)
+        })),
+        Code::Guard(judge) => {
+            Code::Guard(Box::new(move |grant: PolicyGrant, review: Review, view: View| {
+                let judgement = judge(grant, review, view)?;
+                trap(&traps, 0).map(|()| judgement)
+            }))
+        }
+    }
+}
+
+fn trap(traps: &Cell<u32>, effects: usize) -> Result<(), String> {
+    match traps.get() {
+        0 => Ok(()),
+        left => {
+            traps.set(left - 1);
+            Err(format!("trapped by the scenario, with {effects} effects staged"))
+        }
+    }
 }
 
 struct Trapping {
@@ -165,12 +211,6 @@ struct Trapping {
 impl Guest for Trapping {
     fn handle(&mut self, view: View, batch: &[Envelope]) -> Result<Vec<Effect>, String> {
         let effects = self.guest.handle(view, batch)?;
-        match self.traps.get() {
-            0 => Ok(effects),
-            left => {
-                self.traps.set(left - 1);
-                Err(format!("trapped by the scenario, with {} effects staged", effects.len()))
-            }
-        }
+        trap(&self.traps, effects.len()).map(|()| effects)
     }
 }

@@ -6,7 +6,7 @@ use weir_ipvs::{Endpoint, Protocol, ServiceKey};
 use weir_wasm::HealthStatus;
 
 use super::distribution::Distribution;
-use crate::config::{Config, Files};
+use crate::config::{Config, Files, Mode};
 
 /// One file.
 #[derive(Debug, Clone)]
@@ -206,6 +206,8 @@ pub(crate) enum Action {
     Trap(String, u32),
     /// A plugin's file is replaced.
     Replace(String, PathBuf),
+    /// An operator changes a plugin's mode.
+    Mode(String, Mode),
     /// Someone calls ipvsadm.
     Ipvsadm(String),
     /// Real servers fail at random.
@@ -427,6 +429,8 @@ pub(crate) enum ServiceNumber {
     Eligible,
     /// Those whose checks pass.
     Up,
+    /// All weights together.
+    Weight,
 }
 
 /// Numbers that are counted over a time.
@@ -442,6 +446,9 @@ pub(crate) enum Total {
     Share(Servers),
     /// Probes.
     Probes(Servers),
+    /// How often weights that weir wrote began to fall after they rose, or to rise after
+    /// they fell.
+    Turns(Servers),
     /// Requests of clients, by their number, or of all.
     Requests(Option<usize>),
     /// Those that failed for good.

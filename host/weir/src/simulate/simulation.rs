@@ -382,7 +382,15 @@ impl<'s> Simulation<'s> {
             Action::Kernel(fault) => self.stage.kernel.fail(*fault),
             Action::KernelRecovers => self.stage.kernel.recover(),
             Action::Trap(plugin, times) => self.traps.trap(plugin, *times),
-            Action::Replace(plugin, file) => self.traps.replace(plugin, file.clone()),
+            Action::Replace(plugin, file) => {
+                self.traps.replace(plugin, file.clone());
+                if let Some(daemon) = &mut self.daemon {
+                    daemon.replace(plugin, self.machinery, &mut self.traps, &mut self.stage);
+                }
+            }
+            Action::Mode(plugin, mode) => {
+                self.with_daemon(|it, stage| it.set_mode(plugin, *mode, stage));
+            }
             Action::Ipvsadm(arguments) => self.ipvsadm(arguments)?,
             Action::Chaos(chaos) => {
                 let seed = format!("{} chaos {}", self.scenario.seed, self.stage.now().as_nanos());

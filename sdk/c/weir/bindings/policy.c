@@ -75,6 +75,9 @@ extern int64_t __wasm_import_weir_host_clock_wall(void);
 __attribute__((__import_module__("weir:host/clock@0.1.0"), __import_name__("monotonic")))
 extern int64_t __wasm_import_weir_host_clock_monotonic(void);
 
+__attribute__((__import_module__("weir:host/clock@0.1.0"), __import_name__("utc-offset")))
+extern int32_t __wasm_import_weir_host_clock_utc_offset(void);
+
 // Imported Functions from `weir:plugin/health@0.1.0`
 
 __attribute__((__import_module__("weir:plugin/health@0.1.0"), __import_name__("current")))
@@ -86,9 +89,9 @@ __attribute__((__weak__, __export_name__("cabi_post_weir:plugin/reactor@0.1.0#in
 void __wasm_export_exports_weir_plugin_reactor_init_post_return(uint8_t * arg0) {
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
     case 0: {
-      size_t len = *((size_t*) (arg0 + (2*sizeof(void*))));
+      size_t len = *((size_t*) (arg0 + (8+1*sizeof(void*))));
       if (len > 0) {
-        uint8_t *ptr = *((uint8_t **) (arg0 + sizeof(void*)));
+        uint8_t *ptr = *((uint8_t **) (arg0 + 8));
         for (size_t i = 0; i < len; i++) {
           uint8_t *base = ptr + i * 1;
           (void) base;
@@ -98,8 +101,8 @@ void __wasm_export_exports_weir_plugin_reactor_init_post_return(uint8_t * arg0) 
       break;
     }
     case 1: {
-      if ((*((size_t*) (arg0 + (2*sizeof(void*))))) > 0) {
-        free(*((uint8_t **) (arg0 + sizeof(void*))));
+      if ((*((size_t*) (arg0 + (8+1*sizeof(void*))))) > 0) {
+        free(*((uint8_t **) (arg0 + 8)));
       }
       break;
     }
@@ -132,8 +135,8 @@ void *cabi_realloc(void *ptr, size_t old_size, size_t align, size_t new_size) {
   return ret;
 }
 
-__attribute__((__aligned__(sizeof(void*))))
-static uint8_t RET_AREA[(4*sizeof(void*))];
+__attribute__((__aligned__(8)))
+static uint8_t RET_AREA[(24+2*sizeof(void*))];
 
 // Helper Functions
 
@@ -465,6 +468,10 @@ void weir_ipvs_errors_error_free(weir_ipvs_errors_error_t *ptr) {
       break;
     }
     case 12: {
+      weir_ipvs_errors_denial_free(&ptr->val.rejected);
+      break;
+    }
+    case 13: {
       policy_string_free(&ptr->val.other);
       break;
     }
@@ -488,6 +495,9 @@ void weir_plugin_intents_intent_free(weir_plugin_intents_intent_t *ptr) {
       break;
     }
     case 2: {
+      break;
+    }
+    case 3: {
       break;
     }
   }
@@ -572,6 +582,7 @@ void weir_plugin_health_real_server_key_free(weir_plugin_health_real_server_key_
 
 void weir_plugin_health_health_report_free(weir_plugin_health_health_report_t *ptr) {
   weir_plugin_health_real_server_key_free(&ptr->key);
+  policy_option_u64_free(&ptr->latency);
 }
 
 void weir_plugin_health_list_real_server_key_free(weir_plugin_health_list_real_server_key_t *ptr) {
@@ -612,6 +623,7 @@ void weir_plugin_events_list_kind_free(weir_plugin_events_list_kind_t *ptr) {
 
 void weir_plugin_events_subscription_free(weir_plugin_events_subscription_t *ptr) {
   weir_plugin_events_list_kind_free(&ptr->kinds);
+  policy_option_u64_free(&ptr->stats_every);
 }
 
 void weir_plugin_events_health_change_free(weir_plugin_events_health_change_t *ptr) {
@@ -637,6 +649,9 @@ void weir_plugin_events_event_free(weir_plugin_events_event_t *ptr) {
       break;
     }
     case 4: {
+      break;
+    }
+    case 5: {
       weir_plugin_events_other_event_free(&ptr->val.other);
       break;
     }
@@ -1149,6 +1164,11 @@ uint64_t weir_host_clock_monotonic(void) {
   return (uint64_t) (ret);
 }
 
+int32_t weir_host_clock_utc_offset(void) {
+  int32_t ret = __wasm_import_weir_host_clock_utc_offset();
+  return ret;
+}
+
 void weir_plugin_health_current(weir_plugin_health_list_real_server_key_t *keys, weir_plugin_health_list_health_report_t *ret) {
   __attribute__((__aligned__(sizeof(void*))))
   uint8_t ret_area[(2*sizeof(void*))];
@@ -1187,14 +1207,21 @@ uint8_t * __wasm_export_exports_weir_plugin_reactor_init(uint8_t * arg, size_t a
   }
   uint8_t *ptr = (uint8_t *) &RET_AREA;
   if ((ret).is_err) {
-    const exports_weir_plugin_reactor_failure_t *payload7 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
-    *((size_t*)(ptr + (2*sizeof(void*)))) = ((*payload7).message).len;
-    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) ((*payload7).message).ptr;
-    *((int8_t*)(ptr + (3*sizeof(void*)))) = (*payload7).retryable;
+    const exports_weir_plugin_reactor_failure_t *payload9 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    *((size_t*)(ptr + (8+1*sizeof(void*)))) = ((*payload9).message).len;
+    *((uint8_t **)(ptr + 8)) = (uint8_t *) ((*payload9).message).ptr;
+    *((int8_t*)(ptr + (8+2*sizeof(void*)))) = (*payload9).retryable;
   } else {
     const exports_weir_plugin_reactor_subscription_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
-    *((size_t*)(ptr + (2*sizeof(void*)))) = ((*payload).kinds).len;
-    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) ((*payload).kinds).ptr;
+    *((size_t*)(ptr + (8+1*sizeof(void*)))) = ((*payload).kinds).len;
+    *((uint8_t **)(ptr + 8)) = (uint8_t *) ((*payload).kinds).ptr;
+    if (((*payload).stats_every).is_some) {
+      const uint64_t *payload8 = &((*payload).stats_every).val;
+      *((int8_t*)(ptr + (8+2*sizeof(void*)))) = 1;
+      *((int64_t*)(ptr + (16+2*sizeof(void*)))) = (int64_t) (*payload8);
+    } else {
+      *((int8_t*)(ptr + (8+2*sizeof(void*)))) = 0;
+    }
   }
   return ptr;
 }

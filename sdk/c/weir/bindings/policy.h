@@ -566,6 +566,7 @@ typedef struct weir_ipvs_errors_error_t {
   union {
     weir_ipvs_errors_refusal_t     refused;
     weir_ipvs_errors_denial_t     denied;
+    weir_ipvs_errors_denial_t     rejected;
     policy_string_t     other;
   } val;
 } weir_ipvs_errors_error_t;
@@ -596,8 +597,10 @@ typedef struct weir_ipvs_errors_error_t {
 #define WEIR_IPVS_ERRORS_ERROR_NO_ANSWER 10
 // A grant does not reach so far.
 #define WEIR_IPVS_ERRORS_ERROR_DENIED 11
+// A guard said no, by the name and for the reason in the message.
+#define WEIR_IPVS_ERRORS_ERROR_REJECTED 12
 // Anything newer than this package.
-#define WEIR_IPVS_ERRORS_ERROR_OTHER 12
+#define WEIR_IPVS_ERRORS_ERROR_OTHER 13
 
 typedef weir_ipvs_real_servers_real_server_key_t weir_plugin_intents_real_server_key_t;
 
@@ -607,22 +610,27 @@ typedef weir_ipvs_errors_error_t weir_plugin_intents_error_t;
 typedef struct weir_plugin_intents_intent_t {
   uint8_t tag;
   union {
+    uint32_t     base;
     uint32_t     scale;
     uint32_t     floor;
     uint32_t     cap;
   } val;
 } weir_plugin_intents_intent_t;
 
+// Instead of the base weight that the host's configuration states, 1..=2147483647.
+// 0 is refused: say `drain`; and where the configuration says 0, that stays. In each
+// service one plugin alone may be granted it.
+#define WEIR_PLUGIN_INTENTS_INTENT_BASE 0
 // Multiply the base weight, in thousandths, 1 or more: 1000 = no effect. Factors
 // of all plugins multiply; rounded up, so that a live server never falls to 0 by
 // rounding. 0 is refused: say `drain`.
-#define WEIR_PLUGIN_INTENTS_INTENT_SCALE 0
+#define WEIR_PLUGIN_INTENTS_INTENT_SCALE 1
 // At least this; the largest wins. Never lifts a drain, nor a base weight of 0.
-#define WEIR_PLUGIN_INTENTS_INTENT_FLOOR 1
+#define WEIR_PLUGIN_INTENTS_INTENT_FLOOR 2
 // At most this, 1 or more; the smallest wins, over any floor. 0 is refused.
-#define WEIR_PLUGIN_INTENTS_INTENT_CAP 2
+#define WEIR_PLUGIN_INTENTS_INTENT_CAP 3
 // 0, whatever others say.
-#define WEIR_PLUGIN_INTENTS_INTENT_DRAIN 3
+#define WEIR_PLUGIN_INTENTS_INTENT_DRAIN 4
 
 typedef struct {
   bool is_some;
@@ -720,6 +728,9 @@ typedef struct weir_plugin_health_health_report_t {
   weir_plugin_health_health_status_t   status;
   // Milliseconds it has had it.
   uint64_t   since;
+  // Nanoseconds that the newest probe of its checks took; none where it failed, or
+  // there was none.
+  policy_option_u64_t   latency;
 } weir_plugin_health_health_report_t;
 
 typedef struct {
@@ -741,8 +752,10 @@ typedef uint8_t weir_plugin_events_kind_t;
 
 // `health`.
 #define WEIR_PLUGIN_EVENTS_KIND_HEALTH 0
+// `stats`.
+#define WEIR_PLUGIN_EVENTS_KIND_STATS 1
 // Kinds that this version of the package has no case for, as `other`.
-#define WEIR_PLUGIN_EVENTS_KIND_OTHER 1
+#define WEIR_PLUGIN_EVENTS_KIND_OTHER 2
 
 typedef struct {
   weir_plugin_events_kind_t *ptr;
@@ -753,6 +766,8 @@ typedef struct {
 typedef struct weir_plugin_events_subscription_t {
   // What to be told; empty = only what always comes.
   weir_plugin_events_list_kind_t   kinds;
+  // Milliseconds between `stats` events, 1000 at least; none = 5000.
+  policy_option_u64_t   stats_every;
 } weir_plugin_events_subscription_t;
 
 // A server changed health, after rise/fall hysteresis done by the host.
@@ -783,6 +798,7 @@ typedef struct weir_plugin_events_event_t {
   union {
     uint64_t     overflow;
     weir_plugin_events_health_change_t     health;
+    uint64_t     stats;
     uint64_t     stopping;
     weir_plugin_events_other_event_t     other;
   } val;
@@ -794,11 +810,15 @@ typedef struct weir_plugin_events_event_t {
 #define WEIR_PLUGIN_EVENTS_EVENT_OVERFLOW 1
 // A server changed health.
 #define WEIR_PLUGIN_EVENTS_EVENT_HEALTH 2
+// Connections and stats of what the grant shows were read for this call, and are in
+// `table`; milliseconds since the `stats` event before, 0 = this is the first. A
+// clock for what goes by time, too.
+#define WEIR_PLUGIN_EVENTS_EVENT_STATS 3
 // The instance will be stopped in this many milliseconds. Statements stay in
 // force until their leases end.
-#define WEIR_PLUGIN_EVENTS_EVENT_STOPPING 3
+#define WEIR_PLUGIN_EVENTS_EVENT_STOPPING 4
 // A kind newer than this package.
-#define WEIR_PLUGIN_EVENTS_EVENT_OTHER 4
+#define WEIR_PLUGIN_EVENTS_EVENT_OTHER 5
 
 // An event with its number and time.
 typedef struct weir_plugin_events_envelope_t {
@@ -900,7 +920,8 @@ extern void weir_ipvs_table_daemons(weir_ipvs_table_list_sync_daemon_t *ret);
 // Imported Functions from `weir:plugin/intents@0.1.0`
 // One verdict a statement, in order. A plugin has one statement on a real server:
 // a new one replaces the old. At most 4096 statements a call and 65536 held: those
-// beyond are `denied`.
+// beyond are `denied`, as are those that say something new too soon after others
+// (`grant.changes`).
 extern void weir_plugin_intents_publish(weir_plugin_intents_list_statement_t *statements, weir_plugin_intents_list_verdict_t *ret);
 // Take statements back; unknown keys are ignored.
 extern void weir_plugin_intents_withdraw(weir_plugin_intents_list_real_server_key_t *keys);
@@ -922,6 +943,9 @@ extern void weir_host_config_get(policy_string_t *ret);
 extern uint64_t weir_host_clock_wall(void);
 // Nanoseconds since an arbitrary moment, never backwards; for durations.
 extern uint64_t weir_host_clock_monotonic(void);
+// Seconds that the local time of the host's machine is ahead of UTC at `wall`: for
+// schedules that people write. Ask for each call, for it changes with summer time.
+extern int32_t weir_host_clock_utc_offset(void);
 
 // Imported Functions from `weir:plugin/health@0.1.0`
 // One report a key, in order; unknown real servers are `unknown`.

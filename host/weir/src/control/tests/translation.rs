@@ -165,6 +165,7 @@ fn error() -> impl Strategy<Value = Error> {
         Just(Error::NotTried),
         any::<i32>().prop_map(Error::Errno),
         text().prop_map(Error::Unreachable),
+        text().prop_map(Error::Rejected),
         text().prop_map(Error::Unsupported),
     ]
 }

@@ -12,7 +12,7 @@ use super::{
     value,
 };
 use crate::{
-    config::{self, Files},
+    config::{self, Files, Mode},
     simulate::scenario::{Action, Calls, Change, Chaos, Fault, KernelFault, Scenario},
 };
 
@@ -21,7 +21,7 @@ use crate::{
 ///        | "verdict" servers ("up" | "down") ["REASON"]
 ///        | "weir" ("stops" | "dies" | "starts" ["with" "FILE"])
 ///        | "weir" "reloads" (NAME | "FILE") ["confirmed"]
-///        | "plugin" NAME ("traps" [NUMBER "times"] | "becomes" "FILE")
+///        | "plugin" NAME ("traps" [NUMBER "times"] | "becomes" "FILE" | "mode" MODE)
 ///        | "kernel" ("fails" calls "with" ERRNO [NUMBER "times"] | "recovers")
 ///        | "ipvsadm" ARGUMENTS | chaos | "note" "TEXT"
 /// ```
@@ -240,9 +240,10 @@ fn configuration(line: &mut Line<'_>, declared: &Declared, directory: &Path) -> 
 
 fn plugin(line: &mut Line<'_>, declared: &Declared, directory: &Path) -> Read<Action> {
     let name = setup::plugin(line, declared)?;
-    let words = [("traps", 0), ("becomes", 1)];
+    let words = [("traps", 0), ("becomes", 1), ("mode", 2)];
     Ok(match line.choice("what it does", &words)? {
         0 => Action::Trap(name, times(line)?.unwrap_or(1)),
+        2 => Action::Mode(name, line.choice("a mode", &Mode::WORDS)?),
         _ => Action::Replace(name, directory.join(line.text("good.wasm")?)),
     })
 }

@@ -111,7 +111,7 @@ enum Said {
 
 /// ```text
 /// total = "writes" ["to" (servers | service)] | "log" "TEXT"
-///       | servers ("new" | "share" | "probes")
+///       | servers ("new" | "share" | "probes" | "turns")
 ///       | ("requests" | "failures" | "latency" PERCENTILE) ["of" CLIENTS]
 /// ```
 fn statement(line: &mut Line<'_>, declared: &Declared) -> Read<Said> {
@@ -158,10 +158,11 @@ fn statement(line: &mut Line<'_>, declared: &Declared) -> Read<Said> {
 
 const WHENS: [&str; 3] = ["within", "for", "until"];
 
-const SERVICE_NUMBERS: [(&str, ServiceNumber); 3] = [
+const SERVICE_NUMBERS: [(&str, ServiceNumber); 4] = [
     ("servers", ServiceNumber::Servers),
     ("eligible", ServiceNumber::Eligible),
     ("up", ServiceNumber::Up),
+    ("weight", ServiceNumber::Weight),
 ];
 
 fn of_servers(line: &mut Line<'_>, declared: &Declared) -> Read<Said> {
@@ -171,6 +172,7 @@ fn of_servers(line: &mut Line<'_>, declared: &Declared) -> Read<Said> {
             "new" => Total::New as fn(Servers) -> Total,
             "share" => Total::Share,
             "probes" => Total::Probes,
+            "turns" => Total::Turns,
             _ => return None,
         })
     });
@@ -182,7 +184,7 @@ fn of_servers(line: &mut Line<'_>, declared: &Declared) -> Read<Said> {
     Ok(Said::Total(total, comparison(line, unit)?))
 }
 
-const CLAIMS: [&str; 15] = [
+const CLAIMS: [&str; 16] = [
     "weight",
     "active",
     "inactive",
@@ -198,6 +200,7 @@ const CLAIMS: [&str; 15] = [
     "new",
     "share",
     "probes",
+    "turns",
 ];
 
 /// ```text

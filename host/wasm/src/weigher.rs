@@ -1,0 +1,108 @@
+//! Weighers: what they are given to weigh, and what they answer.
+//!
+//! Plain data, and the handle of a plugin. When a service is weighed, and what becomes of
+//! the scales, is the manager's matter.
+
+use std::time::Duration;
+
+use weir_ipvs::{RealServerStatus, Service, Traffic};
+
+use crate::{
+    Failure, HealthStatus, View, bindings::weigher::WeigherPre, call::guarded, convert,
+    limits::MEMO_BYTES, maker::Maker, state::PolicyState,
+};
+
+/// One real server to be weighed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// As the kernel has it.
+    pub server: RealServerStatus,
+    /// Its weight while nothing is said about it.
+    pub base: u32,
+    /// What its checks say.
+    pub health: HealthStatus,
+    /// What the newest probe took; none where it failed, or there was none.
+    pub latency: Option<Duration>,
+    /// Its traffic since the call before for this service.
+    pub delta: Traffic,
+}
+
+/// One service to be weighed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weighing {
+    /// As the kernel has it.
+    pub service: Service,
+    /// Its name in the configuration.
+    pub name: String,
+    /// Nanoseconds since the Unix epoch.
+    pub at_ns: u64,
+    /// Since the call before for this service; nothing in the first.
+    pub period: Duration,
+    /// Its real servers, in the order of their addresses.
+    pub candidates: Vec<Candidate>,
+    /// What the call before for this service returned as [`Weighed::memo`].
+    pub memo: Vec<u8>,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weighed {
+    /// One a candidate, in thousandths, each 1 or more.
+    pub scales: Vec<u32>,
+    /// For the next call for this service.
+    pub memo: Vec<u8>,
+}
+
+/// A weigher: a function, called in a fresh instance each time.
+pub struct Weigher {
+    pre: WeigherPre<PolicyState>,
+    maker: Maker,
+}
+
+impl Weigher {
+    pub(crate) fn new(pre: WeigherPre<PolicyState>, maker: Maker) -> Self {
+        Self { pre, maker }
+    }
+
+    /// Weighs one service.
+    ///
+    /// Fails with [`Failure::Refused`] if the guest says no, and if its answer is none.
+    pub fn weigh(&self, weighing: &Weighing) -> Result<Weighed, Failure> {
+        let settings = self.maker.settings();
+        let view = View { wall_ns: weighing.at_ns, ..View::default() };
+        let mut store = self.maker.store(view);
+        let guest = guarded(&mut store, "start", |store| self.pre.instantiate(store))?;
+        let utc_offset = store.data().common.clock.utc_offset(weighing.at_ns);
+        let input = convert::weighing_input(weighing, settings.config_json.clone(), utc_offset);
+        let answer = guarded(&mut store, "weigh", |store| {
+            guest.weir_plugin_weighing().call_weigh(store, &input)
+        })?;
+        let weighed = answer.and_then(|output| {
+            let weighed = Weighed::from(output);
+            weighed.check(weighing.candidates.len()).map(|()| weighed)
+        });
+        weighed.map_err(|message| Failure::Refused {
+            plugin: settings.instance.clone(),
+            call: "weigh",
+            message,
+            retryable: true,
+        })
+    }
+}
+
+impl Weighed {
+    /// What is wrong with it, as the answer for so many `candidates`.
+    pub(crate) fn check(&self, candidates: usize) -> Result<(), String> {
+        let (scales, memo) = (self.scales.len(), self.memo.len());
+        if scales != candidates {
+            return Err(format!("it gave {scales} scales for {candidates} real servers"));
+        }
+        if self.scales.contains(&0) {
+            return Err("it gave a scale of 0; the least is 1, and a policy can drain".to_owned());
+        }
+        if memo > MEMO_BYTES {
+            return Err(format!("its memo of {memo} bytes is longer than {MEMO_BYTES}"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! What weighers and guards are asked and answer, and what hostile ones come to.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use weir_ipvs::{Change, Forwarding, RealServer, Service, Traffic};
+use weir_wasm::{
+    Candidate, Failure, Guard, HealthStatus, Judgement, Limits, Origin, PolicyGrant, Review,
+    Runtime, Services, Settings, Weighed, Weigher, Weighing, World,
+};
+
+use crate::{
+    fixtures::{Lines, Ticking, patient, service, settings, snapshot, view},
+    guests,
+};
+
+fn configured(behaviour: &str, limits: Limits, lines: &Lines) -> Settings {
+    let config_json = match behaviour {
+        "" => "{}".to_owned(),
+        behaviour => format!("{{\"do\":\"{behaviour}\"}}"),
+    };
+    Settings { config_json, limits, ..settings(lines) }
+}
+
+fn weigher(runtime: &Runtime, behaviour: &str, limits: Limits, lines: &Lines) -> Weigher {
+    let plugin = guests::plugin(runtime, "weigher_weighs");
+    assert_eq!(plugin.world(), World::Weigher);
+    runtime.weigher(&plugin, configured(behaviour, limits, lines)).unwrap()
+}
+
+/// The service 192.0.2.1:80, with two real servers of which the first has a check.
+fn weighing(memo: &[u8]) -> Weighing {
+    let entry = snapshot().entries.remove(0);
+    let candidate = |(number, server)| Candidate {
+        server,
+        base: 100,
+        health: if number == 0 { HealthStatus::Up } else { HealthStatus::Unknown },
+        latency: (number == 0).then_some(Duration::from_micros(250)),
+        delta: Traffic { connections: 9, ..Traffic::default() },
+    };
+    Weighing {
+        service: entry.service.config,
+        name: "web".to_owned(),
+        at_ns: 7_000,
+        period: Duration::from_millis(5000),
+        candidates: entry.servers.into_iter().enumerate().map(candidate).collect(),
+        memo: memo.to_vec(),
+    }
+}
+
+#[test]
+fn a_weigher_answers_from_what_it_is_given_and_remembers_by_its_memo() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let lines = Lines::default();
+    let weigher = weigher(&runtime, "", patient(), &lines);
+    let first = weigher.weigh(&weighing(&[])).unwrap();
+    assert_eq!(first, Weighed { scales: vec![142, 142], memo: vec![1] });
+    let second = weigher.weigh(&weighing(&first.memo)).unwrap();
+    assert_eq!(second.memo, [2]);
+    let said = lines.messages();
+    assert!(said[0].starts_with("web 7000 5000 "), "{}", said[0]);
+    assert_eq!(
+        said[1..3],
+        ["100 HealthStatus::Up Some(250000) 9", "100 HealthStatus::Unknown None 9"]
+    );
+}
+
+fn fails_to_weigh(behaviour: &str, limits: Limits) -> Failure {
+    let runtime = Runtime::for_daemon().unwrap();
+    let _ticking = Ticking::start(&runtime);
+    weigher(&runtime, behaviour, limits, &Lines::default()).weigh(&weighing(&[])).unwrap_err()
+}
+
+#[test]
+fn an_answer_that_is_none_is_refused() {
+    for (behaviour, reason) in [
+        ("error", "the settings say so"),
+        ("few", "it gave 1 scales for 2 real servers"),
+        ("nothing", "it gave a scale of 0; the least is 1, and a policy can drain"),
+        ("memo", "its memo of 65537 bytes is longer than 65536"),
+    ] {
+        let failure = fails_to_weigh(behaviour, patient());
+        assert!(matches!(failure, Failure::Refused { .. }));
+        assert_eq!(failure.to_string(), format!("test: weigh failed: {reason}"));
+    }
+}
+
+fn report_of(failure: Failure) -> String {
+    let Failure::Trapped(report) = failure else { panic!("{failure}") };
+    format!("{}: {}", report.call, report.reason)
+}
+
+#[test]
+fn a_weigher_that_traps_fails_alone() {
+    let brief = Limits { cpu: Duration::from_millis(20), ..patient() };
+    assert_eq!(report_of(fails_to_weigh("panic", patient())), "weigh: it panicked or aborted");
+    assert_eq!(
+        report_of(fails_to_weigh("loop", brief)),
+        "weigh: used more than 20ms of processor time (limit cpu)"
+    );
+    assert_eq!(
+        report_of(fails_to_weigh("many", patient())),
+        "weigh: handed over more bytes in one call than it may (limit lifted_bytes)"
+    );
+}
+
+fn guard(runtime: &Runtime, behaviour: &str, limits: Limits, lines: &Lines) -> Guard {
+    let plugin = guests::plugin(runtime, "guard_judges");
+    assert_eq!(plugin.world(), World::Guard);
+    runtime.guard(&plugin, configured(behaviour, limits, lines)).unwrap()
+}
+
+fn review() -> Review {
+    let server = RealServer::new("10.0.0.1:80".parse().unwrap(), Forwarding::Masquerade, 50);
+    let key = service("192.0.2.1:80");
+    Review {
+        origin: Origin::Plugin("latency".to_owned()),
+        reason: "slow".to_owned(),
+        changes: vec![Change::EditServer(key, server)],
+        outcome: vec![(Service::new(key, "wrr"), vec![server])],
+    }
+}
+
+fn judged(behaviour: &str, limits: Limits, lines: &Lines) -> Result<Judgement, Failure> {
+    let runtime = Runtime::for_daemon().unwrap();
+    let _ticking = Ticking::start(&runtime);
+    let grant = PolicyGrant {
+        services: Services::Named(BTreeSet::from([service("192.0.2.1:80")])),
+        ..PolicyGrant::default()
+    };
+    guard(&runtime, behaviour, limits, lines).judge(grant, review(), view())
+}
+
+#[test]
+fn a_guard_sees_the_change_and_what_its_grant_shows() {
+    let lines = Lines::default();
+    assert_eq!(judged("", patient(), &lines).unwrap(), Judgement::Allow);
+    let said = lines.messages();
+    assert!(said[0].starts_with("Origin::Plugin(\"latency\") slow [Operation::EditServer("));
+    assert!(said[0].ends_with(" at 2000"), "{}", said[0]);
+    assert_eq!(said[1..], ["will be [50]", "sees 1"]);
+}
+
+#[test]
+fn a_guard_warns_and_denies() {
+    let lines = Lines::default();
+    let warned = judged("warn", patient(), &lines).unwrap();
+    assert_eq!(warned, Judgement::Warn("it is late".to_owned()));
+    let denied = judged("deny", patient(), &lines).unwrap();
+    assert_eq!(denied, Judgement::Deny("not on my watch".to_owned()));
+}
+
+#[test]
+fn a_guard_that_traps_fails_alone() {
+    let lines = Lines::default();
+    let brief = Limits { cpu: Duration::from_millis(20), ..patient() };
+    let failed = |behaviour, limits| report_of(judged(behaviour, limits, &lines).unwrap_err());
+    assert_eq!(failed("panic", patient()), "judge: it panicked or aborted");
+    assert_eq!(failed("loop", brief), "judge: used more than 20ms of processor time (limit cpu)");
+}
+
+#[test]
+fn a_plugin_is_used_as_what_it_is() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let weigher = guests::plugin(&runtime, "weigher_weighs");
+    let failure = runtime.guard(&weigher, settings(&Lines::default())).err().unwrap();
+    assert_eq!(
+        failure.to_string(),
+        "failed to load weigher_weighs: it is not a guard: it exports weir:plugin/weighing"
+    );
+}

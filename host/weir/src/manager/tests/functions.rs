@@ -1,0 +1,144 @@
+//! Weighers and guards: when they are asked, and what becomes of what they answer.
+
+use weir_wasm::Judgement;
+
+use super::*;
+
+const WEIGHER: &str = r#"
+    [plugin.weigher]
+    source = "x.wasm"
+    grant = { services = ["web"], weights = { intents = ["scale"], scale = [500, 1500] } }
+"#;
+
+const GUARD: &str = r#"
+    [plugin.guard]
+    source = "x.wasm"
+    grant = { services = "all" }
+    [plugin.other]
+    source = "x.wasm"
+    grant = { services = "all", weights = { intents = ["scale", "drain"], scale = [1, 5000] } }
+"#;
+
+fn with(plugins: &str) -> Bench {
+    settled_as(&format!("{CONFIG}{plugins}"))
+}
+
+#[test]
+fn a_weigher_has_its_turn_once_a_period_and_its_scales_are_statements() {
+    let mut bench = with(WEIGHER);
+    bench.script.borrow_mut().scale = Some(700);
+    bench.ipvs.connections.insert("10.0.1.2:80".into(), 7);
+    bench.pass(12);
+    let heard = bench.heard();
+    assert!(heard.len() >= 2, "{heard:?}");
+    assert_eq!(heard[0], "weigh web after 0ns: [0, 7, 0, 0], memo []");
+    assert_eq!(heard[1], "weigh web after 5s: [0, 7, 0, 0], memo [7]");
+    let lowered = ["10.0.1.1:80=70", "10.0.1.2:80=70", "10.0.1.3:80=70", "10.0.1.4:80=70"];
+    assert_eq!(bench.writes(), lowered);
+    assert!(bench.said("weight")[0].ends_with("plugin=weigher reason=\"scale 700: weighed\""));
+    bench.script.borrow_mut().scale = Some(1);
+    bench.pass(5);
+    assert_eq!(bench.writes()[0], "10.0.1.1:80=50", "bounded by the grant");
+}
+
+#[test]
+fn what_a_weigher_said_stands_until_its_lease_ends() {
+    let mut bench = with(&WEIGHER.replace("services =", "lease = \"60s\", services ="));
+    bench.script.borrow_mut().scale = Some(700);
+    bench.pass(6);
+    bench.writes();
+    bench.script.borrow_mut().scale = None;
+    bench.pass(60);
+    assert_eq!(bench.said("plugin-quarantined").len(), 1);
+    assert_eq!(bench.writes(), NONE);
+    bench.verdicts(&["10.0.1.1:80 down"]);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=0"], "others go on");
+    bench.pass(60);
+    assert_eq!(
+        bench.writes(),
+        ["10.0.1.2:80=100", "10.0.1.3:80=100", "10.0.1.4:80=100"],
+        "back to the base"
+    );
+}
+
+#[test]
+fn a_weigher_says_no_more_at_a_time_than_its_grant_allows() {
+    let mut bench = with(&WEIGHER.replace("services =", "changes = \"1/s burst 3\", services ="));
+    bench.script.borrow_mut().scale = Some(700);
+    bench.pass(5);
+    assert_eq!(bench.writes().len(), 3);
+    bench.pass(5);
+    assert_eq!(bench.writes(), ["10.0.1.4:80=70"]);
+}
+
+/// What `other` wants of the first real server.
+fn want(bench: &mut Bench, intent: Intent) {
+    let effects = vec![say(key("10.0.1.1:80"), intent)];
+    bench.script.borrow_mut().effects.insert("other".into(), effects);
+    // It is called when something happens.
+    bench.verdicts(&["10.0.1.4:80 down"]);
+    bench.pass(1);
+    bench.verdicts(&["10.0.1.4:80 up"]);
+}
+
+#[test]
+fn what_a_guard_denies_is_not_written_and_asked_again() {
+    let mut bench = with(GUARD);
+    bench.script.borrow_mut().judgement = Some(Judgement::Deny("not now".into()));
+    want(&mut bench, Intent::Scale(500));
+    assert_eq!(bench.writes(), ["10.0.1.4:80=0", "10.0.1.4:80=100"], "nobody holds up health");
+    assert_eq!(
+        bench.said("rejected"),
+        ["rejected service=\"tcp 10.0.0.1:80\" server=10.0.1.1:80 plugin=other \
+          reason=\"guard guard: not now\""]
+    );
+    let asked =
+        |bench: &mut Bench| bench.heard().iter().filter(|it| it.starts_with("judge")).count();
+    assert_eq!(asked(&mut bench), 1);
+    bench.pass(25);
+    assert_eq!((asked(&mut bench), bench.writes()), (2, vec![]));
+    assert_eq!(bench.said("rejected"), NONE, "it is told once");
+    bench.script.borrow_mut().judgement = Some(Judgement::Warn("well ..".into()));
+    bench.pass(10);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=50"]);
+    assert_eq!(bench.said("guard-warns").len(), 1);
+}
+
+#[test]
+fn a_guard_holds_up_no_drain_of_a_server_that_is_down() {
+    let mut bench = with(GUARD);
+    bench.script.borrow_mut().judgement = Some(Judgement::Deny("not now".into()));
+    bench.verdicts(&["10.0.1.1:80 down", "10.0.1.2:80 down"]);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=0", "10.0.1.2:80=0"]);
+    assert!(bench.heard().iter().all(|it| !it.starts_with("judge")));
+    want(&mut bench, Intent::Drain);
+    assert_eq!(bench.said("rejected"), NONE, "it is down anyway");
+}
+
+#[test]
+fn a_broken_guard_stops_plugins_and_lets_operators_through() {
+    let mut bench = with(GUARD);
+    want(&mut bench, Intent::Scale(500));
+    assert_eq!(bench.writes(), ["10.0.1.4:80=0", "10.0.1.4:80=100"]);
+    assert!(bench.said("rejected")[0].contains("guard guard is broken"));
+    let edit = Change::EditServer(service_key("10.0.0.1:80"), server("10.0.1.2:80", 30));
+    assert_eq!(bench.command(edit), []);
+    assert_eq!(bench.said("guard-broken").len(), 1);
+    assert!(bench.writes().contains(&"10.0.1.2:80=30".to_owned()));
+    bench.script.borrow_mut().judgement = Some(Judgement::Allow);
+    bench.pass(20);
+    assert!(bench.writes().contains(&"10.0.1.1:80=50".to_owned()), "it judges again");
+}
+
+#[test]
+fn a_guard_may_refuse_a_command() {
+    let mut bench = with(GUARD);
+    bench.script.borrow_mut().judgement = Some(Judgement::Deny("not now".into()));
+    let edit = Change::EditServer(service_key("10.0.0.1:80"), server("10.0.1.2:80", 30));
+    let error = Error::Rejected("guard guard: not now".into());
+    assert_eq!(bench.command(edit), [Failure { step: 0, error }]);
+    assert_eq!(bench.writes(), NONE);
+    assert_eq!(bench.heard(), ["judge Operator: 1 changes to [100, 100, 100, 30]"]);
+    let foreign = Change::AddService(weir_ipvs::Service::new(service_key("10.0.0.9:80"), "wrr"));
+    assert_eq!(bench.command(foreign), [], "what it does not see is not its matter");
+}

@@ -1,0 +1,140 @@
+//! Plugins in other modes, and other code in the place of theirs.
+
+use super::*;
+use crate::config::Mode;
+
+const OTHER: &str = r#"
+    [plugin.other]
+    source = "x.wasm"
+    grant = { services = "all", weights = { intents = ["scale"], scale = [1, 5000] } }
+"#;
+
+fn with(plugins: &str) -> Bench {
+    settled_as(&format!("{CONFIG}{plugins}"))
+}
+
+/// `other` says something of the first real server.
+fn say_scale(bench: &mut Bench, scale: u32) {
+    let effects = vec![say(key("10.0.1.1:80"), Intent::Scale(scale))];
+    bench.script.borrow_mut().effects.insert("other".into(), effects);
+    poke(bench);
+}
+
+/// Has every policy called.
+fn poke(bench: &mut Bench) {
+    bench.verdicts(&["10.0.1.4:80 down"]);
+    bench.pass(1);
+    bench.verdicts(&["10.0.1.4:80 up"]);
+    bench.pass(1);
+    let others = bench.ipvs.writes.drain(..).filter(|it| !it.starts_with("10.0.1.4"));
+    bench.put_by.extend(others);
+}
+
+fn written(bench: &mut Bench) -> Vec<String> {
+    std::mem::take(&mut bench.put_by)
+}
+
+fn trap(bench: &mut Bench, is_trapping: bool) {
+    bench.script.borrow_mut().trapping.insert("other".into(), is_trapping);
+}
+
+#[test]
+fn what_a_plugin_says_in_shadow_is_told_and_has_no_effect() {
+    let mut bench = with(&OTHER.replace("source", "mode = \"shadow\"\nsource"));
+    say_scale(&mut bench, 500);
+    assert_eq!(written(&mut bench), NONE);
+    assert_eq!(
+        bench.said("shadow"),
+        ["shadow service=\"tcp 10.0.0.1:80\" server=10.0.1.1:80 plugin=other \
+          says=\"scale 500\" reason=\"it is down\" weight=100 would_be=50"]
+    );
+    bench.manager.set_mode("other", Mode::Enforce).unwrap();
+    bench.settle();
+    assert_eq!(bench.writes(), ["10.0.1.1:80=50"], "what it said counts now");
+    bench.pass(1);
+    bench.manager.set_mode("other", Mode::Off).unwrap();
+    bench.settle();
+    assert_eq!(bench.writes(), ["10.0.1.1:80=100"]);
+    bench.heard();
+    poke(&mut bench);
+    assert!(bench.heard().iter().all(|it| !it.starts_with("other")));
+    assert_eq!(
+        bench.manager.set_mode("nobody", Mode::Off),
+        Err("there is no plugin nobody, but health-weight, other".to_owned())
+    );
+}
+
+#[test]
+fn code_that_does_not_start_changes_nothing() {
+    let mut bench = with(OTHER);
+    say_scale(&mut bench, 500);
+    bench.heard();
+    bench.replace("other", Some("init failed: bad settings"));
+    assert_eq!(
+        bench.said("plugin-refused"),
+        ["plugin-refused plugin=other then=\"the one before goes on\" \
+          report=\"init failed: bad settings\""]
+    );
+    poke(&mut bench);
+    let heard = bench.heard();
+    assert!(heard.iter().any(|it| it.starts_with("other ")), "the old one goes on: {heard:?}");
+    assert!(heard.iter().all(|it| !it.ends_with("Started")), "{heard:?}");
+}
+
+#[test]
+fn code_that_fails_soon_makes_room_for_what_was_there() {
+    let mut bench = with(OTHER);
+    say_scale(&mut bench, 500);
+    bench.pass(1);
+    bench.replace("other", None);
+    assert_eq!(bench.said("plugin-replaced").len(), 1);
+    bench.pass(1);
+    say_scale(&mut bench, 700);
+    assert_eq!(written(&mut bench), ["10.0.1.1:80=50", "10.0.1.1:80=70"]);
+    bench.pass(1);
+    trap(&mut bench, true);
+    poke(&mut bench);
+    trap(&mut bench, false);
+    assert_eq!(bench.said("plugin-returned").len(), 1);
+    bench.pass(1);
+    poke(&mut bench);
+    assert_eq!(written(&mut bench), ["10.0.1.1:80=50"], "what it had said is back");
+    bench.pass(120);
+    trap(&mut bench, true);
+    poke(&mut bench);
+    assert_eq!(bench.said("plugin-returned"), NONE, "it was there before");
+}
+
+#[test]
+fn probation_ends() {
+    let mut bench = with(OTHER);
+    bench.replace("other", None);
+    bench.pass(61);
+    trap(&mut bench, true);
+    poke(&mut bench);
+    assert_eq!(bench.said("plugin-returned"), NONE);
+    bench.pass(60);
+    assert_eq!(bench.said("plugin-quarantined").len(), 1);
+    trap(&mut bench, false);
+    bench.replace("other", None);
+    poke(&mut bench);
+    assert!(bench.heard().iter().any(|it| it.starts_with("other")), "it begins anew");
+}
+
+#[test]
+fn once_health_weight_is_given_up_weir_takes_dead_servers_out() {
+    let mut bench = settled();
+    bench.verdicts(&["10.0.1.1:80 down"]);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=0"]);
+    bench.script.borrow_mut().trapping.insert("health-weight".into(), true);
+    bench.verdicts(&["10.0.1.2:80 down"]);
+    bench.pass(14);
+    assert_eq!(bench.writes(), NONE, "it may come back");
+    bench.pass(16);
+    assert_eq!(bench.said("plugin-quarantined").len(), 1);
+    assert_eq!(bench.writes(), ["10.0.1.2:80=0"]);
+    bench.pass(600);
+    assert_eq!(bench.writes(), NONE, "its leases are over");
+    bench.verdicts(&["10.0.1.1:80 up"]);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=100"]);
+}

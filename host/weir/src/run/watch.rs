@@ -1,0 +1,63 @@
+//! Files of plugins, watched: one that is replaced is loaded, and takes the place of what
+//! runs.
+//!
+//! Looks at size, time and inode once a second; a file is taken once two looks agree, so that
+//! one that is being written is left alone.
+
+use std::{
+    collections::BTreeMap,
+    mem,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::plugins::{self, Loaded, Stamp};
+use crate::config;
+
+/// Between two looks.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
+
+/// The files, and what was seen of them.
+#[derive(Default)]
+pub(super) struct Watched(Mutex<BTreeMap<String, File>>);
+
+struct File {
+    plugin: config::Plugin,
+    /// As it was loaded, or refused.
+    known: Stamp,
+    /// As it was at the look before.
+    seen: Stamp,
+}
+
+impl Watched {
+    /// Watches the files of these plugins, which were just loaded, and no others.
+    pub(super) fn set(&self, plugins: &[config::Plugin], loaded: &[Loaded]) {
+        let stamps = plugins::stamps(loaded);
+        let file = |plugin: &config::Plugin| {
+            let known = stamps.get(&plugin.name).copied().unwrap_or_default();
+            (plugin.name.clone(), File { plugin: plugin.clone(), known, seen: known })
+        };
+        *self.lock() = plugins.iter().map(file).collect();
+    }
+
+    /// Plugins of which a file was replaced since the look before the last.
+    pub(super) fn replaced(&self) -> Vec<config::Plugin> {
+        let mut replaced = Vec::new();
+        for file in self.lock().values_mut() {
+            let now = plugins::stamp(&file.plugin);
+            let is_stable = now == mem::replace(&mut file.seen, now);
+            // What is not there now may be on its way.
+            let is_whole =
+                now.iter().zip(file.known).all(|(now, known)| now.is_some() == known.is_some());
+            if now != file.known && is_stable && is_whole {
+                file.known = now;
+                replaced.push(file.plugin.clone());
+            }
+        }
+        replaced
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, File>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

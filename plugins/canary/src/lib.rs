@@ -1,0 +1,175 @@
+//! Gives new real servers a share of their service that grows step by step, and takes it
+//! back when one of them fails or is slow.
+//!
+//! Rolled back, they are drained and stay so until the plugin's settings change: someone
+//! has to look. That it is so the host remembers, over failures of the plugin; the steps
+//! then begin with the first again.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde::Deserialize;
+use weir_sdk::policy::{
+    Birth, health,
+    intents::{self, Intent},
+    log,
+    prelude::*,
+    settings, table,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    /// The new real servers, by address and port.
+    servers: BTreeSet<String>,
+    /// Their share of new connections in percent, step by step; after the last they have
+    /// their base weight.
+    #[serde(default = "shares")]
+    shares: Vec<u32>,
+    /// Seconds that each step lasts.
+    #[serde(default = "step_s")]
+    step_s: u64,
+    /// Slow is a check that takes this many times as long as the slowest of the others.
+    #[serde(default = "slow")]
+    slow: f64,
+}
+
+fn shares() -> Vec<u32> {
+    vec![5, 10, 25, 50]
+}
+
+fn step_s() -> u64 {
+    300
+}
+
+fn slow() -> f64 {
+    3.0
+}
+
+/// Looks that find one slow, in a row, before it counts: one may be chance.
+const SLOW_LOOKS: u32 = 3;
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_secs(5);
+
+struct Canary {
+    settings: Settings,
+    /// Whether someone began it anew, and not the host after a failure.
+    is_fresh: bool,
+    step: usize,
+    in_step: Duration,
+    slow_looks: u32,
+}
+
+impl Policy for Canary {
+    fn new(context: &Context) -> Result<Self, Failure> {
+        let settings: Settings = settings()?;
+        if settings.shares.iter().any(|it| !(1..100).contains(it)) {
+            let message = "config: shares: expected 1 to 99 percent each".to_owned();
+            return Err(Failure { message, retryable: false });
+        }
+        let is_fresh = matches!(context.birth, Birth::Fresh);
+        Ok(Self { settings, is_fresh, step: 0, in_step: Duration::ZERO, slow_looks: 0 })
+    }
+
+    fn started(&mut self) -> Result<(), Failure> {
+        if self.is_fresh {
+            self.canaries().for_each(|it| withdraw(&it));
+            self.is_fresh = false;
+        }
+        Ok(())
+    }
+
+    fn health(&mut self, change: &HealthChange) -> Result<(), Failure> {
+        if change.after == HealthStatus::Down && self.is_canary(&change.server) {
+            return self.roll_back(&format!("{} is down: {}", change.server, change.detail));
+        }
+        Ok(())
+    }
+
+    fn stats_every(&self) -> Option<Duration> {
+        Some(LOOK)
+    }
+
+    fn stats(&mut self, elapsed: Duration) -> Result<(), Failure> {
+        if is_rolled_back() {
+            return Ok(());
+        }
+        if let Some(why) = self.is_slow() {
+            return self.roll_back(&why);
+        }
+        self.in_step += elapsed;
+        if self.in_step >= Duration::from_secs(self.settings.step_s) {
+            (self.step, self.in_step) = (self.step + 1, Duration::ZERO);
+        }
+        self.limit()
+    }
+}
+
+impl Canary {
+    fn is_canary(&self, server: &RealServerKey) -> bool {
+        self.settings.servers.contains(&server.to_string())
+    }
+
+    fn canaries(&self) -> impl Iterator<Item = RealServerKey> {
+        real_servers().into_iter().filter(|it| self.is_canary(it))
+    }
+
+    /// Caps the canaries of each service so that together they have their share.
+    fn limit(&self) -> Result<(), Failure> {
+        let Some(share) = self.settings.shares.get(self.step) else {
+            self.canaries().for_each(|it| withdraw(&it));
+            return Ok(());
+        };
+        let snapshot = table::current();
+        for (number, service) in (0..).zip(snapshot.services(0, u32::MAX)) {
+            let service = service.config.key;
+            let servers = snapshot
+                .real_servers(number)
+                .into_iter()
+                .map(|it| (RealServerKey { service, server: it.config.server }, it.config.weight));
+            let (canaries, others): (Vec<_>, Vec<_>) =
+                servers.partition(|(key, _)| self.is_canary(key));
+            let others: u64 = others.iter().map(|(_, weight)| u64::from(*weight)).sum();
+            let together = (others * u64::from(*share)).div_ceil(u64::from(100 - share));
+            let each = together.div_ceil(canaries.len().max(1) as u64).max(1);
+            let each = u32::try_from(each).unwrap_or(u32::MAX);
+            let reason = format!("step {}: {share}% of new connections", self.step + 1);
+            canaries.iter().try_for_each(|(key, _)| cap(key, each, &reason))?;
+        }
+        Ok(())
+    }
+
+    /// Why a canary is slow, if one was found so often enough.
+    fn is_slow(&mut self) -> Option<String> {
+        let reports = health::current(&real_servers());
+        let (canaries, others): (Vec<_>, Vec<_>) =
+            reports.into_iter().partition(|it| self.is_canary(&it.key));
+        let slowest = others.iter().filter_map(|it| it.latency).max()?;
+        let limit = slowest as f64 * self.settings.slow;
+        let slow = canaries.iter().find(|it| it.latency.is_some_and(|it| it as f64 > limit));
+        self.slow_looks = if slow.is_some() { self.slow_looks + 1 } else { 0 };
+        let slow = slow.filter(|_| self.slow_looks >= SLOW_LOOKS)?;
+        let milliseconds = |it: u64| it / 1_000_000;
+        Some(format!(
+            "{} is slow: {} ms, the others {} ms at most",
+            slow.key,
+            milliseconds(slow.latency?),
+            milliseconds(slowest)
+        ))
+    }
+
+    fn roll_back(&self, why: &str) -> Result<(), Failure> {
+        if !is_rolled_back() {
+            log::write(log::Level::Warn, &format!("rolled back: {why}"), &[]);
+        }
+        let reason = format!("rolled back: {why}");
+        self.canaries().try_for_each(|it| drain(&it, &reason))
+    }
+}
+
+/// What the host remembers for us tells it.
+fn is_rolled_back() -> bool {
+    intents::held().iter().any(|it| matches!(it.intent, Intent::Drain))
+}
+
+weir_sdk::policy!(Canary);
