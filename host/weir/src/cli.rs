@@ -29,6 +29,24 @@ enum Command {
     /// Needs neither a daemon nor root, and touches nothing. Status 0 if there is no mistake,
     /// 1 if there is, 2 if the command line is wrong.
     Check(commands::check::Options),
+    /// Show services, real servers, their weights and what is said of them, and alerts.
+    Status(commands::status::Options),
+    /// Tell why weights are what they are: each input, who said it, since when and until when,
+    /// and what the formula makes of them, step by step.
+    Explain(commands::explain::Options),
+    /// Show what happened, and with -f what happens.
+    Events(commands::events::Options),
+    /// Take a real server out of service: no new connections, and its end once those it has are
+    /// over, or at a deadline.
+    Drain(commands::drain::Options),
+    /// Take a real server out of service, and do not check it until it is ready.
+    Maintain(commands::maintain::Options),
+    /// Put a real server back into service.
+    Ready(commands::ready::Options),
+    /// Let no weight change, whatever checks, plugins or operators say.
+    Freeze(commands::freeze::Options),
+    /// Let weights change again.
+    Thaw(commands::freeze::ThawOptions),
     /// Do as ipvsadm 1.31 does; so does weir when it is called by the name `ipvsadm`,
     /// `ipvsadm-save` or `ipvsadm-restore`.
     #[command(disable_help_flag = true)]
@@ -85,6 +103,14 @@ pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
             Ok(commands::ipvsadm::run(&builtin::TOOLS[0], &named.collect::<Vec<_>>(), socket))
         }
         Command::Check(options) => commands::check::run(&options),
+        Command::Status(options) => commands::status::run(&options, socket),
+        Command::Explain(options) => commands::explain::run(&options, socket),
+        Command::Events(options) => commands::events::run(&options, socket),
+        Command::Drain(options) => commands::drain::run(options, socket),
+        Command::Maintain(options) => commands::maintain::run(options, socket),
+        Command::Ready(options) => commands::ready::run(options, socket),
+        Command::Freeze(options) => commands::freeze::run(options, socket),
+        Command::Thaw(options) => commands::freeze::thaw(&options, socket),
         Command::Exec(options) => commands::exec::run(options, socket),
         Command::Plan(options) => commands::plan::run(&options, socket),
         Command::Reload(options) => commands::reload::run(&options, socket),

@@ -1,11 +1,21 @@
-//! One file a command; commands that are plugins share how they are run.
+//! One file a command; commands that are plugins share how they are run, and those for
+//! operators how a daemon is spoken to.
 
 pub(crate) mod check;
+pub(crate) mod drain;
+pub(crate) mod events;
 pub(crate) mod exec;
+pub(crate) mod explain;
+pub(crate) mod freeze;
 pub(crate) mod ipvsadm;
+pub(crate) mod maintain;
+mod operator;
 pub(crate) mod plan;
+pub(crate) mod ready;
 pub(crate) mod reload;
 pub(crate) mod simulate;
+pub(crate) mod status;
+mod table;
 pub(crate) mod test;
 
 use std::{

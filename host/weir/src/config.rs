@@ -11,6 +11,7 @@ mod check;
 mod checks;
 mod differences;
 mod files;
+mod log;
 mod merge;
 mod plugin;
 mod reader;
@@ -45,6 +46,7 @@ pub(crate) use self::{
     checks::Checks,
     differences::{Difference, Kind as DifferenceKind},
     files::Files,
+    log::{Log, Place as LogPlace},
     plugin::{Fallback, Grant, Mode, Plugin, Rate, Source, StepLimit},
     rules::{Drift, Rules, Whose},
     selector::Match,
@@ -74,6 +76,10 @@ pub(crate) struct Config {
     pub(crate) unfinished: Option<Arc<str>>,
     /// Where each plugin's code is stated.
     places: BTreeMap<String, Place>,
+    /// `[state] directory`: where what must survive is kept.
+    pub(crate) state: Option<PathBuf>,
+    /// `[log]`: what is logged beside stderr.
+    pub(crate) log: Log,
     /// Where in `services` each is.
     positions: BTreeMap<ServiceKey, usize>,
 }
@@ -103,6 +109,10 @@ impl Config {
             }
         }
         self.socket = self.socket.map(|it| directory.join(it));
+        self.state = self.state.map(|it| directory.join(it));
+        if let LogPlace::At(path) = &mut self.log.decisions {
+            *path = directory.join(&path);
+        }
         self
     }
 }
@@ -158,7 +168,9 @@ fn config(mut top: Section<'_>) -> Config {
     let checked = services.iter().any(NamedService::is_checked)
         || matches.iter().any(|it| it.check.is_some());
     let plugins = plugin::read_all(&mut top, &names, checked);
-    let socket = top.section("control").and_then(control_socket);
+    let socket = top.section("control").and_then(|it| one_path(it, "socket"));
+    let log = top.section("log").map(log::read).unwrap_or_default();
+    let state = top.section("state").and_then(|it| one_path(it, "directory"));
     let place = |it: &Plugin| {
         let keys = ["script", "source", "component"].iter();
         let mut places = keys.map(|key| top.place_of(&["plugin", &it.name, key]));
@@ -170,12 +182,23 @@ fn config(mut top: Section<'_>) -> Config {
     let positions =
         services.iter().enumerate().map(|(index, it)| (it.service.key, index)).collect();
     let unfinished = None;
-    Config { backend, services, matches, plugins, socket, unfinished, places, positions }
+    Config {
+        backend,
+        services,
+        matches,
+        plugins,
+        socket,
+        state,
+        log,
+        unfinished,
+        places,
+        positions,
+    }
 }
 
-/// The one key of `[control]`.
-fn control_socket(mut section: Section<'_>) -> Option<PathBuf> {
-    let socket = section.get("socket", value::text);
+/// The one key of a table, which is a path.
+fn one_path(mut section: Section<'_>, key: &'static str) -> Option<PathBuf> {
+    let path = section.get(key, value::text);
     section.finish();
-    socket.map(PathBuf::from)
+    path.map(PathBuf::from)
 }

@@ -7,7 +7,8 @@
 //! IPVS a command speaks to; [`socket`] makes the socket and keeps it to one daemon. Whoever
 //! lets commands in, and spawns, is `run`.
 //!
-//! What is asked reaches the manager as a [`Request`], the one way to the table.
+//! What is asked of the table reaches its owner, the manager, as a [`Request`]; what operators
+//! want of the manager itself, as a [`Steer`] or a [`Show`].
 
 mod client;
 mod convert;
@@ -15,16 +16,20 @@ mod place;
 pub(crate) mod protocol;
 mod request;
 mod server;
+mod show;
 mod socket;
+mod steer;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::{
-    client::Unasked,
-    place::{Backend, choose, daemon, default_socket, from_environment},
-    protocol::{Difference, Mistake, Plan, PlanStep},
+    client::{Http, Unasked},
+    place::{Backend, choose, daemon, default_socket, from_environment, user},
+    protocol::{Difference, Mistake, Plan, PlanStep, Steered},
     request::{Declined, Order, Reply, Request},
     server::{Daemon, converse},
+    show::Show,
     socket::{Claim, Socket, TableClaim},
+    steer::{Expiry, Named, Refused, Steer, Wish},
 };

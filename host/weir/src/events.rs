@@ -35,6 +35,11 @@ impl Events {
         }
     }
 
+    /// The same from a thread that may wait.
+    pub(crate) fn send_blocking(&self, event: Event) {
+        let _ = self.0.send(event);
+    }
+
     /// Sends an event as soon as there is room. Nobody is left to hear it once the manager
     /// ended.
     pub(crate) async fn send(&self, mut event: Event) {

@@ -60,7 +60,7 @@ fn said_anew(word: &Word, before: &[Word]) -> String {
 }
 
 fn no_longer_said(word: &Word, now: Duration, detail: &str) -> String {
-    let is_own = word.who == Word::WEIR;
+    let is_own = [Word::WEIR, Word::OPERATOR].contains(&word.who.as_str());
     match word.until {
         Some(until) if until <= now && is_own => format!("over: {}", word.reason),
         Some(until) if until <= now => format!("lease ended: {}", word.says),

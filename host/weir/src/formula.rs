@@ -177,12 +177,20 @@ pub(crate) struct Word {
     pub(crate) until: Option<Duration>,
 }
 
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} by {}: {}", self.says, self.who, self.reason)
+    }
+}
+
 impl Word {
     /// Who speaks where weir itself does.
     pub(crate) const WEIR: &str = "weir";
 
     /// Who speaks where the agent of a server does.
     pub(crate) const AGENT: &str = "agent";
+    /// Who speaks where an operator gave an order.
+    pub(crate) const OPERATOR: &str = "operator";
 }
 
 /// The weight of a real server with this `base` while `words` stand; none = it is not to
@@ -199,84 +207,141 @@ impl Word {
 ///
 /// Where the scheduler knows nothing between 0 and the base weight, there is nothing.
 pub(crate) fn weight(terms: &Terms, base: u32, words: &[Word]) -> Option<u32> {
-    let says = || words.iter().map(|it| it.says);
-    let frozen = says().filter_map(|it| match it {
-        Says::Frozen(weight) => Some(weight),
+    derive(terms, base, words, &mut |_, _| {})
+}
+
+/// The same, step by step: what was done, and the weight that it gave.
+pub(crate) fn steps(terms: &Terms, base: u32, words: &[Word]) -> Vec<(String, Option<u32>)> {
+    let mut steps = vec![(format!("the base weight is {base}"), Some(base))];
+    derive(terms, base, words, &mut |what, weight| steps.push((what.to_string(), weight)));
+    steps
+}
+
+/// Hears what was done, and the weight that it gave.
+type Note<'n> = &'n mut dyn FnMut(fmt::Arguments<'_>, Option<u32>);
+
+fn derive(terms: &Terms, base: u32, words: &[Word], note: Note<'_>) -> Option<u32> {
+    let mut last_applied = |of: fn(&Says) -> Option<Option<u32>>| {
+        let said = words.iter().filter_map(|it| Some((of(&it.says)?, it)));
+        let (weight, word) = said.max_by_key(|(weight, _)| *weight)?;
+        note(format_args!("{word}"), weight);
+        Some(weight)
+    };
+    if let Some(weight) = last_applied(|it| match it {
+        Says::Frozen(weight) => Some(*weight),
         _ => None,
-    });
-    if let Some(weight) = frozen.max() {
+    }) {
         return weight;
     }
-    let says_so = |wanted| says().any(|it| it == wanted);
-    if says_so(Says::Absent) {
-        return None;
+    if let Some(weight) = last_applied(|it| (*it == Says::Absent).then_some(None)) {
+        return weight;
     }
-    let held = says().filter_map(|it| match it {
-        Says::Held(weight) => Some(weight),
+    if let Some(weight) = last_applied(|it| match it {
+        Says::Held(weight) => Some(Some(*weight)),
         _ => None,
-    });
-    if let Some(weight) = held.max() {
-        return Some(weight);
+    }) {
+        return weight;
     }
-    let base = based(base, words);
-    let is_drained = says_so(Says::Drain) && !says_so(Says::Lifted);
-    if base == 0 || is_drained || says_so(Says::Zero) {
+    let lifted = words.iter().find(|it| it.says == Says::Lifted);
+    let empties = |it: &&Word| match it.says {
+        Says::Zero => true,
+        Says::Drain => lifted.is_none(),
+        _ => false,
+    };
+    if let Some(word) = words.iter().filter(empties).min_by_key(|it| it.says.rank()) {
+        note(format_args!("{word}"), Some(0));
+        return Some(0);
+    }
+    if let Some(word) = lifted {
+        note(format_args!("{word}"), Some(base));
+    }
+    let base = based(base, words, note);
+    if base == 0 {
         return Some(0);
     }
     Some(match terms.steering {
-        Steering::Fixed => terms.whole(base).max(1),
-        Steering::Freely | Steering::Rarely => steered(terms, base, words),
+        Steering::Fixed => {
+            for word in words.iter().filter(|it| it.says.steers()) {
+                note(
+                    format_args!("{word}: the scheduler looks at 0 and the base only"),
+                    Some(base),
+                );
+            }
+            terms.whole(base).max(1)
+        }
+        Steering::Freely | Steering::Rarely => steered(terms, base, words, note),
     })
 }
 
 /// The base weight, which a plugin may set, unless it is 0; the largest, should several do.
-fn based(base: u32, words: &[Word]) -> u32 {
+fn based(base: u32, words: &[Word], note: Note<'_>) -> u32 {
     if base == 0 {
         return 0;
     }
     let said = words.iter().filter_map(|it| match it.says {
-        Says::Base(weight) => Some(weight),
+        Says::Base(weight) => Some((weight, it)),
         _ => None,
     });
-    said.max().unwrap_or(base)
+    let Some((weight, word)) = said.max_by_key(|it| it.0) else { return base };
+    note(format_args!("{word}"), Some(weight));
+    weight
 }
 
-fn steered(terms: &Terms, base: u32, words: &[Word]) -> u32 {
-    let says = || words.iter().map(|it| it.says);
-    let is_ramping = says().any(|it| matches!(it, Says::Ramp(part) if part < WHOLE));
-    let floor = says().filter_map(|it| match it {
-        Says::Floor(least) if !is_ramping => Some(least),
+fn steered(terms: &Terms, base: u32, words: &[Word], note: Note<'_>) -> u32 {
+    let is_ramping = words.iter().any(|it| matches!(it.says, Says::Ramp(part) if part < WHOLE));
+    let floors = words.iter().filter_map(|it| match it.says {
+        Says::Floor(least) if !is_ramping => Some((least, it)),
         _ => None,
     });
-    let cap = says().filter_map(|it| match it {
-        Says::Cap(most) => Some(most),
+    let caps = words.iter().filter_map(|it| match it.says {
+        Says::Cap(most) => Some((most.max(1), it)),
         _ => None,
     });
-    multiplied(terms, base, words)
-        .max(floor.max().unwrap_or(1))
-        .min(cap.min().unwrap_or(WEIGHT_MAX))
-        .clamp(1, WEIGHT_MAX)
+    let mut weight = multiplied(terms, base, words, note);
+    if let Some((least, word)) = floors.max_by_key(|it| it.0).filter(|it| it.0 > weight) {
+        weight = least;
+        note(format_args!("{word}"), Some(weight.min(WEIGHT_MAX)));
+    }
+    if let Some((most, word)) = caps.min_by_key(|it| it.0).filter(|it| it.0 < weight) {
+        weight = most;
+        note(format_args!("{word}"), Some(weight.min(WEIGHT_MAX)));
+    }
+    weight.clamp(1, WEIGHT_MAX)
 }
 
 /// The base times the scale times every factor.
-fn multiplied(terms: &Terms, base: u32, words: &[Word]) -> u32 {
+fn multiplied(terms: &Terms, base: u32, words: &[Word], note: Note<'_>) -> u32 {
     let factors = || {
         words.iter().filter_map(|it| match it.says {
-            Says::Ramp(millionths) | Says::Agent(millionths) => Some((millionths, WHOLE)),
-            Says::Degraded(percent) => Some((percent, 100)),
-            Says::Scale(thousandths) => Some((thousandths, 1000)),
+            Says::Ramp(millionths) | Says::Agent(millionths) => Some((millionths, WHOLE, it)),
+            Says::Degraded(percent) => Some((percent, 100, it)),
+            Says::Scale(thousandths) => Some((thousandths, 1000, it)),
             _ => None,
         })
     };
     let mut product = Natural::new(base);
     product.multiply(terms.scale);
-    factors().for_each(|(numerator, _)| product.multiply(numerator));
-    factors().for_each(|(_, denominator)| product.divide_up(denominator));
-    let weight = product.saturated();
-    if factors().any(|(numerator, denominator)| numerator != denominator) {
-        return stepped(weight, terms.step, terms.whole(base));
+    if terms.scale != 1 {
+        let whole = terms.whole(base);
+        note(format_args!("times {}, for room below the smallest base", terms.scale), Some(whole));
     }
-    weight
+    factors().for_each(|(numerator, _, _)| product.multiply(numerator));
+    factors().for_each(|(_, denominator, _)| product.divide_up(denominator));
+    let weight = product.saturated();
+    let differs = |(numerator, denominator, _): &(u32, u32, _)| numerator != denominator;
+    if !factors().any(|it| differs(&it)) {
+        return weight;
+    }
+    for (numerator, denominator, word) in factors().filter(differs) {
+        let times = f64::from(numerator) / f64::from(denominator);
+        note(format_args!("times {times}: {word}"), None);
+    }
+    note(format_args!("all of it multiplied, and rounded up"), Some(weight.min(WEIGHT_MAX)));
+    let stepped = stepped(weight, terms.step, terms.whole(base));
+    if stepped != weight {
+        note(format_args!("rounded to steps of {}", terms.step), Some(stepped.min(WEIGHT_MAX)));
+    }
+    stepped
 }
 
 /// `weight` by steps: to the nearest, and to the first instead of to nothing. What is
@@ -406,6 +471,33 @@ mod tests {
     }
 
     #[test]
+    fn a_weight_is_told_step_by_step() {
+        let told = |terms: &Terms, base, says: &[Says]| {
+            let steps = steps(terms, base, &words(says));
+            let shown = |(what, weight): (String, Option<u32>)| match weight {
+                Some(weight) => format!("{what} = {weight}"),
+                None => what,
+            };
+            steps.into_iter().map(shown).collect::<Vec<_>>()
+        };
+        let terms = Terms::new(Steering::Freely, &[1, 3], true);
+        assert_eq!(
+            told(&terms, 3, &[Ramp(150_000), Scale(500), Cap(2)]),
+            [
+                "the base weight is 3 = 3",
+                "times 20, for room below the smallest base = 60",
+                "times 0.15: slow start 15% by test: ",
+                "times 0.5: scale 500 by test: ",
+                "all of it multiplied, and rounded up = 5",
+                "rounded to steps of 3 = 6",
+                "cap 2 by test:  = 2",
+            ]
+        );
+        assert_eq!(told(&terms, 3, &[Drain, Scale(500)])[1..], ["drain by test:  = 0"]);
+        assert_eq!(told(&terms, 3, &[Drain, Frozen(None)])[1..], ["frozen, absent by test: "]);
+    }
+
+    #[test]
     fn small_weights_are_scaled_so_that_there_is_room_below() {
         check_terms(Steering::Freely, &[100], (1, 5));
         check_terms(Steering::Freely, &[1], (20, 1));
@@ -469,6 +561,18 @@ mod tests {
                 weight(&terms, base, &words(&said)),
                 weight(&terms, base, &words(&shuffled))
             );
+        }
+
+        #[test]
+        fn the_last_step_is_the_weight(
+            steering in steering(),
+            bases in prop::collection::vec(0..=WEIGHT_MAX, 1..5),
+            said in prop::collection::vec(says(), 0..12),
+        ) {
+            let terms = Terms::new(steering, &bases, true);
+            let words = words(&said);
+            let (_, last) = steps(&terms, bases[0], &words).pop().unwrap();
+            prop_assert_eq!(last, weight(&terms, bases[0], &words));
         }
 
         #[test]

@@ -15,8 +15,9 @@
 //! [`statements`] how long its words stand, [`claims`] what is ours and [`drift`] what
 //! becomes of edits by others, [`reconcile`] how the table becomes what it should be,
 //! [`reload`] how another configuration is taken over, [`rehearsal`] what that would change,
-//! [`requests`] what others ask and do by
-//! way of us, and
+//! [`requests`] what others ask and do by way of us, [`operator`] what operators order,
+//! [`spoken`] what they call things, [`status`] what they see, [`memory`] what of all this
+//! survives, and
 //! [`view`] what plugins see of it. What a weight should be is decided in [`crate::plan`].
 
 mod calls;
@@ -25,6 +26,8 @@ mod drift;
 mod freeze;
 mod guards;
 mod heard;
+mod memory;
+mod operator;
 mod plugin;
 mod policy;
 mod reconcile;
@@ -32,7 +35,9 @@ mod rehearsal;
 mod reload;
 mod replace;
 mod requests;
+mod spoken;
 mod statements;
+mod status;
 mod timers;
 mod view;
 mod weighers;
@@ -49,14 +54,15 @@ use std::{
     time::Duration,
 };
 
-use weir_ipvs::{Error, Ipvs, ServiceKey};
+use weir_ipvs::{Error, Ipvs, RealServerKey, ServiceKey};
 use weir_wasm::{Event as PolicyEvent, HealthChange, HealthStatus};
 
 use self::{
-    freeze::Frozen, plugin::Plugin, reload::Refused, statements::Statements, timers::Timers,
-    view::World,
+    freeze::Freezes, memory::Memory, operator::Awaiting, plugin::Plugin, reload::Refused,
+    statements::Statements, timers::Timers, view::World,
 };
 pub(crate) use self::{
+    memory::Keep,
     plugin::Code,
     policy::Guest,
     rehearsal::{Rehearsal, Step},
@@ -64,11 +70,11 @@ pub(crate) use self::{
 };
 use crate::{
     config::{self, Config, Mode},
-    control::Request,
+    control::{Request, Show, Steer},
     health::{AgentReport, LagNews, Notice, Target, Told, Verdict},
     plan::Claim,
     report::Line,
-    safety::doubt::Doubt,
+    safety::{doubt::Doubt, order::Order},
 };
 
 /// How often the table is looked at for edits by others.
@@ -105,6 +111,14 @@ pub(crate) enum Event {
     Lag(LagNews),
     /// A command asks, or changes the table.
     Request(Request),
+    /// An operator takes the wheel.
+    Steer(Steer),
+    /// An operator asks how it stands.
+    Show(Show),
+    /// All batches up to this number were committed, or why they could not be.
+    Kept(u64, Result<(), String>),
+    /// Something beside the manager fails, for the reason given; none = it works again.
+    Trouble(&'static str, Option<String>),
     /// The time that [`Manager::deadline`] named has come.
     Due,
     /// weir is to stop. The table stays as it is.
@@ -131,6 +145,8 @@ pub(crate) enum Output {
     Watch(Target),
     /// End the check with this number.
     Unwatch(u64),
+    /// Commit this, in the order in which it comes, and tell by [`Event::Kept`].
+    Keep(Keep),
 }
 
 /// See the module.
@@ -145,7 +161,15 @@ pub(crate) struct Manager {
     requests: VecDeque<Request>,
     timers: Timers,
     doubt: Doubt,
-    frozen: Option<Frozen>,
+    freezes: Freezes,
+    /// What operators ordered, of real servers that are there and of others.
+    orders: BTreeMap<RealServerKey, Order>,
+    /// What of this survives us.
+    memory: Memory,
+    /// Operators who wait to be told what became of their word.
+    awaiting: Vec<Awaiting>,
+    /// Operators who asked how it stands.
+    shows: Vec<Show>,
     /// Services to be read again though nothing is to be written yet: something drains, or a
     /// command touched them.
     stale: BTreeSet<ServiceKey>,
@@ -181,7 +205,11 @@ impl Manager {
             requests: VecDeque::new(),
             timers: Timers::default(),
             doubt: Doubt::default(),
-            frozen: None,
+            freezes: Freezes::default(),
+            orders: BTreeMap::new(),
+            memory: Memory::default(),
+            awaiting: Vec::new(),
+            shows: Vec::new(),
             stale: BTreeSet::new(),
             checked: 0,
             refused: None,
@@ -212,6 +240,8 @@ impl Manager {
         self.deliver(now);
         self.write(now, ipvs);
         self.is_started = true;
+        self.forget_unseen();
+        self.remember(now);
         Ok(())
     }
 
@@ -224,8 +254,16 @@ impl Manager {
             Event::Notice(notice) => self.log(heard::notice(&notice)),
             Event::Lag(news) => self.log(heard::lag(news)),
             Event::Request(request) => self.requests.push_back(request),
+            Event::Steer(steer) => self.steer(now, steer),
+            Event::Show(show) => self.shows.push(show),
+            Event::Kept(number, result) => self.kept(now, number, result),
+            Event::Trouble(what, Some(error)) => self.note_trouble(what, &error),
+            Event::Trouble(what, None) => self.no_trouble(what),
             Event::Due => {}
-            Event::Stop => self.stop(now),
+            Event::Stop => {
+                self.stop(now);
+                self.remember_all(now);
+            }
         }
     }
 
@@ -236,6 +274,7 @@ impl Manager {
             return;
         }
         self.freeze_in_doubt(now);
+        self.lose_patience(now);
         self.advance_statements(now);
         self.start_plugins(now);
         self.gather_stats(now, ipvs);
@@ -252,6 +291,9 @@ impl Manager {
         if self.next_poll <= now.monotonic {
             self.poll(now, ipvs);
         }
+        self.remember(now);
+        self.answer_operators();
+        self.show(now);
     }
 
     /// The next thing to do, in order.
@@ -264,8 +306,8 @@ impl Manager {
         let starts = self.plugins.iter().filter_map(Plugin::next);
         let leases = self.statements.next_expiry().into_iter().chain(self.statements.next_step());
         let leases = leases.chain(self.statements.next_asking());
-        let thaw = self.frozen.as_ref().and_then(|it| it.until);
-        let times = starts.chain(leases).chain(self.timers.next()).chain(thaw);
+        let times = starts.chain(leases).chain(self.timers.next()).chain(self.freezes.until());
+        let times = times.chain(self.keeps_at());
         times.fold(self.next_poll, Duration::min)
     }
 
@@ -287,7 +329,9 @@ impl Manager {
             (HealthStatus::Up, HealthStatus::Down) => {
                 server.flaps.went_down(now.monotonic, claim.rules.damping.as_ref());
             }
-            (HealthStatus::Down, HealthStatus::Up) => server.flaps.came_up(now.monotonic),
+            (HealthStatus::Down | HealthStatus::Unknown, HealthStatus::Up) => {
+                server.flaps.came_up(now.monotonic);
+            }
             _ => {}
         }
         let after = verdict.state;

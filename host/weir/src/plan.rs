@@ -9,6 +9,7 @@
 
 mod agents;
 mod decide;
+mod drain;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -99,6 +100,8 @@ pub(crate) struct Server {
     pub(crate) applied: Option<Decision>,
     /// When its weight was last written.
     pub(crate) written_at: Option<Duration>,
+    /// What was written then, and why.
+    pub(crate) wrote: Option<Wrote>,
     /// The real server as the kernel had it when last looked at.
     pub(crate) seen: Option<RealServer>,
     /// Its connections then.
@@ -120,6 +123,17 @@ pub(crate) struct Tolerated {
     pub(crate) goal: Option<u32>,
 }
 
+/// A weight that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wrote {
+    pub(crate) at: Duration,
+    /// None = it was not in the table.
+    pub(crate) before: Option<u32>,
+    /// None = it is not.
+    pub(crate) after: Option<u32>,
+    pub(crate) cause: Cause,
+}
+
 /// What a real server is to its service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -137,6 +151,8 @@ pub(crate) struct Connections {
     pub(crate) looked_at: Duration,
     pub(crate) active: u32,
     pub(crate) inactive: u32,
+    /// Persistence templates: clients that come back to it.
+    pub(crate) templates: u32,
 }
 
 /// What gives a real server its weight until its checks do.
@@ -216,6 +232,7 @@ impl Server {
             weight: found.map(|it| it.weight),
             applied: None,
             written_at: None,
+            wrote: None,
             seen: found,
             connections: None,
             latency: Latency::default(),
@@ -311,7 +328,7 @@ impl Claim {
 
     /// Whether it is to be looked at now and then, because something drains.
     pub(crate) fn drains(&self) -> bool {
-        self.servers.values().any(|it| it.role == Role::Leaving)
+        self.servers.values().any(|it| it.role == Role::Leaving || it.is_draining())
     }
 
     /// Whether it is to be left as it is: all of ours is gone, and others have a part.
@@ -387,6 +404,12 @@ impl Server {
         }
     }
 
+    /// A base weight that the configuration does not state and the table does not show.
+    pub(crate) fn adopted_base(&self) -> Option<u32> {
+        let shown = self.stated.or(self.seen).map(|it| it.weight);
+        (!self.owns_base && shown != Some(self.base)).then_some(self.base)
+    }
+
     /// The table has it as `after` now, in the place of `before`: returns why.
     pub(crate) fn written(
         &mut self,
@@ -395,9 +418,10 @@ impl Server {
         after: Option<RealServer>,
     ) -> Cause {
         let weight = after.map(|it| it.weight);
+        let weight_before = before.map(|it| it.weight);
         // One that is added to wait for its first pass need not wait after that.
         let is_added_idle = before.is_none() && weight == Some(0);
-        if before.map(|it| it.weight) != weight && !is_added_idle {
+        if weight_before != weight && !is_added_idle {
             self.written_at = Some(now);
         }
         (self.seen, self.weight) = (after, weight);
@@ -405,10 +429,15 @@ impl Server {
         let first = Decision { base: self.decision.base, ..Decision::default() };
         let cause = known.as_ref().unwrap_or(&first);
         let cause = explain::cause(now, cause, &self.decision, &self.health.detail);
-        cause.unwrap_or_else(|| match known {
+        let cause = cause.unwrap_or_else(|| match known {
             Some(_) => Cause::own(format!("someone else changed it: found {}", show(before))),
             None => Cause::own("stated by the configuration"),
-        })
+        });
+        if weight_before != weight {
+            let cause = cause.clone();
+            self.wrote = Some(Wrote { at: now, before: weight_before, after: weight, cause });
+        }
+        cause
     }
 
     /// What it should be in the table, as decided, where the kernel has it as `there`.

@@ -3,6 +3,9 @@
 //! `TIME LEVEL EVENT key=value ..`, on stderr, where a service manager collects it. Values
 //! with anything but plain characters are quoted, so that a line stays a line.
 
+#[cfg(test)]
+mod events;
+
 use std::{
     fmt::{self, Write as _},
     time::Duration,
@@ -59,16 +62,32 @@ impl Line {
         self
     }
 
-    /// The line as it is written at `wall`, the time since the Unix epoch.
-    pub(crate) fn at(&self, wall: Duration) -> String {
-        let level = match self.level {
+    /// How much it matters, as a word.
+    pub(crate) fn level(&self) -> &'static str {
+        match self.level {
             Level::Trace => "trace",
             Level::Debug => "debug",
             Level::Info => "info",
             Level::Warn => "warn",
             Level::Error => "error",
+        }
+    }
+
+    /// The line as systemd's journal takes it: its level as a number of syslog(3) in angle
+    /// brackets, and no time.
+    pub(crate) fn for_journal(&self) -> String {
+        let priority = match self.level {
+            Level::Trace | Level::Debug => 7,
+            Level::Info => 6,
+            Level::Warn => 4,
+            Level::Error => 3,
         };
-        format!("{} {level:5} {self}", rfc3339(wall))
+        format!("<{priority}>{self}")
+    }
+
+    /// The line as it is written at `wall`, the time since the Unix epoch.
+    pub(crate) fn at(&self, wall: Duration) -> String {
+        format!("{} {:5} {self}", rfc3339(wall), self.level())
     }
 }
 
@@ -84,7 +103,7 @@ impl fmt::Display for Line {
 }
 
 /// A value as it stands in a line: bare, if nothing in it could be mistaken.
-struct Quoted<'a>(&'a str);
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -105,8 +124,8 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// `2026-11-22T16:00:00.123Z`.
-fn rfc3339(wall: Duration) -> String {
+/// `2026-11-22T16:00:00.123Z`, of a time since the Unix epoch.
+pub(crate) fn rfc3339(wall: Duration) -> String {
     let seconds = wall.as_secs();
     let (year, month, day) = date(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
@@ -155,6 +174,11 @@ mod tests {
         check(951_782_400, "2000-02-29T00:00:00.000Z");
         check(1_767_225_599, "2025-12-31T23:59:59.000Z");
         check(4_107_542_400, "2100-03-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn the_journal_is_told_the_level_and_knows_the_time() {
+        assert_eq!(Line::warn("panic").with("a", 1).for_journal(), "<4>panic a=1");
     }
 
     #[test]

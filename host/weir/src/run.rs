@@ -6,8 +6,11 @@
 //! events to the manager, checks to begin and end from it. With the embedded backend a
 //! fourth one owns the table and forwards.
 
+mod clock;
 mod commands;
 mod forwarding;
+mod keeper;
+mod logging;
 mod orders;
 pub(crate) mod plugins;
 pub(crate) mod pulse;
@@ -15,7 +18,6 @@ mod signals;
 mod watch;
 
 use std::{
-    io::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{
@@ -23,7 +25,7 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, sync_channel},
     },
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::Duration,
 };
 
 use anyhow::{Context as _, anyhow};
@@ -36,7 +38,10 @@ use weir_netlink::{Autoload, Netlink};
 use weir_wasm::{LogSink, Runtime};
 
 use self::{
+    clock::Clock,
     forwarding::Forwarding,
+    keeper::Keeper,
+    logging::print,
     orders::{ORDERS_WAITING, Ordered, Reader, Workshop},
     plugins::Loaded,
     pulse::Pulse,
@@ -49,8 +54,9 @@ use crate::{
     events::Events,
     forward::Handle,
     health,
-    manager::{Event, Manager, Now, Output},
+    manager::{Event, Keep, Manager, Output},
     report::Line,
+    store::Records,
 };
 
 /// Events that the manager takes in before it acts on them.
@@ -82,8 +88,10 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
         Backend::Kernel => Some(TableClaim::take(claim.path())?),
         Backend::Embedded(_) => None,
     };
+    let keeper = Keeper::open(&config, claim.path())?;
     let tasks =
         Builder::new_current_thread().enable_all().build().context("failed to start the checks")?;
+    let socket_path = claim.path().to_owned();
     let socket = tasks.block_on(claim.listen())?;
     print(&Line::info("commands").with("at", socket.path().display()));
     let pulse = Arc::new(Pulse::default());
@@ -113,6 +121,12 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
     reader.watched.set(&config.plugins, &loaded);
     let (orders, to_read) = mpsc::channel(ORDERS_WAITING);
     let (done, ended) = oneshot::channel::<()>();
+    let recalled =
+        Recalled { records: keeper.records(), lost: keeper.lost.clone(), clock: keeper.clock };
+    let (keeps, keeping) = keeper.start(events.clone())?;
+    let decisions = logging::decisions(&config, &socket_path);
+    let start = |path| logging::write_decisions(path, config.log.bounds.clone(), events.clone());
+    let writing = decisions.clone().map(start).transpose()?;
     let managing = {
         let pulse = Arc::clone(&pulse);
         let table = forwarding.as_ref().map(Forwarding::handle);
@@ -120,7 +134,8 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
             // Dropped when this thread ends, however it ends.
             let _done = done;
             let read = (config, loaded);
-            manage(read, table, &runtime, &pulse, &incoming, &ordered, &watches)
+            let outlets = Outlets { watches, keeps };
+            manage((read, recalled), table, &runtime, &pulse, &incoming, &ordered, &outlets)
         };
         thread::Builder::new()
             .name("manager".into())
@@ -128,7 +143,7 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
             .context("failed to start a thread")?
     };
     let served = tasks.block_on(async {
-        tokio::spawn(commands::serve(socket, events.clone(), orders));
+        tokio::spawn(commands::serve(socket, events.clone(), orders, decisions));
         tokio::spawn(check(to_watch, events.clone()));
         tokio::spawn(orders::watch_plugins(Arc::clone(&reader), events.clone()));
         serve(events, (&reader, to_read), ended, forwarding.as_mut()).await
@@ -145,6 +160,10 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
         }
     }
     let result = managing.join().map_err(|_| anyhow!("the manager failed: this is a bug"))?;
+    keeping.wait(GRACE);
+    if let Some(writing) = writing {
+        writing.end(GRACE);
+    }
     pulse.stop();
     if let Some(forwarding) = forwarding {
         forwarding.join()?;
@@ -152,26 +171,35 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
     result.map(|()| ExitCode::SUCCESS)
 }
 
+/// What an earlier run left.
+struct Recalled {
+    records: Records,
+    /// Why there is less than there should be, if it is so.
+    lost: Option<String>,
+    /// Goes on from that run's.
+    clock: Clock,
+}
+
 /// The manager's thread: waits for events, lets it act, and does what it wants.
 fn manage(
-    (config, loaded): (Config, Vec<Loaded>),
+    ((config, loaded), Recalled { records, lost, clock }): ((Config, Vec<Loaded>), Recalled),
     table: Option<Handle>,
     runtime: &Arc<Runtime>,
     pulse: &Arc<Pulse>,
     incoming: &Receiver<Event>,
     ordered: &Receiver<Ordered>,
-    watches: &mpsc::Sender<health::Order>,
+    outlets: &Outlets,
 ) -> anyhow::Result<()> {
     let mut ipvs: Box<dyn Ipvs> = match table {
         Some(table) => Box::new(table),
         None => Box::new(Netlink::open(Autoload::Yes).map_err(|error| unusable(&error))?),
     };
-    let clock = Clock::new();
     let log: LogSink = Arc::new(|line| print(&plugins::line_of(line)));
     let mut workshop = Workshop::new(Arc::clone(runtime), Arc::clone(pulse), log);
     let mut manager = Manager::new(config, workshop.first(loaded));
+    manager.recall(records, lost);
     manager.start(clock.now(), &mut *ipvs).map_err(|error| unusable(&error))?;
-    put_out(&mut manager, watches);
+    outlets.put_out(&mut manager);
     print(&Line::info("ready").with("version", env!("CARGO_PKG_VERSION")));
     while !manager.is_stopped() {
         let wait = manager.deadline().saturating_sub(clock.now().monotonic);
@@ -189,19 +217,29 @@ fn manage(
             workshop.carry_out(ordered, now, &mut manager, &mut *ipvs);
         }
         manager.settle(now, &mut *ipvs);
-        put_out(&mut manager, watches);
+        outlets.put_out(&mut manager);
     }
     Ok(())
 }
 
-fn put_out(manager: &mut Manager, watches: &mpsc::Sender<health::Order>) {
-    // Fails only once the checks have ended, and then there are none to change.
-    let order = |order| drop(watches.blocking_send(order));
-    while let Some(output) = manager.poll_output() {
-        match output {
-            Output::Log(line) => print(&line),
-            Output::Watch(target) => order(health::Order::Watch(target)),
-            Output::Unwatch(watch) => order(health::Order::Unwatch(watch)),
+/// Where what the manager wants goes.
+struct Outlets {
+    watches: mpsc::Sender<health::Order>,
+    keeps: std::sync::mpsc::Sender<Keep>,
+}
+
+impl Outlets {
+    fn put_out(&self, manager: &mut Manager) {
+        // Fails only once the checks have ended, and then there are none to change.
+        let order = |order| drop(self.watches.blocking_send(order));
+        while let Some(output) = manager.poll_output() {
+            match output {
+                Output::Log(line) => print(&line),
+                Output::Watch(target) => order(health::Order::Watch(target)),
+                Output::Unwatch(watch) => order(health::Order::Unwatch(watch)),
+                // Fails only if the keeper failed, and then nobody could be told.
+                Output::Keep(keep) => drop(self.keeps.send(keep)),
+            }
         }
     }
 }
@@ -289,33 +327,4 @@ async fn expired(deadline: Option<tokio::time::Instant>) {
 async fn check(orders: mpsc::Receiver<health::Order>, events: Events) {
     let spawn = |probe| drop(tokio::spawn(probe));
     health::probe_all(orders, spawn, |told| events.offer(told)).await;
-}
-
-/// Writes one line of the log. Nobody can be told if even this cannot be written.
-fn print(line: &Line) {
-    let mut text = line.at(wall());
-    text.push('\n');
-    let _ = std::io::stderr().write_all(text.as_bytes());
-}
-
-/// The manager's time.
-struct Clock {
-    origin: Instant,
-}
-
-impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "the daemon's clock is read here")]
-    fn new() -> Self {
-        Self { origin: Instant::now() }
-    }
-
-    fn now(&self) -> Now {
-        Now { monotonic: self.origin.elapsed(), wall: wall() }
-    }
-}
-
-/// Time since the Unix epoch; a clock before that counts as at it.
-#[expect(clippy::disallowed_methods, reason = "the daemon's clock is read here")]
-fn wall() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

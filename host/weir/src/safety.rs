@@ -3,6 +3,7 @@
 
 pub(crate) mod doubt;
 pub(crate) mod flap;
+pub(crate) mod order;
 pub(crate) mod panic;
 pub(crate) mod quorum;
 pub(crate) mod ramp;

@@ -34,7 +34,7 @@ mod traffic;
 mod words;
 
 pub(crate) use self::{
-    language::{read, show_duration, show_moment},
+    language::{parse_duration, read, show_duration, show_moment},
     machinery::Machinery,
     plot::plot,
     scenario::Scenario,

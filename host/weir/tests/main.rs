@@ -5,6 +5,7 @@
 mod check;
 mod control;
 mod forward;
+mod operator;
 mod plugins;
 mod reload;
 mod run;

@@ -357,7 +357,7 @@ grant = { services = ["web", "shop"], weights = { intents = ["scale"], floor = 3
 "#;
     insta::assert_snapshot!(problems(text), @r#"
     weir.toml:1:11: backend: expected "kernel" or "embedded", found "kernels"
-    weir.toml:2:1: unknown key `colour`; known here: agent, backend, check, control, drain, drift, embedded, match, plugin, safety, service, slow-start
+    weir.toml:2:1: unknown key `colour`; known here: agent, backend, check, control, drain, drift, embedded, log, match, plugin, safety, service, slow-start, state
     weir.toml:5:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found 5
     weir.toml:6:11: check: timeout: expected a duration from 10ms to 1h, such as "5s" or "200ms", found "1000m"
     weir.toml:7:1: check: unknown key `falls`; did you mean `fall`?
@@ -534,4 +534,23 @@ fn the_configurations_of_the_plugin_manual_are_good() {
     let tables = page.split("```toml\n# /etc/weir/weir.toml\n").skip(1);
     let tables: Vec<_> = tables.filter_map(|it| it.split("```").next()).map(good).collect();
     assert!(!tables.is_empty());
+}
+
+#[test]
+fn state_and_decisions_have_their_places() {
+    let text = "[state]\ndirectory = \"lib\"\n[log]\ndecisions = \"log/d.jsonl\"\n\
+                decisions-size = \"2MiB\"\ndecisions-age = \"24h\"\n";
+    let config = parse_beside(Path::new("/etc/weir"), "weir.toml", text).unwrap();
+    assert_eq!(config.state, Some("/etc/weir/lib".into()));
+    assert_eq!(config.log.decisions, LogPlace::At("/etc/weir/log/d.jsonl".into()));
+    assert_eq!(config.log.bounds.bytes, 2 << 20);
+    assert_eq!(config.log.bounds.age, Duration::from_secs(86_400));
+    assert_eq!(good("").log, Log::default());
+    assert_eq!(good("[log]\ndecisions = false").log.decisions, LogPlace::Off);
+    check(
+        "[log]\ndecisions-size = \"1KiB\"\nsize = 3\n[state]\ndirectory = 7",
+        "weir.toml:2:18: log: decisions-size: expected at least \"1MiB\"\n\
+         weir.toml:3:1: log: unknown key `size`; known here: decisions, decisions-age, decisions-size\n\
+         weir.toml:5:13: state: directory: expected a string, found 7",
+    );
 }

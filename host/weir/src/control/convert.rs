@@ -3,6 +3,8 @@
 //! What we can say and IPVS can mean passes unaltered in both directions; `tests` shows it
 //! for every type.
 
+use std::time::Duration;
+
 use weir_ipvs::{
     Availability, Change, Connection, Error, Failure, Fields, Forwarding, Info, OnFailure,
     RealServer, RealServerKey, RealServerStatus, Scheduler, Scope, Service, ServiceFlags,
@@ -15,6 +17,7 @@ use crate::{
     config::{Difference, DifferenceKind},
     manager::{Rehearsal, Step},
     problems::{Place, Problem, Problems},
+    report::{Line, rfc3339},
 };
 
 /// Variants of the same names on both sides, those after the semicolon with a number.
@@ -355,7 +358,7 @@ impl From<Error> for protocol::Problem {
             Error::Rejected(_) => (REJECTED, None),
             _ => (word.unwrap_or(UNREACHABLE), None),
         };
-        Self { code: code.to_owned(), message: error.to_string(), errno, mistakes: Vec::new() }
+        Self { message: error.to_string(), errno, ..Self::new(code) }
     }
 }
 
@@ -370,6 +373,19 @@ impl From<protocol::Problem> for Error {
             (UNSUPPORTED, _) => Self::Unsupported(problem.message),
             (REJECTED, _) => Self::Rejected(problem.message),
             _ => Self::Unreachable(problem.message),
+        }
+    }
+}
+
+impl protocol::Event {
+    /// What `line` tells, at `wall`.
+    pub(crate) fn new(number: u64, line: &Line, wall: Duration) -> Self {
+        Self {
+            number,
+            at: rfc3339(wall),
+            level: line.level().to_owned(),
+            event: line.event().to_owned(),
+            fields: protocol::EventFields(line.fields().to_vec()),
         }
     }
 }

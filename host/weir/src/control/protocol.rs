@@ -5,6 +5,10 @@
 //! not there, is left out.
 
 mod configuration;
+mod decisions;
+mod events;
+mod status;
+mod steer;
 
 use std::{
     fmt,
@@ -16,9 +20,21 @@ use serde::{
     de::{self, SeqAccess, Visitor},
 };
 
-pub(crate) use self::configuration::{
-    Difference, DifferenceKind, Mistake, Plan, PlanRequest, PlanStep, Reload, Reloaded,
-    TO_BE_CONFIRMED,
+pub(crate) use self::{
+    configuration::{
+        Difference, DifferenceKind, Mistake, Plan, PlanRequest, PlanStep, Reload, Reloaded,
+        TO_BE_CONFIRMED,
+    },
+    decisions::{DECISIONS, DECISIONS_MAX, Decisions},
+    events::{EVENTS, Event, FOLLOW, Fields as EventFields},
+    status::{
+        Alert, EXPLAIN, Explained, ExplainedServer, Frozen, Head, Health, Order, OrderElsewhere,
+        Plugin, STATUS, Server, Service as ShownService, StatusLine, Step, Which, Why, Word, Write,
+    },
+    steer::{
+        DEADLINE_S_MAX, DRAIN, Drain, FREEZE, Freeze, MAINTAIN, Maintain, READY, Ready, Steered,
+        THAW, Thaw,
+    },
 };
 
 /// `GET`: [`Daemon`].
@@ -79,6 +95,22 @@ pub(crate) struct Problem {
     /// Where it is a configuration that has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) mistakes: Vec<Mistake>,
+    /// Names that would do, where one is unknown or ambiguous.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) candidates: Vec<String>,
+}
+
+impl Problem {
+    /// One of which nothing more is known.
+    pub(crate) fn new(code: &str) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: String::new(),
+            errno: None,
+            mistakes: Vec::new(),
+            candidates: Vec::new(),
+        }
+    }
 }
 
 /// A service's key, in the words of the log: `tcp 192.0.2.1:80`, `fwmark 7`.

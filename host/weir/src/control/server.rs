@@ -6,14 +6,15 @@
 
 use std::{
     convert::Infallible,
-    fmt, mem,
+    fmt, io, mem,
+    path::{Path, PathBuf},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody};
 use hyper::{
     Method, Response, StatusCode,
     body::{Body, Frame, Incoming},
@@ -27,10 +28,17 @@ use tokio::{net::UnixStream, sync::mpsc, time::timeout};
 use weir_ipvs::{Change, Error};
 
 use super::{
-    protocol::{self, CHANGES_MAX, Problem, REQUEST_BYTES_MAX},
+    protocol::{self, CHANGES_MAX, DECISIONS_MAX, Problem, REQUEST_BYTES_MAX},
     request::{Declined, Order, Reply, Request},
+    show::Show,
+    steer::{Expiry, Ordered, Refused, Steer},
 };
-use crate::{events::Events, manager::Event};
+use crate::{
+    decisions,
+    events::Events,
+    journal::{Journal, Told},
+    manager::Event,
+};
 
 /// Bytes of a request's head, and its fields.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -47,6 +55,9 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Chunks made before the reader has taken the first: what one answer holds in memory.
 const CHUNKS_WAITING: usize = 4;
 
+/// Decisions that are looked up, unless more are asked for.
+const DECISIONS: usize = 100;
+
 /// Runs what may wait, on a thread where it may.
 pub(crate) type Drain = fn(Box<dyn FnOnce() + Send>);
 
@@ -55,12 +66,17 @@ pub(crate) struct Daemon {
     identity: protocol::Daemon,
     events: Events,
     orders: mpsc::Sender<Order>,
+    journal: &'static Journal,
+    /// Where the decision log is.
+    decisions: Option<PathBuf>,
     drain: Drain,
 }
 
 /// Answers the requests of one connection until its end.
 pub(crate) async fn converse(stream: UnixStream, daemon: &Daemon) {
-    let answer = service_fn(|request| async { Ok::<_, Infallible>(daemon.answer(request).await) });
+    let by = stream.peer_cred().map_or_else(|_| "someone".to_owned(), |it| name_of(it.uid()));
+    let answer =
+        service_fn(|request| async { Ok::<_, Infallible>(daemon.answer(&by, request).await) });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WAIT)
@@ -73,16 +89,27 @@ pub(crate) async fn converse(stream: UnixStream, daemon: &Daemon) {
 }
 
 impl Daemon {
-    /// A daemon whose manager hears `events`, and where somebody carries out `orders`.
-    pub(crate) fn new(events: Events, orders: mpsc::Sender<Order>, drain: Drain) -> Self {
-        Self { identity: protocol::Daemon::this(), events, orders, drain }
+    /// A daemon whose manager hears `events`, where somebody carries out `orders`, and whose
+    /// lines are in `journal`.
+    pub(crate) fn new(
+        events: Events,
+        orders: mpsc::Sender<Order>,
+        journal: &'static Journal,
+        decisions: Option<PathBuf>,
+        drain: Drain,
+    ) -> Self {
+        Self { identity: protocol::Daemon::this(), events, orders, journal, decisions, drain }
     }
 
-    async fn answer(&self, request: hyper::Request<Incoming>) -> Answer {
-        self.respond(request).await.unwrap_or_else(Refusal::into_answer)
+    async fn answer(&self, by: &str, request: hyper::Request<Incoming>) -> Answer {
+        self.respond(by, request).await.unwrap_or_else(Refusal::into_answer)
     }
 
-    async fn respond(&self, request: hyper::Request<Incoming>) -> Result<Answer, Refusal> {
+    async fn respond(
+        &self,
+        by: &str,
+        request: hyper::Request<Incoming>,
+    ) -> Result<Answer, Refusal> {
         let path = request.uri().path().to_owned();
         check_method(&path, request.method())?;
         match path.as_str() {
@@ -117,6 +144,26 @@ impl Daemon {
                     Err(error) => protocol::ConnectionLine::Problem(error.into()),
                 })))
             }
+            protocol::EVENTS => {
+                let recent = self.journal.recent().concat();
+                Ok(answer(StatusCode::OK, JSON_LINES, whole(recent.into())))
+            }
+            protocol::FOLLOW => {
+                let follower = Follower(self.journal.follow());
+                Ok(answer(StatusCode::OK, JSON_LINES, UnsyncBoxBody::new(follower)))
+            }
+            protocol::DECISIONS => self.decisions(body(request).await?).await,
+            protocol::STATUS => self.status(body(request).await?).await,
+            protocol::EXPLAIN => {
+                let protocol::Why { service, server } = body(request).await?;
+                let explain = |reply| Event::Show(Show::Explain(service, server, reply));
+                Ok(json(&self.tell(explain).await??))
+            }
+            protocol::DRAIN => self.steer(by, body::<protocol::Drain>(request).await?).await,
+            protocol::MAINTAIN => self.steer(by, body::<protocol::Maintain>(request).await?).await,
+            protocol::READY => self.steer(by, body::<protocol::Ready>(request).await?).await,
+            protocol::FREEZE => self.steer(by, body::<protocol::Freeze>(request).await?).await,
+            protocol::THAW => self.steer(by, body::<protocol::Thaw>(request).await?).await,
             _ => Ok(json(&self.identity)),
         }
     }
@@ -160,10 +207,50 @@ impl Daemon {
         answer.await.map_err(|_| Refusal::stopping())
     }
 
-    /// Asks the manager.
-    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Refusal> {
+    /// Looks decisions up, on a thread that may wait for the disk.
+    async fn decisions(&self, asked: protocol::Decisions) -> Result<Answer, Refusal> {
+        let Some(path) = self.decisions.clone() else {
+            let message = "there is no decision log: [log] decisions is false";
+            return Err(Refusal::new(StatusCode::NOT_FOUND, "no-decision-log", message));
+        };
         let (reply, answer) = Reply::new();
-        self.events.send(Event::Request(request(reply))).await;
+        (self.drain)(Box::new(move || reply.send(look_up(&path, &asked))));
+        let found = answer.await.map_err(|_| Refusal::stopping())?;
+        let events = found.map_err(|error| {
+            let message = format!("failed to read the decision log: {error}");
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", message)
+        })?;
+        Ok(self.lines(events.into_iter()))
+    }
+
+    async fn status(&self, which: protocol::Which) -> Result<Answer, Refusal> {
+        let status = |reply| Event::Show(Show::Status(which.service, reply));
+        let (head, services) = self.tell(status).await??;
+        let head = std::iter::once(protocol::StatusLine::Head(head));
+        Ok(self.lines(head.chain(services.into_iter().map(protocol::StatusLine::Service))))
+    }
+
+    /// Passes an operator's order on.
+    async fn steer(
+        &self,
+        by: &str,
+        order: impl TryInto<Ordered, Error = Refused>,
+    ) -> Result<Answer, Refusal> {
+        let Ordered { wish, reason } = order.try_into()?;
+        let (by, expiry) = (by.to_owned(), Expiry::read());
+        let event = |reply| Event::Steer(Steer { by, reason, expiry, wish, reply });
+        Ok(json(&self.tell(event).await??))
+    }
+
+    /// Asks whoever owns the table.
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Refusal> {
+        self.tell(|reply| Event::Request(request(reply))).await
+    }
+
+    /// Tells the manager, and waits for its answer.
+    async fn tell<T>(&self, event: impl FnOnce(Reply<T>) -> Event) -> Result<T, Refusal> {
+        let (reply, answer) = Reply::new();
+        self.events.send(event(reply)).await;
         answer.await.map_err(|_| Refusal::stopping())
     }
 
@@ -186,14 +273,45 @@ impl Daemon {
             // Fails if the reader left, who then needs it no more.
             let _ = sender.blocking_send(Chunk { bytes, is_last: true });
         }));
-        answer(StatusCode::OK, "application/jsonl", Either::Right(Chunks(Some(receiver))))
+        answer(StatusCode::OK, JSON_LINES, UnsyncBoxBody::new(Chunks(Some(receiver))))
     }
+}
+
+/// Decisions in the log at `path`, oldest first.
+fn look_up(path: &Path, asked: &protocol::Decisions) -> io::Result<Vec<protocol::Event>> {
+    let fields = [("service", &asked.service), ("server", &asked.server)];
+    let wanted = |event: &protocol::Event| {
+        let is_kind = asked.event.as_ref().is_none_or(|it| *it == event.event);
+        let mut asked = fields.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?)));
+        is_kind && asked.all(|(key, value)| event.fields.get(key) == Some(value))
+    };
+    let words = fields.into_iter().filter_map(|it| it.1.clone());
+    let limit = asked.limit.unwrap_or(DECISIONS).min(DECISIONS_MAX);
+    decisions::search(path, &words.collect::<Vec<_>>(), wanted, limit)
+}
+
+/// Who has this user id, for people.
+fn name_of(user: u32) -> String {
+    if user == 0 { "root".to_owned() } else { format!("uid {user}") }
 }
 
 fn check_method(path: &str, method: &Method) -> Result<(), Refusal> {
     let expected = match path {
-        protocol::READ | protocol::APPLY | protocol::RELOAD | protocol::PLAN => Method::POST,
+        protocol::READ
+        | protocol::APPLY
+        | protocol::RELOAD
+        | protocol::PLAN
+        | protocol::DECISIONS
+        | protocol::STATUS
+        | protocol::EXPLAIN
+        | protocol::DRAIN
+        | protocol::MAINTAIN
+        | protocol::READY
+        | protocol::FREEZE
+        | protocol::THAW => Method::POST,
         protocol::DAEMON
+        | protocol::EVENTS
+        | protocol::FOLLOW
         | protocol::INFO
         | protocol::TOTALS
         | protocol::TIMEOUTS
@@ -230,7 +348,9 @@ async fn body<T: DeserializeOwned>(request: hyper::Request<Incoming>) -> Result<
         .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "bad-request", error))
 }
 
-type Answer = Response<Either<Full<Bytes>, Chunks>>;
+type Answer = Response<UnsyncBoxBody<Bytes, Cut>>;
+
+const JSON_LINES: &str = "application/jsonl";
 
 fn json(value: &impl Serialize) -> Answer {
     json_with(StatusCode::OK, value)
@@ -240,14 +360,18 @@ fn json_with(status: StatusCode, value: &impl Serialize) -> Answer {
     let mut bytes = Vec::new();
     put_json(&mut bytes, value);
     bytes.push(b'\n');
-    answer(status, "application/json", Either::Left(Full::new(bytes.into())))
+    answer(status, "application/json", whole(bytes.into()))
+}
+
+fn whole(bytes: Bytes) -> UnsyncBoxBody<Bytes, Cut> {
+    UnsyncBoxBody::new(Full::new(bytes).map_err(|never| match never {}))
 }
 
 fn put_json(bytes: &mut Vec<u8>, value: &impl Serialize) {
     serde_json::to_writer(bytes, value).expect("the protocol's types have no keys but text");
 }
 
-fn answer(status: StatusCode, kind: &'static str, body: Either<Full<Bytes>, Chunks>) -> Answer {
+fn answer(status: StatusCode, kind: &'static str, body: UnsyncBoxBody<Bytes, Cut>) -> Answer {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
@@ -263,8 +387,7 @@ struct Refusal {
 impl Refusal {
     fn new(status: StatusCode, code: &str, message: impl fmt::Display) -> Self {
         let message = message.to_string();
-        let (code, mistakes) = (code.to_owned(), Vec::new());
-        Self { status, problem: Problem { code, message, errno: None, mistakes } }
+        Self { status, problem: Problem { message, ..Problem::new(code) } }
     }
 
     fn stopping() -> Self {
@@ -295,6 +418,19 @@ impl From<Declined> for Refusal {
     }
 }
 
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        let status = match refused.code {
+            "unknown-name" => StatusCode::NOT_FOUND,
+            "bad-request" => StatusCode::BAD_REQUEST,
+            _ => StatusCode::CONFLICT,
+        };
+        let candidates = refused.candidates;
+        let refusal = Self::new(status, refused.code, refused.message);
+        Self { problem: Problem { candidates, ..refusal.problem }, ..refusal }
+    }
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let status = match &error {
@@ -322,6 +458,22 @@ struct Chunk {
 
 /// A body as it is made; none = it is whole.
 struct Chunks(Option<mpsc::Receiver<Chunk>>);
+
+/// Events as they happen. Without end: whoever follows leaves.
+struct Follower(mpsc::Receiver<Told>);
+
+impl Body for Follower {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let told = ready!(self.0.poll_recv(context));
+        Poll::Ready(told.map(|it| Ok(Frame::data(Bytes::copy_from_slice(it.as_bytes())))))
+    }
+}
 
 /// Whoever made the body ended before it was whole: the connection is broken off, so that
 /// nobody takes a part for all of it.

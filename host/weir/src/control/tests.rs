@@ -20,7 +20,7 @@ use super::{
     client::{Http, Remote},
     *,
 };
-use crate::{events::Events, manager::Event};
+use crate::{events::Events, journal::JOURNAL, manager::Event};
 
 /// A daemon whose table is scripted, and the way to it.
 struct Bench {
@@ -77,7 +77,8 @@ impl Bench {
 async fn serve(socket: Socket, events: Events) {
     // Nobody carries them out.
     let orders = tokio::sync::mpsc::channel(1).0;
-    let daemon = Arc::new(Daemon::new(events, orders, |work| drop(spawn_blocking(work))));
+    let drain = |work| drop(spawn_blocking(work));
+    let daemon = Arc::new(Daemon::new(events, orders, &JOURNAL, None, drain));
     while let Ok(stream) = socket.accept().await {
         let daemon = Arc::clone(&daemon);
         tokio::spawn(async move { converse(stream, &daemon).await });

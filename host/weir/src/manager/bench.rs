@@ -9,13 +9,14 @@ use weir_wasm::{
 };
 
 use super::{
-    fake::{Fake, service_key},
+    fake::{Fake, Fuse, service_key},
     *,
 };
 use crate::{
     config,
-    control::Reply,
+    control::{Expiry, Named, Refused, Reply, Steered, Wish},
     health::{Evidence, State},
+    store::{Changes, Records, apply},
 };
 
 /// What the scripted guests share with their test.
@@ -120,6 +121,15 @@ pub(super) struct Bench {
     pub(super) watches: BTreeMap<RealServerKey, u64>,
     /// Plugins whose code the next reload replaces.
     pub(super) replaced: BTreeSet<String>,
+    /// What is to be committed.
+    pub(super) keeps: Vec<Keep>,
+    /// What is committed, and by which commits.
+    pub(super) records: Records,
+    pub(super) commits: Vec<Changes>,
+    /// Writes and commits until the manager is dead.
+    pub(super) fuse: Fuse,
+    /// Whether commits wait for the test to make them.
+    pub(super) is_disk_slow: bool,
 }
 
 fn parse(config: &str) -> Config {
@@ -163,16 +173,39 @@ impl Bench {
         let config = parse(config);
         let script = Rc::new(RefCell::new(Script::default()));
         let codes = codes(&config, &script);
+        let fuse = ipvs.fuse.clone();
         Self {
             manager: Manager::new(config, codes),
             ipvs,
+            fuse,
             now: Duration::from_secs(1000),
             script,
             lines: Vec::new(),
             put_by: Vec::new(),
             watches: BTreeMap::new(),
             replaced: BTreeSet::new(),
+            keeps: Vec::new(),
+            records: Records::new(),
+            commits: Vec::new(),
+            is_disk_slow: false,
         }
+    }
+
+    /// Kills the manager, and starts another after `seconds` on what it left.
+    pub(super) fn restart(&mut self, config: &str, seconds: u64) {
+        let ipvs = std::mem::take(&mut self.ipvs);
+        let (now, records) = (self.now, std::mem::take(&mut self.records));
+        *self = Self::stopped(config, ipvs);
+        self.now = now + Duration::from_secs(seconds);
+        self.recall(records);
+        self.start();
+        self.settle();
+    }
+
+    /// Whoever keeps has these.
+    pub(super) fn recall(&mut self, records: Records) {
+        self.manager.recall(records.clone(), None);
+        self.records = records;
     }
 
     /// Another configuration.
@@ -203,13 +236,32 @@ impl Bench {
                     self.watches.insert(target.key, target.watch);
                 }
                 Output::Unwatch(watch) => self.watches.retain(|_, it| *it != watch),
+                Output::Keep(keep) => self.keeps.push(keep),
             }
         }
     }
 
+    /// Commits what is to be kept, as a disk does that is fast and works.
+    fn keep(&mut self) {
+        for keep in std::mem::take(&mut self.keeps) {
+            if !self.fuse.burn() {
+                continue;
+            }
+            apply(&mut self.records, &keep.changes);
+            self.commits.push(keep.changes);
+            self.manager.handle(self.at(), Event::Kept(keep.number, Ok(())));
+        }
+    }
+
     pub(super) fn settle(&mut self) {
-        self.manager.settle(self.at(), &mut self.ipvs);
-        self.drain_output();
+        loop {
+            self.manager.settle(self.at(), &mut self.ipvs);
+            self.drain_output();
+            if self.is_disk_slow || self.keeps.is_empty() {
+                break;
+            }
+            self.keep();
+        }
     }
 
     /// Lets `seconds` pass, settling whenever the manager asks for it.
@@ -287,10 +339,43 @@ impl Bench {
         answer.try_recv().unwrap()
     }
 
+    /// An operator's order: what they are told.
+    pub(super) fn order(&mut self, wish: Wish) -> Result<Steered, Refused> {
+        self.order_where(Expiry::default(), wish)
+    }
+
+    pub(super) fn order_where(&mut self, expiry: Expiry, wish: Wish) -> Result<Steered, Refused> {
+        let (reply, mut answer) = Reply::new();
+        let steer = Steer { by: "root".into(), reason: None, expiry, wish, reply };
+        self.manager.handle(self.at(), Event::Steer(steer));
+        self.settle();
+        answer.try_recv().unwrap()
+    }
+
+    /// Whether an operator, who gives an order, is answered: the manager may be dead.
+    pub(super) fn order_if_alive(&mut self, wish: Wish) -> bool {
+        let (reply, mut answer) = Reply::new();
+        let expiry = Expiry::default();
+        let steer = Steer { by: "root".into(), reason: None, expiry, wish, reply };
+        self.manager.handle(self.at(), Event::Steer(steer));
+        self.settle();
+        self.fuse.left() > 0 && answer.try_recv().is_ok_and(|it| it.is_ok())
+    }
+
+    /// A drain of a server of `web`, as `weir drain web SERVER` orders it.
+    pub(super) fn drain(&mut self, server: &str) -> Result<Steered, Refused> {
+        let server = named("web", server);
+        self.order(Wish::Drain { server, deadline: None, keep: false, force: false })
+    }
+
     /// Someone else's change.
     pub(super) fn foreign(&mut self, change: &Change) {
         self.ipvs.make(change).unwrap();
     }
+}
+
+pub(super) fn named(service: &str, server: &str) -> Named {
+    Named { service: service.into(), server: server.into() }
 }
 
 pub(super) const NONE: [String; 0] = [];

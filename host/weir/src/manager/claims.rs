@@ -121,6 +121,16 @@ impl Manager {
                 let server = Server::stated(*it, found, origin(found, &it.endpoint));
                 Server { owns_base: claim.rules.drift.weight != Whose::Adopt, ..server }
             }));
+            // What left it, and was not gone yet when an earlier run ended, leaves still.
+            for (endpoint, since) in self.recall_leaving(key) {
+                let found = find(entry, &endpoint).filter(|it| is_new(&it));
+                let is_ours = !named.servers.contains_key(&endpoint);
+                new.extend(found.filter(|_| is_ours).map(|it| Server {
+                    role: Role::Leaving,
+                    leaving_since: since,
+                    ..Server::stated(it, Some(it), Origin::Known)
+                }));
+            }
             let sorry = named.sorry.as_ref().filter(is_new);
             new.extend(sorry.map(|it| Server::sorry(*it, find(entry, &it.endpoint))));
         } else if let Some(matched) = plan::matched(&self.config, &key) {
@@ -138,8 +148,10 @@ impl Manager {
             server.health.since = now.monotonic;
             let endpoint = server.seen.or(server.stated).map(|it| it.endpoint);
             let Some(endpoint) = endpoint else { continue };
+            let key = RealServerKey { service: key, server: endpoint };
+            self.recall_server(&key, &mut server);
             if server.role == Role::Real {
-                self.watch(RealServerKey { service: key, server: endpoint }, claim, &mut server);
+                self.watch(key, claim, &mut server);
             }
             claim.servers.insert(endpoint, server);
         }
@@ -148,6 +160,9 @@ impl Manager {
     /// Begins the checks of a real server, if it has any.
     pub(super) fn watch(&mut self, key: RealServerKey, claim: &Claim, server: &mut Server) {
         let Some(checks) = &claim.check else { return };
+        if self.is_maintained(&key) {
+            return;
+        }
         if !checks.has_ports(key.server.port) {
             let line = Line::warn("not-checked").with("service", key.service);
             self.log(line.with("server", key.server).with(
@@ -179,6 +194,7 @@ impl Manager {
         }
         self.world.set(now, &key, None);
         self.world.touch(key);
+        self.memory.touched.insert(key);
         self.dirty.remove(&key);
         self.timers.set(key, None);
     }
@@ -226,5 +242,10 @@ fn connections(
 ) -> Option<Connections> {
     let mut servers = entry?.servers.iter();
     let server = servers.find(|it| it.config.endpoint == *endpoint)?;
-    Some(Connections { looked_at: now, active: server.active, inactive: server.inactive })
+    Some(Connections {
+        looked_at: now,
+        active: server.active,
+        inactive: server.inactive,
+        templates: server.persistent,
+    })
 }

@@ -1,7 +1,13 @@
 //! An IPVS table in memory, for tests of the manager: refuses what the kernel refuses, and
 //! remembers what was written.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use weir_ipvs::{
     Change, Connections, Error, Failure, Fields, Forwarding, Info, Ipvs, OnFailure, Protocol,
@@ -25,6 +31,36 @@ pub(super) struct Fake {
     pub(super) connections: BTreeMap<String, u32>,
     /// Calls of `read`.
     pub(super) reads: usize,
+    /// Writes and commits until whoever makes them is dead.
+    pub(super) fuse: Fuse,
+}
+
+/// See [`Fake::fuse`]; shared with the disk.
+#[derive(Debug, Clone)]
+pub(super) struct Fuse(Arc<AtomicUsize>);
+
+impl Default for Fuse {
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(usize::MAX)))
+    }
+}
+
+impl Fuse {
+    /// So many operations happen from now on.
+    pub(super) fn set(&self, left: usize) {
+        self.0.store(left, Ordering::SeqCst);
+    }
+
+    pub(super) fn left(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Whether the next operation happens.
+    pub(super) fn burn(&self) -> bool {
+        let left = self.left();
+        self.set(left.saturating_sub(1));
+        left > 0
+    }
 }
 
 impl Fake {
@@ -178,6 +214,10 @@ impl Ipvs for Fake {
         }
         let mut failures = Vec::new();
         for (step, change) in changes.iter().enumerate() {
+            if !self.fuse.burn() {
+                // Nobody is there to hear of it.
+                continue;
+            }
             match self.check().and_then(|()| self.take(change)) {
                 Ok(()) => self.writes.push(words(change)),
                 Err(error) => {

@@ -1,22 +1,35 @@
 //! Freezing: no weight changes until it is over.
 //!
-//! The director freezes itself when it doubts what it sees, see [`crate::safety::doubt`].
+//! Operators freeze everything or one service; the director freezes itself when it doubts
+//! what it sees, see [`crate::safety::doubt`].
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use weir_ipvs::RealServerKey;
+use weir_ipvs::{RealServerKey, ServiceKey};
 
 use super::{Manager, Now};
-use crate::{health::State, report::Line};
+use crate::{formula::Word, health::State, report::Line, safety::order::Freeze};
 
-/// Why and how long nothing changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Frozen {
-    pub(super) since: Duration,
-    /// When it ends by itself.
-    pub(super) until: Option<Duration>,
-    /// For people.
-    pub(super) reason: String,
+/// What is frozen, and why.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Freezes {
+    /// Everything, for the director doubts itself.
+    pub(super) doubt: Option<Freeze>,
+    /// What operators ordered; none = everything.
+    pub(super) ordered: BTreeMap<Option<ServiceKey>, Freeze>,
+}
+
+impl Freezes {
+    /// Why the weights of a service do not change; an operator's word first.
+    pub(super) fn of(&self, service: ServiceKey) -> Option<&Freeze> {
+        let ordered = |of| self.ordered.get(&of);
+        ordered(None).or_else(|| ordered(Some(service))).or(self.doubt.as_ref())
+    }
+
+    /// When one of them ends by itself.
+    pub(super) fn until(&self) -> Option<Duration> {
+        self.doubt.as_ref()?.until
+    }
 }
 
 impl Manager {
@@ -31,7 +44,7 @@ impl Manager {
 
     /// Freezes if more ceased to pass than can be true.
     pub(super) fn freeze_in_doubt(&mut self, now: Now) {
-        if !self.doubt.has_news() || self.frozen.is_some() {
+        if !self.doubt.has_news() || self.freezes.doubt.is_some() {
             return;
         }
         let window = self.detection();
@@ -39,35 +52,24 @@ impl Manager {
             return;
         }
         self.doubt.clear();
-        let reason = "half of all real servers ceased to pass at once";
-        let until = now.monotonic.saturating_add(window);
-        self.freeze(now, reason, Some(until));
+        let reason = "half of all real servers ceased to pass at once".to_owned();
+        self.log(
+            Line::error("frozen")
+                .with("reason", &reason)
+                .with("then", format!("checks are followed in {} s", window.as_secs())),
+        );
+        let (since, until) = (now.monotonic, Some(now.monotonic.saturating_add(window)));
+        self.freezes.doubt = Some(Freeze { who: Word::WEIR, reason, since, until });
+        self.dirty.extend(self.claims.keys());
     }
 
     /// Ends a freeze whose time has come: every check had its round since.
     pub(super) fn thaw_when_due(&mut self, now: Now) {
-        let until = self.frozen.as_ref().and_then(|it| it.until);
-        if until.is_some_and(|it| it <= now.monotonic) {
-            self.thaw();
+        if self.freezes.until().is_some_and(|it| it <= now.monotonic) {
+            self.freezes.doubt = None;
+            self.log(Line::info("thawed"));
+            self.dirty.extend(self.claims.keys());
         }
-    }
-
-    fn freeze(&mut self, now: Now, reason: &str, until: Option<Duration>) {
-        let then = match until {
-            Some(until) => {
-                format!("checks are followed in {} s", (until - now.monotonic).as_secs())
-            }
-            None => "until it is thawed".to_owned(),
-        };
-        self.log(Line::error("frozen").with("reason", reason).with("then", then));
-        self.frozen = Some(Frozen { since: now.monotonic, until, reason: reason.to_owned() });
-        self.dirty.extend(self.claims.keys());
-    }
-
-    fn thaw(&mut self) {
-        self.frozen = None;
-        self.log(Line::info("thawed"));
-        self.dirty.extend(self.claims.keys());
     }
 
     /// The time within which every check shows a fault.

@@ -92,13 +92,12 @@ impl Manager {
     fn decide_one(&mut self, now: Now, key: ServiceKey) {
         let stood_in_for = self.stood_in_for(&key);
         let Some(claim) = self.claims.get_mut(&key) else { return };
-        let frozen = self.frozen.as_ref().map(|it| (it.since, it.reason.as_str()));
-        let udp_timeout = self.world.udp_timeout();
         let around = Surroundings {
             now: now.monotonic,
             service: key,
-            udp_timeout,
-            frozen,
+            udp_timeout: self.world.udp_timeout(),
+            orders: &self.orders,
+            frozen: self.freezes.of(key),
             stood_in_for: stood_in_for.as_deref(),
         };
         let statements = &self.statements;
@@ -106,7 +105,11 @@ impl Manager {
             statements.words(&RealServerKey { service: key, server: *endpoint })
         });
         self.timers.set(key, outcome.again_at);
+        self.memory.touched.insert(key);
         self.output.extend(outcome.news.into_iter().map(Output::Log));
+        for server in outcome.drained {
+            self.drain_ended(now, RealServerKey { service: key, server });
+        }
     }
 
     /// What was last seen and is as it was decided needs no look and no write.
@@ -301,14 +304,18 @@ impl Manager {
     /// Something could not be done: say so once, and try again soon.
     pub(super) fn trouble(&mut self, now: Now, what: &str, error: &Error) {
         self.next_poll = self.next_poll.min(now.monotonic.saturating_add(RETRY));
-        let error = error.to_string();
-        if self.troubles.get(what) != Some(&error) {
-            self.log(Line::error("failed").with("to", what).with("error", &error));
-            self.troubles.insert(what.to_owned(), error);
+        self.note_trouble(what, &error.to_string());
+    }
+
+    /// Says once what could not be done.
+    pub(super) fn note_trouble(&mut self, what: &str, error: &str) {
+        if self.troubles.get(what).is_none_or(|it| it != error) {
+            self.log(Line::error("failed").with("to", what).with("error", error));
+            self.troubles.insert(what.to_owned(), error.to_owned());
         }
     }
 
-    fn no_trouble(&mut self, what: &str) {
+    pub(super) fn no_trouble(&mut self, what: &str) {
         if self.troubles.remove(what).is_some() {
             self.log(Line::info("works-again").with("to", what));
         }

@@ -1,9 +1,12 @@
 //! What the manager writes, and what it says.
 
+mod crash;
 mod drift;
 mod functions;
+mod memory;
 mod merge;
 mod modes;
+mod operator;
 mod random;
 mod reload;
 mod safety;

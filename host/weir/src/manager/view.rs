@@ -115,7 +115,7 @@ impl World {
 }
 
 /// Before every real server of a service.
-fn first(service: ServiceKey) -> RealServerKey {
+pub(super) fn first(service: ServiceKey) -> RealServerKey {
     let least = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     RealServerKey { service, server: Endpoint::new(least, 0) }
 }

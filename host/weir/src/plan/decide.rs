@@ -5,9 +5,12 @@
 //! ramps, who is held, and when the sorry server serves. Deciding again at the same time
 //! changes nothing.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use weir_ipvs::{Endpoint, Protocol, ServiceKey};
+use weir_ipvs::{Endpoint, RealServerKey, ServiceKey};
 
 use super::{Claim, Origin, Role, Server};
 use crate::{
@@ -16,6 +19,7 @@ use crate::{
     health::{Evidence, State},
     report::Line,
     safety::{
+        order::{Freeze, Order},
         panic::{Mode, Strength, Turn},
         ramp::Curve,
     },
@@ -26,9 +30,6 @@ const WRITE_GAP: Duration = Duration::from_secs(1);
 
 /// The same where a write moves clients ([`Steering::Rarely`]).
 const WRITE_GAP_RARELY: Duration = Duration::from_secs(60);
-
-/// How often the connections of a server that drains are looked at.
-const DRAIN_LOOK: Duration = Duration::from_secs(1);
 
 /// Why a real server that weir adds has no weight at first.
 pub(crate) const WAITS: &str = "waits for its first pass";
@@ -54,8 +55,10 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) service: ServiceKey,
     /// How long a UDP connection lives after its last packet.
     pub(crate) udp_timeout: Duration,
-    /// Since when and why everything is frozen, if it is.
-    pub(crate) frozen: Option<(Duration, &'a str)>,
+    /// What operators ordered.
+    pub(crate) orders: &'a BTreeMap<RealServerKey, Order>,
+    /// Why nothing changes, if it is so.
+    pub(crate) frozen: Option<&'a Freeze>,
     /// The plugin that was given up, if weir is to drain what is down in its place.
     pub(crate) stood_in_for: Option<&'a str>,
 }
@@ -67,6 +70,8 @@ pub(crate) struct Outcome {
     pub(crate) again_at: Option<Duration>,
     /// What people should know.
     pub(crate) news: Vec<Line>,
+    /// Whose drain, which an operator ordered, is over.
+    pub(crate) drained: Vec<Endpoint>,
 }
 
 impl Claim {
@@ -79,7 +84,7 @@ impl Claim {
         let now = around.now;
         let mut alarm = Alarm { at: None, now };
         let mut news = Vec::new();
-        let is_settled = self.wait(said, &mut alarm);
+        let is_settled = self.wait(around, said, &mut alarm);
         self.heed_checks(&mut alarm);
         if let Some(plugin) = around.stood_in_for {
             self.drain_down(plugin);
@@ -99,15 +104,16 @@ impl Claim {
             self.ramp(curve.as_ref(), &mut alarm);
             self.hold_in_panic();
         }
-        self.leave(around, &mut alarm);
+        let drained = self.end_drains(around, &mut alarm);
         for server in self.servers.values_mut() {
             server.know(is_settled);
-            if let Some((since, reason)) = around.frozen {
-                server.say(Says::Frozen(server.weight), reason, since, None);
+            if let Some(freeze) = around.frozen {
+                let says = Says::Frozen(server.weight);
+                server.say_as(freeze.who, says, &freeze.reason, freeze.since, freeze.until);
             }
         }
         self.apply(&self.terms(), &mut alarm);
-        Outcome { again_at: alarm.at, news }
+        Outcome { again_at: alarm.at, news, drained }
     }
 
     /// What its weights have in common.
@@ -118,6 +124,11 @@ impl Claim {
         let is_measured = self.check.as_ref().is_some_and(Checks::steers);
         let steers = is_stated && (self.curve().is_some() || self.is_scaled || is_measured);
         Terms::new(Steering::of(self.scheduler()), &bases, steers)
+    }
+
+    /// The same for one of its servers: what is not one of the real ones has none.
+    pub(crate) fn terms_of(&self, server: &Server) -> Terms {
+        if server.role == Role::Real { self.terms() } else { Terms::PLAIN }
     }
 
     fn scheduler(&self) -> &str {
@@ -162,12 +173,13 @@ impl Claim {
         self.servers.values_mut().filter(|it| it.role == Role::Real)
     }
 
-    fn is_sorry_serving(&self) -> bool {
+    /// Whether the sorry server serves in the place of the others.
+    pub(crate) fn is_sorry_serving(&self) -> bool {
         self.is_quorum_lost && self.servers.values().any(|it| it.role == Role::Sorry)
     }
 
     /// Base weights that are live, and all that count.
-    fn strength(&self, now: Duration) -> Strength {
+    pub(crate) fn strength(&self, now: Duration) -> Strength {
         let mut strength = Strength { live: 0, all: 0 };
         for server in self.real() {
             let Some(is_live) = server.is_live() else { continue };
@@ -182,7 +194,12 @@ impl Claim {
     /// Begins the decision with what others say, and keeps what checks do not know yet as
     /// it was found, or without traffic. Says whether all is known, or should be by now:
     /// then what was found changes together, for it may be of another scale.
-    fn wait(&mut self, said: impl Fn(&Endpoint) -> Vec<Word>, alarm: &mut Alarm) -> bool {
+    fn wait(
+        &mut self,
+        around: &Surroundings<'_>,
+        said: impl Fn(&Endpoint) -> Vec<Word>,
+        alarm: &mut Alarm,
+    ) -> bool {
         let is_awaited = |it: &Server| matches!(it.origin, Origin::Found(1..)) && it.is_unknown();
         let is_settled = alarm.now >= self.settled_at || !self.real().any(is_awaited);
         if !is_settled {
@@ -192,6 +209,10 @@ impl Claim {
         for (endpoint, server) in &mut self.servers {
             server.decision.base = server.base;
             server.decision.words = said(endpoint);
+            let key = RealServerKey { service: around.service, server: *endpoint };
+            if let Some(order) = around.orders.get(&key) {
+                server.obey(order);
+            }
             server.wait(is_settled, has_weight);
         }
         is_settled
@@ -246,7 +267,8 @@ impl Claim {
         let live: u64 = live.map(|it| u64::from(it.base)).sum();
         let holds = self.quorum.holds(!self.is_quorum_lost, live, all);
         // A service that begins has lost nothing yet.
-        let begins = live == 0 && self.real().all(|it| it.is_live().is_none());
+        let is_new = |it: &Server| it.is_live().is_none() && !it.is_ordered_out();
+        let begins = live == 0 && self.real().all(is_new);
         if all == 0 || holds != self.is_quorum_lost || (!holds && begins) {
             return None;
         }
@@ -269,27 +291,6 @@ impl Claim {
             let says = if server.is_live() == Some(true) { Says::Absent } else { Says::Zero };
             server.say(says, "no quorum: the sorry server serves", server.health.since, None);
             (server.serves, server.ramp_since) = (false, None);
-        }
-    }
-
-    /// What the configuration has no more gets no new connections, and goes when those it
-    /// has are over, or at the deadline.
-    fn leave(&mut self, around: &Surroundings<'_>, alarm: &mut Alarm) {
-        let is_udp = matches!(around.service, ServiceKey::Address { protocol: Protocol::Udp, .. });
-        let longest = match is_udp {
-            true => around.udp_timeout.min(self.rules.drain_deadline),
-            false => self.rules.drain_deadline,
-        };
-        let leaving = self.servers.values_mut().filter(|it| it.role == Role::Leaving);
-        for server in leaving {
-            let (since, reason) = (server.leaving_since, "no longer in the configuration");
-            let until = since.saturating_add(longest);
-            server.say(Says::Zero, reason, since, Some(until));
-            if alarm.now >= until || server.is_drained() {
-                server.say(Says::Absent, reason, since, None);
-            } else {
-                alarm.set(Some(until.min(alarm.now.saturating_add(DRAIN_LOOK))));
-            }
         }
     }
 
@@ -347,7 +348,7 @@ impl Claim {
         for (endpoint, server) in &mut self.servers {
             let has_other = serving.iter().any(|it| it != endpoint);
             let may_go = server.health.evidence == Evidence::Hard && has_other;
-            if server.role != Role::Real || !server.is_down() || may_go {
+            if server.role != Role::Real || !server.is_down() || may_go || server.is_ordered_out() {
                 continue;
             }
             let says = match (mode, server.weight) {
@@ -397,8 +398,25 @@ impl Claim {
 
 impl Server {
     /// weir's own word on it.
-    fn say(&mut self, says: Says, reason: &str, since: Duration, until: Option<Duration>) {
-        let (who, reason) = (Word::WEIR.to_owned(), reason.to_owned());
+    pub(super) fn say(
+        &mut self,
+        says: Says,
+        reason: &str,
+        since: Duration,
+        until: Option<Duration>,
+    ) {
+        self.say_as(Word::WEIR, says, reason, since, until);
+    }
+
+    pub(super) fn say_as(
+        &mut self,
+        who: &str,
+        says: Says,
+        reason: &str,
+        since: Duration,
+        until: Option<Duration>,
+    ) {
+        let (who, reason) = (who.to_owned(), reason.to_owned());
         self.decision.words.push(Word { who, says, reason, since, until });
     }
 
@@ -412,7 +430,10 @@ impl Server {
                 self.say(Says::Zero, WAITS, since, None);
             }
             Origin::Found(weight)
-                if !is_settled && !self.is_down() && (weight > 0 || has_weight) =>
+                if !is_settled
+                    && !self.is_down()
+                    && !self.is_ordered_out()
+                    && (weight > 0 || has_weight) =>
             {
                 self.say(Says::Held(weight), "as found, until all are known", since, None);
             }
@@ -461,7 +482,8 @@ impl Server {
     /// it is not meant to serve.
     fn is_live(&self) -> Option<bool> {
         match self.health.state {
-            _ if self.base == 0 || self.is_given_up || self.agent.says.is_out_of_use() => None,
+            _ if self.base == 0 || self.is_given_up || self.is_ordered_out() => None,
+            _ if self.agent.says.is_out_of_use() => None,
             _ if self.agent.says.down.is_some() => Some(false),
             _ if self.watch.is_none() => Some(true),
             State::Unknown => matches!(self.origin, Origin::Found(1..)).then_some(true),
@@ -487,20 +509,12 @@ impl Server {
         !self.is_up() && !self.is_unknown()
     }
 
-    /// Whether it has no connections left, as seen since it gets no new ones.
-    fn is_drained(&self) -> bool {
-        let is_empty = self.connections.is_some_and(|it| {
-            (it.active, it.inactive) == (0, 0) && Some(it.looked_at) > self.written_at
-        });
-        self.seen.is_none_or(|it| it.weight == 0 && is_empty)
-    }
-
-    fn says(&self, matches: impl Fn(&Says) -> bool) -> bool {
+    pub(super) fn says(&self, matches: impl Fn(&Says) -> bool) -> bool {
         self.decision.words.iter().any(|it| matches(&it.says))
     }
 
     /// Whether nothing that was said so far keeps it out.
-    fn is_eligible(&self) -> bool {
+    pub(crate) fn is_eligible(&self) -> bool {
         let is_out = |it: &Says| matches!(it, Says::Zero | Says::Absent | Says::Held(0));
         let is_drained = self.says(|it| *it == Says::Drain) && !self.says(|it| *it == Says::Lifted);
         self.base > 0 && !self.says(is_out) && !is_drained

@@ -19,6 +19,7 @@ use crate::{
     config::Config,
     control::{self, Daemon, Order, Socket},
     events::Events,
+    journal::JOURNAL,
     report::Line,
 };
 
@@ -48,8 +49,10 @@ pub(super) async fn serve(
     socket: Socket,
     events: Events,
     orders: mpsc::Sender<Order>,
+    decisions: Option<PathBuf>,
 ) -> Infallible {
-    let daemon = Arc::new(Daemon::new(events, orders, |work| drop(spawn_blocking(work))));
+    let drain = |work| drop(spawn_blocking(work));
+    let daemon = Arc::new(Daemon::new(events, orders, &JOURNAL, decisions, drain));
     let places = Arc::new(Semaphore::new(COMMANDS_MAX));
     let mut is_failing = false;
     loop {

@@ -28,6 +28,22 @@ pub(crate) struct Flaps {
 }
 
 impl Flaps {
+    /// What an earlier run remembered.
+    pub(crate) fn recalled(
+        trips: u32,
+        up_since: Option<Duration>,
+        held_until: Option<Duration>,
+    ) -> Self {
+        Self { trips, up_since, held_until }
+    }
+
+    /// What a later run should remember: trips, since when it is up, and until when it is
+    /// held.
+    pub(crate) fn to_recall(&self, now: Duration) -> (u32, Option<Duration>, Option<Duration>) {
+        let trips = if self.trips(now) == 0 { 0 } else { self.trips };
+        (trips, self.up_since, self.held_until(now))
+    }
+
     /// The server went down. A trip is one that takes it out of service: while it is held,
     /// it is out already.
     pub(crate) fn went_down(&mut self, now: Duration, damping: Option<&Damping>) {
@@ -41,7 +57,7 @@ impl Flaps {
 
     /// The server came up.
     pub(crate) fn came_up(&mut self, now: Duration) {
-        self.up_since = Some(now);
+        self.up_since.get_or_insert(now);
     }
 
     /// Until when it is held down, if it is.

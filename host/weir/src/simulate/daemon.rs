@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     config::{self, CheckKind, Config, Files, Mode},
+    control::{self, Expiry, Steer, Wish},
     health::{
         Ask, Cause, Changes, Evidence, Outcome, Reply, Seen, State, StreamId, Streams, Told,
         Verdict,
@@ -26,6 +27,7 @@ use crate::{
     manager::{self, Manager, Now, Output, Reload},
     report::Line,
     run::plugins,
+    store,
 };
 
 /// What wall clocks show when a simulation begins, in seconds since the Unix epoch:
@@ -83,7 +85,8 @@ impl Daemon {
         let said = Said::default();
         let codes = machinery.codes(config, traps, &said.sink())?;
         traps.look();
-        let manager = Manager::new(config.clone(), codes);
+        let mut manager = Manager::new(config.clone(), codes);
+        manager.recall(stage.kept.clone(), None);
         let mut daemon = Self {
             manager,
             config: config.clone(),
@@ -264,6 +267,27 @@ impl Daemon {
         self.tell(told, stage);
     }
 
+    /// An operator orders something, and is told what becomes of it.
+    pub(crate) fn order(&mut self, wish: Wish, stage: &mut Stage) {
+        let (reply, mut answer) = control::Reply::new();
+        let sysctls = &stage.kernel.core.settings().sysctls;
+        let expiry = Expiry {
+            nodest: Some(sysctls.expire_nodest_conn),
+            quiescent_template: Some(sysctls.expire_quiescent_template),
+        };
+        let (by, reason) = ("the operator".to_owned(), None);
+        let steer = Steer { by, reason, expiry, wish, reply };
+        self.handle(manager::Event::Steer(steer), stage);
+        let told = match answer.try_recv() {
+            Ok(Ok(steered)) => steered.notes.join("; "),
+            Ok(Err(refused)) => format!("refused, {}: {}", refused.code, refused.message),
+            Err(_) => "no answer".to_owned(),
+        };
+        let line = format!("the operator is told: {told}");
+        stage.note(Record::Scenario { line: 0, what: line.clone() });
+        stage.board.lines.push((stage.now(), line));
+    }
+
     /// A probe ended so.
     fn seen(&mut self, stream: Stream, seen: &Seen, stage: &mut Stage) {
         let Some((_, probes)) = self.stream(stream) else { return };
@@ -317,6 +341,7 @@ impl Daemon {
     /// Does what the manager wants, and takes note of what it wrote.
     fn put_out(&mut self, stage: &mut Stage) {
         let mut explained = Vec::new();
+        let mut kept = None;
         for line in self.said.take() {
             log(stage, &line);
         }
@@ -340,6 +365,10 @@ impl Daemon {
                     let changes = self.streams.unwatch(watch);
                     self.change(changes, stage);
                 }
+                Output::Keep(keep) => {
+                    store::apply(&mut stage.kept, &keep.changes);
+                    kept = Some(keep.number);
+                }
             }
         }
         for change in stage.kernel.take_written() {
@@ -357,6 +386,10 @@ impl Daemon {
             let record = Record::write(&change, stage.timeline.names());
             stage.note(record);
             stage.board.writes.push((stage.now(), change));
+        }
+        // Disks of simulations are fast, and never full.
+        if let Some(number) = kept {
+            self.handle(manager::Event::Kept(number, Ok(())), stage);
         }
     }
 

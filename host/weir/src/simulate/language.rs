@@ -8,6 +8,7 @@
 mod action;
 mod expectation;
 mod line;
+mod operator;
 mod setup;
 mod value;
 
@@ -18,7 +19,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 
-pub(crate) use self::value::{show_duration, show_moment};
+pub(crate) use self::value::{duration as parse_duration, show_duration, show_moment};
 use self::{
     line::{Line, Mistake, Read},
     setup::Declared,
@@ -195,9 +196,10 @@ fn unclosed(text: &str) -> Option<Mistake> {
 }
 
 /// The words with which a statement can begin, beside names.
-const STATEMENTS: [&str; 19] = [
+const STATEMENTS: [&str; 20] = [
     "seed", "duration", "sample", "service", "server", "clients", "at", "after", "when", "expect",
-    "always", "never", "weir", "kernel", "plugin", "ipvsadm", "verdict", "chaos", "note",
+    "always", "never", "weir", "kernel", "plugin", "ipvsadm", "verdict", "operator", "chaos",
+    "note",
 ];
 
 /// A scenario while its statements are read.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
-use weir_ipvs::{Endpoint, Protocol, ServiceKey};
+use weir_ipvs::{Endpoint, Protocol, RealServerKey, ServiceKey};
 use weir_wasm::HealthStatus;
 
 use super::distribution::Distribution;
@@ -210,10 +210,35 @@ pub(crate) enum Action {
     Mode(String, Mode),
     /// Someone calls ipvsadm.
     Ipvsadm(String),
+    /// An operator takes real servers out of service, or puts them back.
+    Order(Vec<RealServerKey>, Order),
+    /// An operator freezes a service, or everything; or thaws it.
+    Freeze(Option<ServiceKey>, bool),
     /// Real servers fail at random.
     Chaos(Chaos),
     /// A remark for the timeline.
     Note(String),
+}
+
+/// What an operator orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// `weir drain`, with its options.
+    Drain {
+        /// `--deadline`.
+        deadline: Option<Duration>,
+        /// `--keep`.
+        keep: bool,
+        /// `--force`.
+        force: bool,
+    },
+    /// `weir maintain`.
+    Maintain {
+        /// `--force`.
+        force: bool,
+    },
+    /// `weir ready`.
+    Ready,
 }
 
 /// What happens to a real server.

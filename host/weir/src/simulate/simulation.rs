@@ -5,7 +5,7 @@ use std::{io::Write, path::Path, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use weir_embedded::{Embedded, Settings};
-use weir_ipvs::Endpoint;
+use weir_ipvs::{Endpoint, RealServerKey};
 
 use super::{
     agenda::Agenda,
@@ -16,14 +16,18 @@ use super::{
     kernel::Kernel,
     language::show_duration,
     machinery::{Machinery, Traps},
-    scenario::{Action, Change, Fault, Scenario, Step, What},
+    scenario::{Action, Change, Fault, Order, Scenario, Step, What},
     script::{Script, Waiting},
     stage::{Event, Request, Servers, Stage},
     timeline::{Entry, Record, Timeline},
     traffic::Traffic,
     words,
 };
-use crate::random::Random;
+use crate::{
+    control::{Named, Wish},
+    random::Random,
+    store::Records,
+};
 
 /// What came of a run.
 pub(crate) struct Outcome {
@@ -97,6 +101,7 @@ impl<'s> Simulation<'s> {
         let stage = Stage {
             agenda: Agenda::new(),
             kernel,
+            kept: Records::new(),
             servers: Servers::new(scenario),
             board: Board::default(),
             changed: Changed::default(),
@@ -392,6 +397,16 @@ impl<'s> Simulation<'s> {
                 self.with_daemon(|it, stage| it.set_mode(plugin, *mode, stage));
             }
             Action::Ipvsadm(arguments) => self.ipvsadm(arguments)?,
+            Action::Order(servers, order) => {
+                for server in servers {
+                    self.with_daemon(|it, stage| it.order(order.of(server), stage));
+                }
+            }
+            Action::Freeze(of, freezes) => {
+                let of = of.map(|it| it.to_string());
+                let wish = if *freezes { Wish::Freeze(of) } else { Wish::Thaw(of) };
+                self.with_daemon(|it, stage| it.order(wish, stage));
+            }
             Action::Chaos(chaos) => {
                 let seed = format!("{} chaos {}", self.scenario.seed, self.stage.now().as_nanos());
                 let random = Random::named(&seed);
@@ -460,6 +475,18 @@ impl<'s> Simulation<'s> {
         let record = Record::Ipvsadm { arguments, status: ran.status, output, error };
         self.stage.note(record);
         Ok(())
+    }
+}
+
+impl Order {
+    /// The same as operators wish it of weir.
+    fn of(self, key: &RealServerKey) -> Wish {
+        let server = Named { service: key.service.to_string(), server: key.server.to_string() };
+        match self {
+            Self::Drain { deadline, keep, force } => Wish::Drain { server, deadline, keep, force },
+            Self::Maintain { force } => Wish::Maintain { server, force },
+            Self::Ready => Wish::Ready(server),
+        }
     }
 }
 

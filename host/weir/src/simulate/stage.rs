@@ -15,7 +15,7 @@ use super::{
     timeline::{Record, Timeline},
     traffic::ConnectionKey,
 };
-use crate::{health::StreamId, random::Random};
+use crate::{health::StreamId, random::Random, store::Records};
 
 /// Something that happens at its time.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +72,8 @@ pub(crate) struct Stage {
     pub(crate) agenda: Agenda<Event>,
     /// The table.
     pub(crate) kernel: Kernel,
+    /// What weir keeps on its disk.
+    pub(crate) kept: Records,
     /// The real servers.
     pub(crate) servers: Servers,
     /// What can be seen.

@@ -90,8 +90,18 @@ impl Http {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Unasked> {
+        self.ask(path, body)?.whole().map_err(Unasked::Broken)
+    }
+
+    /// Sends a `POST` of `body` as JSON for an answer of lines, and keeps what a refusal says.
+    pub(crate) fn ask(&self, path: &str, body: &impl Serialize) -> Result<Answer, Unasked> {
         let body = serde_json::to_vec(body).map_err(|error| self.broken(error))?;
-        self.tell(Method::POST, path, body.into())?.whole().map_err(Unasked::Broken)
+        self.tell(Method::POST, path, body.into())
+    }
+
+    /// Sends a `GET` for an answer without end, during which the daemon may be silent.
+    pub(crate) fn follow(&self, path: &'static str) -> Result<Answer, Error> {
+        Ok(Answer { is_patient: true, ..self.get(path)? })
     }
 
     /// Sends a `POST` of `body` as JSON.
@@ -128,7 +138,9 @@ impl Http {
         let (connection, response) = self.wait(exchange)?.map_err(|error| self.broken(error))?;
         let status = response.status();
         let body = response.into_body();
-        let answer = Answer { http: self.clone(), connection, body, bytes: Vec::new(), used: 0 };
+        let http = self.clone();
+        let (bytes, used) = (Vec::new(), 0);
+        let answer = Answer { http, connection, body, bytes, used, is_patient: false };
         if status == StatusCode::OK {
             return Ok(answer);
         }
@@ -178,6 +190,8 @@ pub(crate) struct Answer {
     /// What came last; up to `used` it has been looked at.
     bytes: Vec<u8>,
     used: usize,
+    /// Whether it may take any time.
+    is_patient: bool,
 }
 
 impl Answer {
@@ -212,7 +226,11 @@ impl Answer {
     fn receive(&mut self) -> Result<bool, Error> {
         self.bytes.drain(..self.used);
         self.used = 0;
-        let frame = self.http.wait(self.connection.during(self.body.frame()))?;
+        let frame = self.connection.during(self.body.frame());
+        let frame = match self.is_patient {
+            true => self.http.runtime.block_on(frame),
+            false => self.http.wait(frame)?,
+        };
         let Some(frame) = frame else { return Ok(false) };
         let frame = frame.map_err(|error| self.http.broken(error))?;
         self.bytes.extend_from_slice(frame.data_ref().map_or(&[], |it| it));

@@ -1,4 +1,5 @@
-//! What happens: to real servers, clients, weir, its plugins, the table and the kernel.
+//! What happens: to real servers, clients, weir, its plugins, the table and the kernel. What
+//! operators do is in [`operator`].
 
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use weir_wasm::HealthStatus;
 use super::{
     STATEMENTS,
     line::{Line, Read},
+    operator,
     setup::{self, Declared},
     value,
 };
@@ -23,7 +25,7 @@ use crate::{
 ///        | "weir" "reloads" (NAME | "FILE") ["confirmed"]
 ///        | "plugin" NAME ("traps" [NUMBER "times"] | "becomes" "FILE" | "mode" MODE)
 ///        | "kernel" ("fails" calls "with" ERRNO [NUMBER "times"] | "recovers")
-///        | "ipvsadm" ARGUMENTS | chaos | "note" "TEXT"
+///        | "operator" order | "ipvsadm" ARGUMENTS | chaos | "note" "TEXT"
 /// ```
 pub(super) fn read(line: &mut Line<'_>, declared: &Declared, scenario: &Scenario) -> Read<Action> {
     let directory = scenario.path.parent().unwrap_or(Path::new(""));
@@ -48,6 +50,10 @@ pub(super) fn read(line: &mut Line<'_>, declared: &Declared, scenario: &Scenario
         Some("verdict") => {
             line.step();
             verdict(line, declared)?
+        }
+        Some("operator") => {
+            line.step();
+            operator::read(line, declared, scenario)?
         }
         Some("chaos") => {
             line.step();

@@ -268,7 +268,10 @@ fn subject_expected(line: &Line<'_>, declared: &Declared) -> Mistake {
 }
 
 /// A service by its name or key, if that comes next.
-fn service(line: &mut Line<'_>, declared: &Declared) -> Read<Option<weir_ipvs::ServiceKey>> {
+pub(super) fn service(
+    line: &mut Line<'_>,
+    declared: &Declared,
+) -> Read<Option<weir_ipvs::ServiceKey>> {
     match line.maybe(|it| declared.service(it)) {
         Some(service) => Ok(Some(service)),
         None => setup::key(line),

@@ -107,10 +107,11 @@ fn every_mistake_is_found_in_one_run() {
             "x:2:9: expected a duration above 0 such as 5m, found the end of the line",
             "x:3:7: expected a statement or a name, found `a`: one of seed, duration, sample, \
              service, server, clients, at, after, when, expect, always, never, weir, kernel, \
-             plugin, ipvsadm, verdict, chaos, note",
+             plugin, ipvsadm, verdict, operator, chaos, note",
             "x:4:10: expected an address and port such as 10.0.0.1:80 or [2001:db8::1]:80, found \
              `10.0.0.1`",
-            "x:5:1: expected ```toml for configuration, or ```ipvsadm for the table, found ```x",
+            "x:5:1: expected ```toml for configuration, ```toml NAME for one to reload, or \
+             ```ipvsadm for the table, found ```x",
             "x:7:1: this fence is never closed: add a line with ``` alone",
         ]
     );
@@ -311,4 +312,33 @@ fn expectations_say_what_and_when() {
     assert!(matches!(it.what, Expected::Total(Total::Latency(..), Comparison::Below(_))));
     let it = expectation("expect order a added, b weight 0, a removed within 5s");
     assert!(matches!(it.what, Expected::Order(writes) if writes.len() == 3));
+}
+
+#[test]
+fn operators_have_their_say() {
+    use crate::simulate::scenario::Order;
+
+    let config = "```toml\n[[service]]\nname = \"web\"\naddress = \"10.0.0.1:80\"\nserver = [\n\
+        { address = \"10.1.0.1:80\" }]\n```\nserver a 10.1.0.1:80\nserver z 10.1.0.9:80\n";
+    let text = |line: &str| format!("{config}at 5s\n{line}\n");
+    let order = |line: &str| match good(&text(line)).script.pop().unwrap().what {
+        What::Do(Action::Order(servers, order)) => (servers[0].to_string(), order),
+        other => panic!("{other:?}"),
+    };
+    let deadline = Some(Duration::from_secs(300));
+    let (key, drain) = order("operator drains a for 300s keeping it by force");
+    assert_eq!(key, "10.1.0.1:80 of tcp 10.0.0.1:80");
+    assert_eq!(drain, Order::Drain { deadline, keep: true, force: true });
+    assert_eq!(order("operator maintains z in web").1, Order::Maintain { force: false });
+    assert_eq!(order("operator readies a").1, Order::Ready);
+    let freeze = good(&text("operator freezes web")).script.pop().unwrap().what;
+    assert!(matches!(freeze, What::Do(Action::Freeze(Some(_), true))));
+    let thaw = good(&text("operator thaws")).script.pop().unwrap().what;
+    assert!(matches!(thaw, What::Do(Action::Freeze(None, false))));
+    let unknown = problems(&text("operator drains z"));
+    assert_eq!(
+        unknown,
+        ["x:11:17: no [[service]] has 10.1.0.9:80: say of which service, `in web`"]
+    );
+    check("operator drains a", "10: there is no weir without a configuration: add a ```toml fence");
 }

@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use crate::simulate::scenario::Percentile;
 
 /// `500ms`, `7.6s`, `1m30s`; exact to a nanosecond.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     const UNITS: [(&str, u64); 5] = [
         ("h", 3_600_000_000_000),
         ("ms", 1_000_000),

@@ -1,0 +1,443 @@
+//! What of the manager's state survives it, as records that others keep.
+//!
+//! A restart must not lose what operators ordered, nor give a server that flaps its weight
+//! back. Orders and freezes are kept before they take effect: an order that shows in the
+//! table is one that a crash does not lose. What the manager would find again by itself, or
+//! only does more cautiously without, is kept after it happened.
+//!
+//! Times are those of the monotonic clock, which whoever runs the manager continues across
+//! restarts: so neither a restart nor a clock that is set prolongs or ends anything.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use weir_ipvs::{Endpoint, RealServerKey, ServiceKey};
+
+use super::{Awaiting, Manager, Now, Output, view::first};
+use crate::{
+    formula::Word,
+    plan::{Role, Server},
+    report::Line,
+    safety::{
+        flap::Flaps,
+        order::{Freeze, Kind, Order},
+    },
+    store::{self, Changes, Records},
+};
+
+/// How long an order waits to be kept. Then it takes effect nevertheless: nobody should be
+/// unable to drain a server because a disk hangs.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How soon it is tried again to keep what could not be kept.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What could not be done, where it is the keeping.
+const KEEPING: &str = "keep what must survive a restart";
+
+/// Changes for whoever keeps the records, to be committed together and in the order of their
+/// numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Keep {
+    pub(crate) number: u64,
+    pub(crate) changes: Changes,
+}
+
+/// What is kept, and what is about to be.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Whether somebody keeps it at all.
+    is_kept: bool,
+    /// The records as they are to be.
+    records: Records,
+    /// Of the last run, about real servers that were not seen yet.
+    recalled: BTreeMap<RealServerKey, ServerRecord>,
+    /// Services of which something may be other than recorded.
+    pub(super) touched: BTreeSet<ServiceKey>,
+    /// The last batch that was given out, and the last whose fate is known.
+    number: u64,
+    known: u64,
+    /// Why what an earlier run left is lost, if it is.
+    pub(super) lost: Option<String>,
+    /// Wishes that wait to be kept: by which batch, and until when at most.
+    waiting: VecDeque<(u64, Duration, Wished)>,
+    /// When to try again, after a failure.
+    retry_at: Option<Duration>,
+}
+
+/// What takes effect once it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wished {
+    Order(RealServerKey, Option<Order>),
+    Freeze(Option<ServiceKey>, Option<Freeze>),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct OrderRecord {
+    kind: OrderKind,
+    by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    since_ms: u64,
+    #[serde(default)]
+    until_ms: u64,
+    #[serde(default)]
+    is_kept: bool,
+    #[serde(default)]
+    is_over: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum OrderKind {
+    Drain,
+    Maintain,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct FreezeRecord {
+    reason: String,
+    since_ms: u64,
+}
+
+/// What is known of a real server beyond what the table shows. Of most, nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct ServerRecord {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ramp_since_ms: Option<u64>,
+    #[serde(skip_serializing_if = "is_zero")]
+    trips: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    up_since_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_until_ms: Option<u64>,
+    /// It left the configuration, and is being drained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leaving_since_ms: Option<u64>,
+    /// A base weight that somebody else set, and that was taken over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<u32>,
+}
+
+impl Manager {
+    /// Goes on from what an earlier run left, unless it is `lost`, for the reason given; from
+    /// now on, what must survive is given out as [`Output::Keep`]. Before [`Manager::start`].
+    pub(crate) fn recall(&mut self, records: Records, lost: Option<String>) {
+        let mut strange = Vec::new();
+        for (key, record) in &records {
+            if self.recall_one(key, record).is_none() {
+                strange.push(key.clone());
+            }
+        }
+        if !strange.is_empty() {
+            self.log(
+                Line::warn("state-strange")
+                    .with("records", strange.join(", "))
+                    .with("then", "they are left out: this weir does not understand them"),
+            );
+        }
+        if !records.is_empty() {
+            let frozen = self.freezes.ordered.len();
+            self.log(
+                Line::info("state-recalled")
+                    .with("orders", self.orders.len())
+                    .with("frozen", frozen)
+                    .with("servers", self.memory.recalled.len()),
+            );
+        }
+        self.memory.records = records;
+        self.memory.is_kept = true;
+        self.memory.lost = lost;
+    }
+
+    /// None = it says nothing that is understood.
+    fn recall_one(&mut self, key: &str, record: &str) -> Option<()> {
+        let (what, of) = key.split_once(' ').unwrap_or((key, ""));
+        match what {
+            "order" => {
+                let record: OrderRecord = serde_json::from_str(record).ok()?;
+                self.orders.insert(server_key(of)?, record.into());
+            }
+            "freeze" => {
+                let record: FreezeRecord = serde_json::from_str(record).ok()?;
+                let of = if of.is_empty() { None } else { Some(of.parse().ok()?) };
+                let (who, reason, since) =
+                    (Word::OPERATOR, record.reason, from_ms(record.since_ms));
+                self.freezes.ordered.insert(of, Freeze { who, reason, since, until: None });
+            }
+            "server" => {
+                let record = serde_json::from_str(record).ok()?;
+                self.memory.recalled.insert(server_key(of)?, record);
+            }
+            "clock" => {}
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Real servers of `service` that left the configuration while an earlier run was at work,
+    /// and since when.
+    pub(super) fn recall_leaving(&self, service: ServiceKey) -> Vec<(Endpoint, Duration)> {
+        let recalled = self.memory.recalled.range(first(service)..);
+        let of_it = recalled.take_while(|(key, _)| key.service == service);
+        of_it.filter_map(|(key, it)| Some((key.server, from_ms(it.leaving_since_ms?)))).collect()
+    }
+
+    /// What an earlier run knew of a real server that is seen for the first time.
+    pub(super) fn recall_server(&mut self, key: &RealServerKey, server: &mut Server) {
+        let Some(record) = self.memory.recalled.remove(key) else { return };
+        server.flaps = Flaps::recalled(
+            record.trips,
+            record.up_since_ms.map(from_ms),
+            record.held_until_ms.map(from_ms),
+        );
+        if server.seen.is_some_and(|it| it.weight > 0) {
+            server.ramp_since = record.ramp_since_ms.map(from_ms);
+        }
+        if let Some(base) = record.base.filter(|_| !server.owns_base) {
+            server.base = base;
+        }
+    }
+
+    /// Has a wish take effect as soon as it is kept. Returns the number of its batch; none =
+    /// it did at once, for nobody keeps anything.
+    pub(super) fn wish(&mut self, now: Now, wished: Wished) -> Option<u64> {
+        let (key, record) = wished.record();
+        if !self.memory.is_kept {
+            self.take_effect_of(now, wished);
+            return None;
+        }
+        let number = self.keep(BTreeMap::from([(key, record)]));
+        let patience = now.monotonic.saturating_add(PATIENCE);
+        self.memory.waiting.push_back((number, patience, wished));
+        Some(number)
+    }
+
+    /// An order on a real server, those that are about to take effect included.
+    pub(super) fn has_order(&self, key: &RealServerKey) -> bool {
+        let about = |it: &(u64, Duration, Wished)| match &it.2 {
+            Wished::Order(of, order) if of == key => Some(order.is_some()),
+            _ => None,
+        };
+        let waiting = self.memory.waiting.iter().rev().find_map(about);
+        waiting.unwrap_or_else(|| self.orders.contains_key(key))
+    }
+
+    /// Whoever keeps the records committed all batches up to `number`, or could not.
+    pub(super) fn kept(&mut self, now: Now, number: u64, result: Result<(), String>) {
+        self.memory.known = self.memory.known.max(number);
+        match result {
+            Ok(()) => {
+                self.memory.retry_at = None;
+                self.no_trouble(KEEPING);
+            }
+            Err(error) => {
+                self.memory.retry_at = Some(now.monotonic.saturating_add(RETRY));
+                self.note_trouble(KEEPING, &error);
+                let lost = self.awaiting.iter_mut().filter(|it| it.waits_for(number));
+                lost.for_each(|it| it.note("a restart of weir would lose it: it cannot be kept"));
+            }
+        }
+        self.end_waiting(now, |it| it.0 <= number);
+    }
+
+    /// Has wishes take effect that waited too long to be kept.
+    pub(super) fn lose_patience(&mut self, now: Now) {
+        let is_over = |it: &(u64, Duration, Wished)| it.1 <= now.monotonic;
+        let Some((number, ..)) = self.memory.waiting.iter().rev().find(|it| is_over(it)) else {
+            return;
+        };
+        let slow = self.awaiting.iter_mut().filter(|it| it.waits_for(*number));
+        slow.for_each(|it| it.note("a restart of weir now would lose it: it is not kept yet"));
+        self.end_waiting(now, is_over);
+    }
+
+    /// Takes note of what must survive and is not recorded yet; tries again what failed. While
+    /// a batch is on its way, what comes next is collected.
+    pub(super) fn remember(&mut self, now: Now) {
+        if self.memory.known == self.memory.number {
+            self.remember_all(now);
+        }
+    }
+
+    /// The same whether or not something is on its way.
+    pub(super) fn remember_all(&mut self, now: Now) {
+        if !self.memory.is_kept {
+            self.memory.touched.clear();
+            return;
+        }
+        let mut changes = Changes::new();
+        for service in std::mem::take(&mut self.memory.touched) {
+            self.record_service(now, service, &mut changes);
+        }
+        let is_due = self.memory.retry_at.is_some_and(|it| it <= now.monotonic);
+        if is_due {
+            self.memory.retry_at = None;
+        }
+        if is_due || !changes.is_empty() {
+            self.keep(changes);
+        }
+    }
+
+    /// What is recorded of real servers that are not there: they are gone.
+    pub(super) fn forget_unseen(&mut self) {
+        let unseen = std::mem::take(&mut self.memory.recalled);
+        let changes: Changes = unseen
+            .keys()
+            .map(|it| (format!("server {} {}", it.service, it.server), None))
+            .collect();
+        if !changes.is_empty() {
+            self.keep(changes);
+        }
+    }
+
+    /// When there is something to do though nothing happens.
+    pub(super) fn keeps_at(&self) -> Option<Duration> {
+        let waiting = self.memory.waiting.front().map(|it| it.1);
+        // What is on its way decides whether to try again.
+        let is_idle = self.memory.known == self.memory.number;
+        waiting.into_iter().chain(self.memory.retry_at.filter(|_| is_idle)).min()
+    }
+
+    /// What of `service` is other than recorded.
+    fn record_service(&mut self, now: Now, service: ServiceKey, changes: &mut Changes) {
+        let start = format!("server {service} ");
+        let mut before: BTreeSet<String> = BTreeSet::new();
+        let recorded = self.memory.records.range(start.clone()..);
+        before.extend(recorded.map(|it| it.0).take_while(|it| it.starts_with(&start)).cloned());
+        let servers = self.claims.get(&service).into_iter().flat_map(|it| &it.servers);
+        for (endpoint, server) in servers {
+            let Some(record) = ServerRecord::of(server, now.monotonic) else { continue };
+            let key = format!("{start}{endpoint}");
+            before.remove(&key);
+            let record = to_json(&record);
+            if self.memory.records.get(&key) != Some(&record) {
+                changes.insert(key, Some(record));
+            }
+        }
+        let recalled = &self.memory.recalled;
+        let is_gone = |key: &String| {
+            let server = key.strip_prefix("server ").and_then(server_key);
+            server.is_none_or(|it| !recalled.contains_key(&it))
+        };
+        changes.extend(before.into_iter().filter(is_gone).map(|key| (key, None)));
+        for (key, order) in self.orders.range(first(service)..) {
+            if key.service != service {
+                break;
+            }
+            let (key, record) = Wished::Order(*key, Some(order.clone())).record();
+            if self.memory.records.get(&key) != record.as_ref() {
+                changes.insert(key, record);
+            }
+        }
+    }
+
+    fn keep(&mut self, changes: Changes) -> u64 {
+        store::apply(&mut self.memory.records, &changes);
+        self.memory.number += 1;
+        let number = self.memory.number;
+        self.output.push_back(Output::Keep(Keep { number, changes }));
+        number
+    }
+
+    fn end_waiting(&mut self, now: Now, is_over: impl Fn(&(u64, Duration, Wished)) -> bool) {
+        while self.memory.waiting.front().is_some_and(&is_over) {
+            let Some((number, _, wished)) = self.memory.waiting.pop_front() else { break };
+            self.take_effect_of(now, wished);
+            let kept = self.awaiting.iter_mut().filter(|it| it.waits_for(number));
+            kept.for_each(Awaiting::end_waiting);
+        }
+    }
+}
+
+impl Wished {
+    /// Its record.
+    fn record(&self) -> (String, Option<String>) {
+        match self {
+            Self::Order(key, order) => {
+                let key = format!("order {} {}", key.service, key.server);
+                (key, order.as_ref().map(|it| to_json(&OrderRecord::from(it))))
+            }
+            Self::Freeze(of, freeze) => {
+                let key = of.map_or_else(|| "freeze".to_owned(), |of| format!("freeze {of}"));
+                let record = |it: &Freeze| FreezeRecord {
+                    reason: it.reason.clone(),
+                    since_ms: to_ms(it.since),
+                };
+                (key, freeze.as_ref().map(|it| to_json(&record(it))))
+            }
+        }
+    }
+}
+
+impl ServerRecord {
+    /// None = there is nothing to record.
+    fn of(server: &Server, now: Duration) -> Option<Self> {
+        let (trips, up_since, held_until) = server.flaps.to_recall(now);
+        let record = Self {
+            ramp_since_ms: server.ramp_since.map(to_ms),
+            trips,
+            up_since_ms: up_since.filter(|_| trips > 0).map(to_ms),
+            held_until_ms: held_until.map(to_ms),
+            leaving_since_ms: (server.role == Role::Leaving).then(|| to_ms(server.leaving_since)),
+            base: server.adopted_base(),
+        };
+        (record != Self::default()).then_some(record)
+    }
+}
+
+impl From<&Order> for OrderRecord {
+    fn from(order: &Order) -> Self {
+        let (kind, until, is_kept, is_over) = match order.kind {
+            Kind::Drain { until, keep, is_over } => (OrderKind::Drain, until, keep, is_over),
+            Kind::Maintain => (OrderKind::Maintain, Duration::ZERO, false, false),
+        };
+        Self {
+            kind,
+            by: order.by.clone(),
+            reason: order.reason.clone(),
+            since_ms: to_ms(order.since),
+            until_ms: to_ms(until),
+            is_kept,
+            is_over,
+        }
+    }
+}
+
+impl From<OrderRecord> for Order {
+    fn from(record: OrderRecord) -> Self {
+        let until = from_ms(record.until_ms);
+        let kind = match record.kind {
+            OrderKind::Drain => {
+                Kind::Drain { until, keep: record.is_kept, is_over: record.is_over }
+            }
+            OrderKind::Maintain => Kind::Maintain,
+        };
+        Self { kind, by: record.by, reason: record.reason, since: from_ms(record.since_ms) }
+    }
+}
+
+fn server_key(text: &str) -> Option<RealServerKey> {
+    let (service, server) = text.rsplit_once(' ')?;
+    Some(RealServerKey { service: service.parse().ok()?, server: server.parse().ok()? })
+}
+
+fn to_json(record: &impl Serialize) -> String {
+    serde_json::to_string(record).expect("records have no keys but text")
+}
+
+fn to_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn from_ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}

@@ -1,0 +1,197 @@
+//! What survives the manager, and in which order it is kept.
+
+use super::{
+    super::bench::{Bench, CONFIG, NONE, TABLE, key, named, settled, settled_as},
+    *,
+};
+use crate::control::{Expiry, Wish};
+
+const A: &str = "10.0.1.1:80";
+const ALL_UP: [&str; 4] = ["10.0.1.1:80 up", "10.0.1.2:80 up", "10.0.1.3:80 up", "10.0.1.4:80 up"];
+
+fn ramping() -> String {
+    format!("slow-start = {{}}\n[safety]\npanic-mode = \"off\"\nflap-hold = \"30s\"\n{CONFIG}")
+}
+
+/// A bench whose manager gives out what is to be kept.
+fn keeping(config: &str) -> Bench {
+    let mut bench = Bench::stopped(config, Fake::new(TABLE));
+    bench.recall(Default::default());
+    bench.start();
+    bench.settle();
+    bench.verdicts(&ALL_UP);
+    bench.lines.clear();
+    bench
+}
+
+#[test]
+fn a_settled_table_keeps_nothing() {
+    let mut bench = keeping(&ramping());
+    bench.pass(600);
+    assert_eq!((bench.commits.len(), bench.records.len()), (0, 0));
+}
+
+#[test]
+fn an_order_is_kept_before_it_shows() {
+    let mut bench = keeping(CONFIG);
+    bench.is_disk_slow = true;
+    let (reply, mut answer) = Reply::new();
+    let server = named("web", A);
+    let wish = Wish::Drain { server, deadline: None, keep: false, force: false };
+    let expiry = Expiry::default();
+    let steer = Steer { by: "root".into(), reason: None, expiry, wish, reply };
+    bench.manager.handle(bench.at(), Event::Steer(steer));
+    bench.settle();
+    assert_eq!((bench.writes(), answer.try_recv().is_err()), (vec![], true));
+    assert_eq!(bench.keeps.len(), 1);
+    bench.is_disk_slow = false;
+    bench.settle();
+    assert_eq!(bench.writes(), ["10.0.1.1:80=0"]);
+    assert!(answer.try_recv().unwrap().is_ok());
+    assert_eq!(
+        bench.records.iter().map(|(key, it)| format!("{key}: {it}")).collect::<Vec<_>>(),
+        ["order tcp 10.0.0.1:80 10.0.1.1:80: {\"kind\":\"drain\",\"by\":\"root\",\
+          \"since_ms\":1000000,\"until_ms\":1300000,\"is_kept\":false,\"is_over\":false}"]
+    );
+}
+
+#[test]
+fn a_disk_that_hangs_or_is_full_keeps_nobody_from_draining() {
+    let mut bench = keeping(CONFIG);
+    bench.is_disk_slow = true;
+    let (reply, mut answer) = Reply::new();
+    let wish = Wish::Maintain { server: named("web", A), force: false };
+    let expiry = Expiry::default();
+    let steer = Steer { by: "root".into(), reason: None, expiry, wish, reply };
+    bench.manager.handle(bench.at(), Event::Steer(steer));
+    bench.pass(1);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=0"], "after its patience");
+    let notes = answer.try_recv().unwrap().unwrap().notes;
+    assert_eq!(notes, ["a restart of weir now would lose it: it is not kept yet"]);
+    let number = bench.keeps.remove(0).number;
+    bench.manager.handle(bench.at(), Event::Kept(number, Err("no space left".into())));
+    bench.settle();
+    assert_eq!(
+        bench.said("failed"),
+        ["failed to=\"keep what must survive a restart\" error=\"no space left\""]
+    );
+    bench.is_disk_slow = false;
+    bench.pass(6);
+    assert_eq!(bench.said("works-again").len(), 1);
+}
+
+/// Scenario 8.
+#[test]
+fn a_restart_keeps_drains_ramps_and_holds() {
+    let config = ramping();
+    let mut bench = keeping(&config);
+    bench.verdicts(&["10.0.1.2:80 down", "10.0.1.3:80 down"]);
+    bench.pass(31);
+    bench
+        .order(Wish::Drain {
+            server: named("web", "10.0.1.4:80"),
+            deadline: Some(Duration::from_secs(600)),
+            keep: true,
+            force: false,
+        })
+        .unwrap();
+    bench.verdicts(&["10.0.1.3:80 up"]);
+    bench.pass(25);
+    let shown = "tcp 10.0.0.1:80 wrr 10.0.1.1:80=100 10.0.1.2:80=0 10.0.1.3:80=40 10.0.1.4:80=0";
+    assert_eq!(bench.ipvs.show(), shown);
+    bench.writes();
+    bench.restart(&config, 30);
+    bench.pass(3);
+    assert_eq!(bench.ipvs.show(), shown, "nothing is known yet");
+    assert_eq!(bench.writes(), NONE);
+    bench.verdicts(&["10.0.1.1:80 up", "10.0.1.3:80 up", "10.0.1.4:80 up"]);
+    assert_eq!(bench.writes(), ["10.0.1.3:80=95"], "the ramp goes on");
+    bench.pass(10);
+    assert_eq!(bench.writes(), ["10.0.1.3:80=100"]);
+    bench.verdicts(&["10.0.1.2:80 up"]);
+    assert_eq!(bench.writes(), ["10.0.1.2:80=100"], "no ramp at the start");
+    bench.pass(1000);
+    assert!(bench.ipvs.show().ends_with("10.0.1.4:80=0"), "{}", bench.ipvs.show());
+    bench.order(Wish::Ready(named("web", "10.0.1.4:80"))).unwrap();
+    bench.pass(100);
+    assert!(bench.ipvs.show().ends_with("10.0.1.4:80=100"));
+    bench.pass(1000);
+    assert_eq!(bench.records, Default::default(), "all is over");
+}
+
+#[test]
+fn what_left_the_configuration_leaves_after_a_restart() {
+    let mut bench = keeping(CONFIG);
+    bench.ipvs.connections.insert(A.into(), 7);
+    let fewer = CONFIG.replace("{ address = \"10.0.1.1:80\", weight = 100 },", "");
+    bench.reload(&fewer);
+    bench.pass(10);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=0"]);
+    bench.restart(&fewer, 3);
+    bench.pass(280);
+    assert_eq!(bench.writes(), NONE, "its connections go on");
+    bench.pass(10);
+    assert_eq!(bench.writes(), ["delete 10.0.1.1:80"]);
+}
+
+#[test]
+fn what_is_held_or_frozen_stays_so() {
+    let config = ramping();
+    let mut bench = keeping(&config);
+    bench.verdicts(&["10.0.1.1:80 down"]);
+    bench.pass(10);
+    bench.restart(&config, 5);
+    bench.verdicts(&ALL_UP);
+    assert!(bench.ipvs.show().contains("10.0.1.1:80=0"), "it flaps");
+    bench.pass(16);
+    assert!(bench.ipvs.show().contains("10.0.1.1:80=10 "), "{}", bench.ipvs.show());
+    bench.order(Wish::Freeze(None)).unwrap();
+    let shown = bench.ipvs.show();
+    bench.restart(&config, 5);
+    bench.verdicts(&ALL_UP);
+    bench.verdicts(&["10.0.1.2:80 down"]);
+    bench.pass(100);
+    assert_eq!(bench.ipvs.show(), shown);
+    bench.order(Wish::Thaw(None)).unwrap();
+    assert!(bench.ipvs.show().contains("10.0.1.2:80=0"));
+}
+
+#[test]
+fn a_base_that_was_taken_over_is_known_again() {
+    let config = format!("drift = {{ weight = \"adopt\" }}\n{CONFIG}");
+    let mut bench = keeping(&config);
+    bench.foreign(&Change::EditServer(key(A).service, server(A, 30)));
+    bench.pass(11);
+    bench.verdicts(&["10.0.1.1:80 down"]);
+    bench.writes();
+    bench.restart(&config, 5);
+    bench.verdicts(&ALL_UP);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=30"]);
+}
+
+#[test]
+fn what_is_not_understood_is_told_and_what_is_gone_is_forgotten() {
+    let mut bench = settled();
+    let records = [
+        ("order nonsense", "{}"),
+        ("server tcp 10.0.0.9:80 10.0.1.9:80", "{\"trips\":3}"),
+        ("sheep", "1"),
+    ];
+    let records = records.map(|(key, it)| (key.to_owned(), it.to_owned()));
+    bench.records = records.into_iter().collect();
+    bench.lines.clear();
+    bench.restart(CONFIG, 5);
+    assert_eq!(
+        bench.said("state-strange"),
+        ["state-strange records=\"order nonsense, sheep\" \
+          then=\"they are left out: this weir does not understand them\""]
+    );
+    assert_eq!(bench.records.len(), 2, "what a later weir may understand stays");
+}
+
+#[test]
+fn without_a_keeper_orders_take_effect_at_once() {
+    let mut bench = settled_as(CONFIG);
+    bench.drain(A).unwrap();
+    assert_eq!((bench.writes(), bench.keeps.len()), (vec!["10.0.1.1:80=0".to_owned()], 0));
+}
