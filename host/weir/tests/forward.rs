@@ -150,7 +150,7 @@ fn its_backend_is_for_life() {
     let other = format!("{config}[embedded]\ndrain = \"1s\"\n");
     fs::write(daemon.directory.path().join("weir.toml"), other).unwrap();
     daemon.reload();
-    assert!(daemon.wait_for("reload-failed").contains("cannot change while weir runs"));
+    assert!(daemon.wait_for("reload-refused").contains("others than weir runs with"));
 }
 
 #[test]
