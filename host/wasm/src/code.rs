@@ -38,10 +38,14 @@ impl CustomCodeMemory for InPlace {
 
     fn publish_executable(&self, code: *const u8, length: usize) -> wasmtime::Result<()> {
         let access = libc::PROT_READ | libc::PROT_EXEC;
+        let pages = ptr::without_provenance_mut(code.addr());
         // SAFETY: wasmtime hands over whole pages of code that it, or the executable, owns;
         // nothing writes to them from here on.
-        let status =
-            unsafe { libc::mprotect(ptr::without_provenance_mut(code.addr()), length, access) };
+        let status = unsafe {
+            // One call in the place of many faults; where it is refused, there are faults.
+            libc::madvise(pages, length, libc::MADV_POPULATE_READ);
+            libc::mprotect(pages, length, access)
+        };
         if status == 0 { Ok(()) } else { Err(io::Error::last_os_error().into()) }
     }
 

@@ -18,6 +18,7 @@ mod health;
 mod inherited;
 mod journal;
 mod manager;
+mod memory;
 mod names;
 mod plan;
 mod problems;

@@ -8,12 +8,13 @@ use weir_wasm::{CommandGrant, Runtime};
 use crate::{
     builtin::Tool,
     cli::{self, Exit},
-    control,
+    control, memory,
 };
 
 /// Runs `tool` with `arguments`, of which the first is the name it was called by, on the
 /// IPVS that `socket` names or that is chosen without it.
 pub(crate) fn run(tool: &Tool, arguments: &[OsString], socket: Option<&Path>) -> ExitCode {
+    memory::prepare();
     let backend = match control::choose(socket) {
         Ok(backend) => backend,
         Err(error) => {
