@@ -8,7 +8,7 @@ use std::{
 };
 
 use nix::{
-    fcntl::{OFlag, SpliceFFlags, splice},
+    fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice},
     unistd::pipe2,
 };
 
@@ -19,6 +19,10 @@ const IDLE_MAX: usize = 64;
 
 /// Bytes asked for in one call. A pipe takes as much as fits into its buffers.
 const SPLICE_BYTES: usize = 1024 * 1024;
+
+/// What is to fit into a pipe: four times the kernel's default, and so a quarter of the calls.
+/// Larger ones make the receiver wait.
+const PIPE_BYTES: i32 = 256 * 1024;
 
 /// Descriptors of a pipe.
 const ENDS: usize = 2;
@@ -46,7 +50,11 @@ impl Pipes {
             return None;
         }
         match pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC) {
-            Ok((read, write)) => Some(Pipe { read, write }),
+            Ok((read, write)) => {
+                // Where the user's pipes are many already, the kernel leaves it as it is.
+                let _ = fcntl(&write, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
+                Some(Pipe { read, write })
+            }
             Err(_) => {
                 descriptors.give(ENDS);
                 None
