@@ -18,7 +18,9 @@ mod proxies;
 mod restore;
 mod row;
 mod sample;
+mod scale;
 mod server;
+mod told;
 mod verdict;
 
 use std::{
@@ -51,7 +53,7 @@ enum Run {
 }
 
 /// In the order of the report.
-const MEASUREMENTS: [Measurement; 14] = [
+const MEASUREMENTS: [Measurement; 18] = [
     Measurement { name: "list-empty", fits: Bed::has_table, run: Run::One(list::empty) },
     Measurement { name: "list-10x10", fits: Bed::has_table, run: Run::One(list::small) },
     Measurement { name: "list-1000x10", fits: Bed::has_table, run: Run::One(list::large) },
@@ -70,6 +72,10 @@ const MEASUREMENTS: [Measurement; 14] = [
     },
     Measurement { name: "proxy-bulk", fits: Bed::is_machine, run: Run::Several(proxies::bulk) },
     Measurement { name: "proxy-idle", fits: Bed::is_machine, run: Run::One(proxies::idle) },
+    Measurement { name: "scale-fill", fits: Bed::is_machine, run: Run::Several(scale::fill) },
+    Measurement { name: "scale-change", fits: Bed::is_machine, run: Run::One(scale::change) },
+    Measurement { name: "scale-checks", fits: Bed::is_machine, run: Run::Several(scale::checks) },
+    Measurement { name: "scale-adopt", fits: Bed::has_kernel, run: Run::One(scale::adopt) },
 ];
 
 fn main() -> ExitCode {

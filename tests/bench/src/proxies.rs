@@ -191,7 +191,7 @@ fn start_haproxy(bed: &Bed, servers: &[SocketAddr]) -> Result<Proxy> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8001));
     let mut text = format!(
         "global\n nbthread 1\n maxconn {CONNECTIONS_MAX}\n maxpipes 100\ndefaults\n mode tcp\n \
-         timeout connect 5s\n timeout client 60s\n timeout server 60s\n option splice-auto\n\
+         timeout connect 5s\n timeout client 60s\n timeout server 60s\n option splice-response\n\
          listen web\n bind {address}\n balance roundrobin\n"
     );
     for (number, server) in servers.iter().enumerate() {
