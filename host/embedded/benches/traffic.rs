@@ -4,7 +4,7 @@ use std::{hint::black_box, time::Duration};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use weir_embedded::{
-    ConnectionId, Direction, Embedded, Packet, Settings, Signal, TcpFlags, Verdict,
+    ConnectionId, Cursor, Direction, Embedded, Packet, Settings, Signal, TcpFlags, Verdict,
 };
 use weir_ipvs::{
     Change, Endpoint, Forwarding, Ipvs, OnFailure, Protocol, RealServer, Service, ServiceKey,
@@ -68,6 +68,16 @@ fn traffic(criterion: &mut Criterion) {
         it.iter(|| {
             let connection = connections[next() as usize];
             core.carry(black_box(connection), Direction::In, Signal::Tcp(ACK), 1, 1000)
+        });
+    });
+    let mut cursor = Cursor::default();
+    criterion.bench_function("list a page, of a million", |it| {
+        it.iter(|| {
+            let page = core.connections_page(&mut cursor);
+            if page.is_none() {
+                cursor = Cursor::default();
+            }
+            page
         });
     });
     let mut new = CONNECTIONS;

@@ -1,12 +1,14 @@
 //! The trait [`Ipvs`], which the core answers at the time it was last advanced to.
 
+use std::iter;
+
 use weir_ipvs::{
     Availability, Change, Connections, Error, Failure, Fields, Info, Ipvs, OnFailure, Scheduler,
     Scope, Snapshot, Stats, SyncDaemon, TableEntry, Timeouts,
     scheduler::{KNOWN, named_flags},
 };
 
-use crate::{embedded::Embedded, service::ServiceId};
+use crate::{embedded::Embedded, listing::Cursor, service::ServiceId};
 
 /// `IP_VS_VERSION_CODE`.
 const VERSION: (u8, u8, u8) = (1, 2, 1);
@@ -68,7 +70,10 @@ impl Ipvs for Embedded {
     }
 
     fn connections(&mut self) -> Result<Connections, Error> {
-        Ok(self.list_connections())
+        // As the table is now: what follows may change it.
+        let mut cursor = Cursor::default();
+        let pages: Vec<_> = iter::from_fn(|| self.connections_page(&mut cursor)).collect();
+        Ok(Box::new(pages.into_iter().flatten().map(Ok)))
     }
 }
 

@@ -173,10 +173,23 @@ impl Connections {
         self.entries.contains(id.0).then_some(id.0.slot)
     }
 
+    /// What is in one segment of the table; none = there are fewer segments.
+    pub(crate) fn segment(&self, number: u32) -> Option<impl Iterator<Item = (u32, &Connection)>> {
+        let entries = self.entries.segment(number)?;
+        Some(entries.map(|(slot, entry)| (slot, &entry.connection)))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Connection)> {
         self.entries.iter().map(|(slot, entry)| (slot, &entry.connection))
     }
 
+    /// Entries that there is memory for.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.entries.capacity()
+    }
+
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -47,6 +47,7 @@ mod trash;
 pub use connections::ConnectionId;
 pub use embedded::Embedded;
 pub use generation::Generation;
+pub use listing::{Cursor, Page};
 pub use machine::{Interface, Machine};
 pub use packet::{Chunk, Direction, Packet, Signal, TcpFlags};
 pub use settings::{Settings, Sysctls};

@@ -6,9 +6,10 @@ use std::sync::{
 };
 
 use mio::Waker;
+use weir_embedded::{Cursor, Page};
 use weir_ipvs::{
-    Change, Connections, Error, Failure, Fields, Info, Ipvs, OnFailure, Scheduler, Scope, Snapshot,
-    Stats, SyncDaemon, Timeouts,
+    Change, Connection, Connections, Error, Failure, Fields, Info, Ipvs, OnFailure, Scheduler,
+    Scope, Snapshot, Stats, SyncDaemon, Timeouts,
 };
 
 use super::Forwarder;
@@ -92,6 +93,47 @@ impl Ipvs for Handle {
     }
 
     fn connections(&mut self) -> Result<Connections, Error> {
-        self.ask(|it| it.core().connections())?
+        Ok(Box::new(Walk::new(self.clone())?))
+    }
+}
+
+/// A walk through the connection table. The forwarder is asked for page after page, and
+/// forwards between two of them.
+struct Walk {
+    handle: Handle,
+    cursor: Cursor,
+    /// None = the walk is over.
+    page: Option<Page>,
+}
+
+impl Walk {
+    fn new(handle: Handle) -> Result<Self, Error> {
+        let mut walk = Self { handle, cursor: Cursor::default(), page: None };
+        walk.turn()?;
+        Ok(walk)
+    }
+
+    /// Turns to the next page.
+    fn turn(&mut self) -> Result<(), Error> {
+        self.page = None;
+        let mut cursor = self.cursor;
+        let page = move |it: &mut Forwarder| (it.core().connections_page(&mut cursor), cursor);
+        (self.page, self.cursor) = self.handle.ask(page)?;
+        Ok(())
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Result<Connection, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(connection) = self.page.as_mut()?.next() {
+                return Some(Ok(connection));
+            }
+            if let Err(error) = self.turn() {
+                return Some(Err(error));
+            }
+        }
     }
 }

@@ -17,6 +17,7 @@ use super::bed::{
     Bed, PATIENCE, accept, address, connect, connect_from, endpoint, is_refused, is_reset, listen,
     named, read, real_server, server_key,
 };
+use crate::forward::{Forwarder, traffic};
 
 #[test]
 fn services_come_and_go_while_others_are_used() {
@@ -260,6 +261,37 @@ fn a_batch_stops_where_it_is_told_to() {
     );
     assert!(std::net::TcpStream::connect(endpoint(first)).is_ok());
     assert!(std::net::TcpStream::connect(endpoint(second)).is_err());
+}
+
+#[test]
+fn a_walk_through_a_large_table_gives_others_their_turns() {
+    const ENTRIES: u32 = 20_000;
+    /// Entries of a page; see `host/embedded/src/listing.rs`.
+    const PAGE: u32 = 1024;
+    let mut bed = Bed::new();
+    let service = bed.serve(Protocol::Udp, "rr", &[address()]);
+    let to = Endpoint::from(endpoint(service));
+    let begin = move |it: &mut Forwarder| {
+        for client in 0..ENTRIES {
+            let client = Endpoint::new(Ipv4Addr::from(0x0a00_0000 + client), 53);
+            it.core().receive(&traffic::datagram(client, to, 1));
+        }
+    };
+    bed.handle.ask(begin).unwrap();
+    let turns = bed.turns();
+    assert_eq!(bed.handle.connections().unwrap().count(), ENTRIES as usize);
+    assert!(bed.turns() - turns >= u64::from(ENTRIES / PAGE), "it pauses after each page");
+
+    // Between two pages there is time for whatever else.
+    let mut walk = bed.handle.connections().unwrap();
+    walk.next().unwrap().unwrap();
+    let alive = bed.serve(Protocol::Tcp, "rr", &[named("alive")]);
+    assert_eq!(read(&mut connect(alive), 5), "alive");
+    bed.change(&Change::DeleteService(alive));
+    assert!(walk.by_ref().take(ENTRIES as usize / 2).all(|it| it.is_ok()));
+    bed.handle.stop();
+    bed.join();
+    assert!(walk.any(|it| it.is_err()), "a walk that is cut short says so");
 }
 
 #[test]
