@@ -190,7 +190,7 @@ fn machine() -> Machine {
         name: name.into(),
         mtu,
         addresses,
-        multicast_route: true,
+        multicast_routes: vec![Family::V4, Family::V6],
     };
     let lo = vec![([127, 0, 0, 1].into(), 8), (IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]), 128)];
     let eth0 = vec![([192, 0, 2, 1].into(), 24)];

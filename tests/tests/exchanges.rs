@@ -68,7 +68,7 @@ impl Story {
         let dummy = &mut self.machine.interfaces[2];
         match change {
             "ip link set dummy0 up" => {
-                dummy.multicast_route = true;
+                dummy.multicast_routes = vec![Family::V4, Family::V6];
             }
             "ip addr add 10.77.0.1/24 dev dummy0" => {
                 dummy.addresses.push(([10, 77, 0, 1].into(), 24));
@@ -211,19 +211,19 @@ impl Request<'_> {
 /// The machine that the story was recorded on.
 fn machine() -> Machine {
     let address = |text: &str, prefix| (text.parse::<IpAddr>().unwrap(), prefix);
-    let interface = |name: &str, mtu, multicast_route, addresses| Interface {
+    let interface = |name: &str, mtu, families: &[Family], addresses| Interface {
         name: name.into(),
         mtu,
         addresses,
-        multicast_route,
+        multicast_routes: families.to_vec(),
     };
     let lo = vec![address("127.0.0.1", 8), address("10.99.0.1", 32), address("::1", 128)];
     let tun0 = vec![address("10.254.0.1", 30)];
     Machine {
         interfaces: vec![
-            interface("lo", 65_536, true, lo),
-            interface("tun0", 1500, true, tun0),
-            interface("dummy0", 1500, false, Vec::new()),
+            interface("lo", 65_536, &[Family::V4], lo),
+            interface("tun0", 1500, &[Family::V4, Family::V6], tun0),
+            interface("dummy0", 1500, &[], Vec::new()),
         ],
     }
 }

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use weir_ipvs::{Error, SyncDaemon, SyncRole};
+use weir_ipvs::{Error, Family, SyncDaemon, SyncRole};
 
 use crate::machine::Machine;
 
@@ -62,7 +62,8 @@ impl Daemons {
             return Err(Error::DaemonRunning);
         }
         // A master connects to the group; a backup only joins it.
-        if daemon.role == SyncRole::Master && !interface.multicast_route {
+        let has_route = interface.multicast_routes.contains(&Family::of(group));
+        if daemon.role == SyncRole::Master && !has_route {
             return Err(ENETUNREACH);
         }
         *place = Some(SyncDaemon {
@@ -106,13 +107,19 @@ mod tests {
     use crate::machine::Interface;
 
     fn machine() -> Machine {
-        let interface = |name: &[u8], mtu, multicast_route| Interface {
+        let interface = |name: &[u8], mtu, multicast_routes: &[Family]| Interface {
             name: name.to_vec(),
             mtu,
             addresses: Vec::new(),
-            multicast_route,
+            multicast_routes: multicast_routes.to_vec(),
         };
-        Machine { interfaces: vec![interface(b"up", 9000, true), interface(b"down", 1500, false)] }
+        let both = &[Family::V4, Family::V6];
+        let interfaces = [
+            interface(b"up", 9000, both),
+            interface(b"down", 1500, &[]),
+            interface(b"lo", 65_536, &[Family::V4]),
+        ];
+        Machine { interfaces: interfaces.into() }
     }
 
     fn daemon(role: SyncRole, interface: &str) -> SyncDaemon {
@@ -164,6 +171,7 @@ mod tests {
         assert_eq!(errno(&master("a-name-too-long-"), false), 22);
         assert_eq!(errno(&master(""), false), 19);
         assert_eq!(errno(&master("down"), false), 101);
+        assert_eq!(errno(&group("ff02::51", master("lo")), false), 101);
         assert_eq!(errno(&master("up"), false), 0);
         assert_eq!(errno(&master("none"), false), 19, "before it is seen that one runs");
         assert_eq!(errno(&master("down"), false), 17);

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use weir_ipvs::Family;
+
 /// A machine as IPVS sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
@@ -19,8 +21,9 @@ pub struct Interface {
     /// Its addresses with the lengths of their prefixes; none while it is down, for then
     /// the kernel does not take them for its own.
     pub addresses: Vec<(IpAddr, u8)>,
-    /// Whether a packet to a multicast group could leave by it.
-    pub multicast_route: bool,
+    /// The families of which a packet to a multicast group could leave by it: none while it
+    /// is down, and IPv4 alone where it takes no multicast, as the loopback one.
+    pub multicast_routes: Vec<Family>,
 }
 
 impl Machine {
@@ -101,7 +104,7 @@ mod tests {
                         address("10.99.0.1", 32),
                         address("::1", 128),
                     ],
-                    multicast_route: false,
+                    multicast_routes: Vec::new(),
                 },
                 Interface {
                     name: b"tun0".to_vec(),
@@ -111,7 +114,7 @@ mod tests {
                         address("192.0.2.0", 31),
                         address("fe80::7", 64),
                     ],
-                    multicast_route: true,
+                    multicast_routes: vec![Family::V4],
                 },
             ],
         }

@@ -109,6 +109,8 @@ pub(crate) fn normal(key: ServiceKey) -> ServiceKey {
 pub(crate) struct Services {
     arena: Arena<Service>,
     by_key: BTreeMap<ServiceKey, ServiceId>,
+    /// How many there are, IPv4 ones first.
+    by_family: [usize; 2],
 }
 
 impl Services {
@@ -116,6 +118,7 @@ impl Services {
         let key = service.config.key;
         let id = ServiceId(self.arena.insert(service));
         self.by_key.insert(key, id);
+        self.by_family[usize::from(key.family() == Family::V6)] += 1;
         id
     }
 
@@ -123,6 +126,7 @@ impl Services {
     pub(crate) fn remove(&mut self, id: ServiceId) -> Service {
         let service = self.arena.remove(id.0.slot);
         self.by_key.remove(&service.config.key);
+        self.by_family[usize::from(service.config.key.family() == Family::V6)] -= 1;
         service
     }
 
@@ -139,6 +143,12 @@ impl Services {
     /// None if it was deleted.
     pub(crate) fn get_mut(&mut self, id: ServiceId) -> Option<&mut Service> {
         self.arena.get_mut(id.0)
+    }
+
+    /// Whether there is any of this family: without one the kernel takes its hooks away, and
+    /// sees no packet of it (`ip_vs_unregister_hooks`).
+    pub(crate) fn has_any(&self, family: Family) -> bool {
+        self.by_family[usize::from(family == Family::V6)] > 0
     }
 
     /// In the order of their keys.

@@ -146,7 +146,8 @@ impl Embedded {
     }
 }
 
-fn words(verdict: Verdict) -> String {
+/// What becomes of a packet: the server, `pass`, `drop` or `refuse`.
+pub(crate) fn words(verdict: Verdict) -> String {
     match verdict {
         Verdict::Forward(route) => route.server.to_string(),
         Verdict::Refuse => "refuse".to_owned(),

@@ -31,8 +31,9 @@ pub enum Verdict {
     /// It is dropped, and nobody told.
     Drop,
     /// It is not for IPVS: no service has it, or it is of no connection and may not begin
-    /// one. To [`Embedded::carry`] it says that the connection is no more: a packet from
-    /// the client is to be given to [`Embedded::receive`] instead.
+    /// one. Without any service of its family, no packet is, not even of a connection. To
+    /// [`Embedded::carry`] it says that the connection is no more: a packet from the client
+    /// is to be given to [`Embedded::receive`] instead.
     Pass,
 }
 
@@ -52,21 +53,28 @@ pub struct Route {
 impl Embedded {
     /// A packet comes from a client, or from wherever else.
     pub fn receive(&mut self, packet: &Packet) -> Verdict {
+        if !self.services.has_any(packet.destination.family()) {
+            return Verdict::Pass;
+        }
         let (packets, bytes) = (1, packet.bytes.into());
         self.connection_of(packet)
             .and_then(|slot| self.forward(slot, packet.signal, packets, bytes))
             .unwrap_or_else(|| self.schedule(packet))
     }
 
-    /// A packet comes from a real server: [`Verdict::Forward`] if it is the reply of a
-    /// masqueraded connection, to be sent on to its client, else [`Verdict::Pass`]. Of other
-    /// connections IPVS sees no replies.
+    /// A packet comes from a real server, or from this machine: [`Verdict::Forward`] if it is
+    /// the reply of a masqueraded connection, to be sent on to its client, else
+    /// [`Verdict::Pass`]. Replies of other connections go their own way; of those that come by
+    /// here, a reset by this machine for one, IPVS takes note and lets them pass.
     pub fn reply(&mut self, packet: &Packet) -> Verdict {
+        if !self.services.has_any(packet.destination.family()) {
+            return Verdict::Pass;
+        }
         let found = self.connections.find_reply(packet.protocol, packet.source, packet.destination);
-        match found {
-            Some(slot) if self.connections[slot].forwarding == Forwarding::Masquerade => {
-                self.answer(slot, packet.signal, 1, packet.bytes.into())
-            }
+        let Some(slot) = found else { return Verdict::Pass };
+        let answered = self.answer(slot, packet.signal, 1, packet.bytes.into());
+        match self.connections[slot].forwarding {
+            Forwarding::Masquerade => answered,
             _ => Verdict::Pass,
         }
     }
@@ -84,6 +92,9 @@ impl Embedded {
         bytes: u64,
     ) -> Verdict {
         let Some(slot) = self.connections.slot(connection) else { return Verdict::Pass };
+        if !self.services.has_any(self.connections[slot].client.family()) {
+            return Verdict::Pass;
+        }
         match direction {
             Direction::In => self.forward(slot, signal, packets, bytes).unwrap_or(Verdict::Pass),
             Direction::Out => self.answer(slot, signal, packets, bytes),

@@ -6,10 +6,10 @@ use weir_embedded::{
     ConnectionId, Embedded, Generation, Interface, Machine, Packet, Route, Settings, Signal,
     Sysctls, Verdict,
 };
-use weir_ipvs::{Endpoint, Forwarding, Ipvs};
+use weir_ipvs::{Endpoint, Family, Forwarding, Ipvs};
 use weir_tests::director::{CARD, CARD_V4, CARD_V6, Seen};
 
-use super::subject::Subject;
+use super::{packets::segment, subject::Subject};
 
 /// The length of a moment.
 const MOMENT: Duration = Duration::from_millis(20);
@@ -30,6 +30,29 @@ impl Core {
         let mut ipvs = Embedded::new(settings);
         ipvs.set_machine(machine());
         Self { ipvs, connected_to: HashMap::new() }
+    }
+
+    /// Lets time pass until `now`.
+    pub(crate) fn advance(&mut self, now: Duration) {
+        self.ipvs.advance(now);
+    }
+
+    /// What the machine itself does with a packet, for nobody listens on it.
+    fn take_in(&mut self, packet: &Packet) -> Seen {
+        match packet.signal {
+            Signal::Tcp(flags) if flags.rst => Seen::Nothing,
+            Signal::Tcp(_) => {
+                // IPVS sees what the machine itself sends.
+                self.ipvs.reply(&segment(packet.destination, packet.source, "R"));
+                Seen::Reset
+            }
+            Signal::Sctp(_) | Signal::Datagram => Seen::Unreachable,
+        }
+    }
+
+    /// Whether something falls due with the next ticks.
+    pub(crate) fn is_about_to_act(&self) -> bool {
+        self.ipvs.next_deadline().is_some_and(|deadline| deadline <= self.ipvs.now() + MOMENT)
     }
 }
 
@@ -54,7 +77,7 @@ impl Subject for Core {
             }
             Verdict::Refuse => Seen::Unreachable,
             Verdict::Drop => Seen::Nothing,
-            Verdict::Pass => taken_in(packet),
+            Verdict::Pass => self.take_in(packet),
         }
     }
 
@@ -82,26 +105,17 @@ fn arrived(route: &Route) -> Seen {
     Seen::Server(address, (route.forwarding == Forwarding::Masquerade).then_some(port))
 }
 
-/// What the machine itself does with a packet, for nobody listens on it.
-fn taken_in(packet: &Packet) -> Seen {
-    match packet.signal {
-        Signal::Tcp(flags) if flags.rst => Seen::Nothing,
-        Signal::Tcp(_) => Seen::Reset,
-        Signal::Sctp(_) | Signal::Datagram => Seen::Unreachable,
-    }
-}
-
 /// The director as IPVS sees it.
 fn machine() -> Machine {
-    let interface = |name: &str, mtu, multicast_route| Interface {
+    let interface = |name: &str, mtu, multicast_routes: &[Family]| Interface {
         name: name.into(),
         mtu,
         addresses: Vec::new(),
-        multicast_route,
+        multicast_routes: multicast_routes.to_vec(),
     };
-    let mut lo = interface("lo", 65_536, false);
+    let mut lo = interface("lo", 65_536, &[Family::V4]);
     lo.addresses = vec![([127, 0, 0, 1].into(), 8), (std::net::Ipv6Addr::LOCALHOST.into(), 128)];
-    let mut card = interface(CARD, 1500, true);
+    let mut card = interface(CARD, 1500, &[Family::V4, Family::V6]);
     card.addresses = vec![(CARD_V4.into(), 24), (CARD_V6.into(), 64)];
     Machine { interfaces: vec![lo, card] }
 }

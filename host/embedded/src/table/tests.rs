@@ -197,8 +197,8 @@ fn a_service_made_anew_gets_its_servers_back_but_not_their_traffic() {
     connect(&mut core, 0..2);
     core.wait(2);
     core.make(Change::DeleteService(web())).unwrap();
-    assert_eq!(connect(&mut core, 0..1), ["drop"]);
     core.make(Change::AddService(Service::new(web(), "rr"))).unwrap();
+    assert_eq!(connect(&mut core, 0..1), ["drop"], "its connection waits for it");
     core.make(Change::AddServer(web(), server(ONE, 1))).unwrap();
     let back = core.status(web(), ONE);
     assert_eq!((back.active, back.stats), (1, Stats::default()));
@@ -270,7 +270,7 @@ fn what_comes_back_is_not_asked_for_its_address() {
             name: b"eth0".to_vec(),
             mtu: 1500,
             addresses: vec![("10.0.0.1".parse().unwrap(), 30)],
-            multicast_route: true,
+            multicast_routes: Vec::new(),
         }],
     });
     let other = server("10.0.0.3:81", 1);

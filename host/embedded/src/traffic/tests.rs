@@ -7,7 +7,7 @@ use weir_ipvs::{Change, Forwarding, RealServer, Service, ServiceFlags, Timeouts}
 use super::*;
 use crate::{
     Settings, Sysctls,
-    testing::{endpoint, key, packet, server},
+    testing::{endpoint, key, packet, server, words},
 };
 
 const WEB: &str = "tcp 192.0.2.1:80";
@@ -221,6 +221,37 @@ fn expire_nodest_conn_ends_connections_of_deleted_servers() {
 }
 
 #[test]
+fn without_a_service_of_its_family_no_packet_is_looked_at() {
+    let mut core = web();
+    let connection = core.begun(&syn());
+    core.make(Change::AddService(Service::new(key("fwmark6 1"), "rr"))).unwrap();
+    core.make(Change::DeleteService(key(WEB))).unwrap();
+    let pass_by = |core: &mut Embedded| {
+        let [request, reply] = [packet(CLIENT, VIP, "ack"), packet(ONE, CLIENT, "ack")];
+        [
+            core.send(&request),
+            words(core.reply(&reply)),
+            core.carry_one(connection, Direction::In, "ack"),
+            core.carry_one(connection, Direction::Out, "ack"),
+        ]
+    };
+    assert_eq!(pass_by(&mut core), ["pass"; 4]);
+    core.make(Change::AddService(Service::new(key("udp 192.0.2.9:53"), "rr"))).unwrap();
+    assert_eq!(pass_by(&mut core), ["drop", ONE, "drop", ONE]);
+}
+
+#[test]
+fn a_reset_by_this_machine_is_of_the_connection_that_it_ends() {
+    let tunnelled = RealServer { forwarding: Forwarding::Tunnel, ..server(ONE, 1) };
+    let mut core = Embedded::with(Service::new(key(WEB), "rr"), &[tunnelled]);
+    core.receive(&syn());
+    assert_eq!(core.reply(&packet(VIP, CLIENT, "rst")), Verdict::Pass, "as it is");
+    assert_eq!(core.listed(), [format!("TCP {CLIENT} {VIP} {ONE} CLOSE 10")]);
+    core.wait(2);
+    assert_eq!(core.status(key(WEB), ONE).stats.total.packets_out, 1);
+}
+
+#[test]
 fn a_quiesced_server_keeps_its_connections() {
     let mut core = web();
     walk(&mut core, &[">syn"]);
@@ -375,4 +406,37 @@ fn a_connection_of_one_packet_is_gone() {
     let Verdict::Forward(route) = core.receive(&query) else { panic!("it is forwarded") };
     assert!(route.connection.is_gone());
     assert_eq!(core.ended(), []);
+}
+
+#[test]
+fn a_million_come_and_go() {
+    const COUNT: u32 = 1_000_000;
+    let dns = key("udp 192.0.2.1:53");
+    let servers = ["10.0.0.1:53", "10.0.0.2:53"].map(|it| server(it, 1));
+    let mut core = Embedded::with(Service::new(dns, "rr"), &servers);
+    let query = packet(CLIENT, "192.0.2.1:53", "datagram");
+    let from = |client: u32| {
+        let source = endpoint(CLIENT);
+        let address = std::net::Ipv4Addr::from(0x0a00_0000 + client).into();
+        Packet { source: Endpoint { address, ..source }, ..query }
+    };
+    for _ in 0..2 {
+        for client in 0..COUNT {
+            core.receive(&from(client));
+        }
+        assert_eq!(core.connections.len(), COUNT as usize);
+        let half = COUNT / 2;
+        assert_eq!(core.counts(dns, "10.0.0.1:53"), (0, half, 0));
+        // Each is found again, and none is taken for another.
+        core.wait(100);
+        for client in 0..half {
+            let Verdict::Forward(route) = core.receive(&from(client)) else { panic!("{client}") };
+            assert!(!route.is_new);
+        }
+        core.wait(201);
+        assert_eq!(core.connections.len(), half as usize, "those that were not used again");
+        core.wait(100);
+        assert_eq!((core.connections.len(), core.counts(dns, "10.0.0.1:53")), (0, (0, 0, 0)));
+        assert!(core.connections.capacity() <= 1024, "their memory is given back");
+    }
 }

@@ -8,6 +8,7 @@ use nix::{
     sys::socket::SockaddrStorage,
 };
 use weir_embedded::{Interface, Machine};
+use weir_ipvs::Family;
 
 /// An interface whose size cannot be read is taken for an Ethernet.
 const USUAL_MTU: u32 = 1500;
@@ -17,12 +18,14 @@ pub(super) fn read() -> Machine {
     let mut interfaces: BTreeMap<String, Interface> = BTreeMap::new();
     for found in getifaddrs().into_iter().flatten() {
         let is_up = found.flags.contains(InterfaceFlags::IFF_UP);
+        let takes_multicast = found.flags.contains(InterfaceFlags::IFF_MULTICAST);
+        let routes = [(Family::V4, is_up), (Family::V6, is_up && takes_multicast)];
         let interface =
             interfaces.entry(found.interface_name.clone()).or_insert_with_key(|name| Interface {
                 name: name.clone().into_bytes(),
                 mtu: mtu(name),
                 addresses: Vec::new(),
-                multicast_route: is_up,
+                multicast_routes: routes.iter().filter(|it| it.1).map(|it| it.0).collect(),
             });
         if is_up {
             interface.addresses.extend(address(&found));
