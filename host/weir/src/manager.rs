@@ -121,7 +121,7 @@ pub(crate) enum Event {
     Trouble(&'static str, Option<String>),
     /// The time that [`Manager::deadline`] named has come.
     Due,
-    /// weir is to stop. The table stays as it is.
+    /// weir is to stop. The kernel's table stays as it is.
     Stop,
 }
 

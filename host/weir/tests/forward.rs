@@ -1,108 +1,13 @@
 //! `weir run` with the embedded backend: it forwards, and stops in good order.
 
 use std::{
-    fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    process::{Child, ChildStderr, Command, Stdio},
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::Command,
     thread,
-    time::Duration,
 };
 
-use tempfile::TempDir;
-
-/// How long anything may take before a test has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A daemon that was started, and its log.
-pub(crate) struct Daemon {
-    child: Child,
-    log: BufReader<ChildStderr>,
-    directory: TempDir,
-}
-
-impl Daemon {
-    /// Starts one by `command`, to which the configuration is added, and waits until it is
-    /// ready; what it said by then.
-    pub(crate) fn start(mut command: Command, config: &str) -> (Self, String) {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("weir.toml");
-        fs::write(&file, config).unwrap();
-        command.args(["run", "--config"]).arg(&file);
-        command.arg("--socket").arg(directory.path().join("weir.sock"));
-        let child = command.stderr(Stdio::piped()).spawn();
-        let mut child = child.unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let mut daemon = Self { child, log, directory };
-        let said = daemon.wait_for("ready");
-        (daemon, said)
-    }
-
-    /// Reads the log up to a line of this event.
-    pub(crate) fn wait_for(&mut self, event: &str) -> String {
-        let mut said = String::new();
-        loop {
-            let start = said.len();
-            assert_ne!(self.log.read_line(&mut said).unwrap(), 0, "no {event} in\n{said}");
-            if said[start..].split_whitespace().nth(2) == Some(event) {
-                return said;
-            }
-        }
-    }
-
-    pub(crate) fn terminate(&self) {
-        self.signal("-TERM");
-    }
-
-    /// Has it read its configuration again.
-    pub(crate) fn reload(&self) {
-        self.signal("-HUP");
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
-    }
-
-    /// Waits for its end: whether that was a good one, and the rest of the log.
-    pub(crate) fn end(&mut self) -> (bool, String) {
-        let mut said = String::new();
-        self.log.read_to_string(&mut said).unwrap();
-        (self.child.wait().unwrap().success(), said)
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // A test that has failed leaves none behind; one that has not has seen its end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-pub(crate) fn weir() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_weir"))
-}
-
-/// A service with one real server, each with a name of its own in the log.
-pub(crate) fn config(service: SocketAddr, server: SocketAddr) -> String {
-    format!(
-        "backend = \"embedded\"\n[[service]]\nname = \"web\"\naddress = \"{service}\"\n\
-         scheduler = \"rr\"\n[[service.server]]\naddress = \"{server}\"\n"
-    )
-}
-
-/// An address of this machine that no other test has.
-pub(crate) fn service(last: u8) -> SocketAddr {
-    let [.., high, low] = std::process::id().to_be_bytes();
-    (Ipv4Addr::new(127, high | 0x80, low, last), 7001).into()
-}
-
-pub(crate) fn server() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
-}
+use crate::daemon::{Daemon, PATIENCE, config, server, service, weir};
 
 fn connect(service: SocketAddr) -> TcpStream {
     let client = TcpStream::connect_timeout(&service, PATIENCE).unwrap();
@@ -131,7 +36,7 @@ fn it_forwards_and_lets_connections_finish() {
     let (client, server) = (connect(service), accept(&listener));
     passes(&client, &server);
     passes(&server, &client);
-    daemon.terminate();
+    daemon.signal("TERM");
     assert!(daemon.wait_for("draining").contains("connections=1"));
     assert!(TcpStream::connect(service).is_err(), "nobody is let in any more");
     passes(&client, &server);
@@ -148,9 +53,9 @@ fn its_backend_is_for_life() {
     let config = config(service(7), address);
     let (mut daemon, _) = Daemon::start(weir(), &config);
     let other = format!("{config}[embedded]\ndrain = \"1s\"\n");
-    fs::write(daemon.directory.path().join("weir.toml"), other).unwrap();
-    daemon.reload();
-    assert!(daemon.wait_for("reload-refused").contains("others than weir runs with"));
+    daemon.reload(&other);
+    let said = daemon.wait_for("reload-refused");
+    assert!(said.contains("backend, or its settings, are others than weir runs with"), "{said}");
 }
 
 #[test]
@@ -160,9 +65,9 @@ fn a_second_signal_ends_it_at_once() {
     let (mut daemon, _) = Daemon::start(weir(), &config(service, address));
     let (client, server) = (connect(service), accept(&listener));
     passes(&client, &server);
-    daemon.terminate();
+    daemon.signal("TERM");
     daemon.wait_for("draining");
-    daemon.terminate();
+    daemon.signal("TERM");
     let (is_good, said) = daemon.end();
     assert!(is_good && said.contains("connections-reset connections=1"), "{said}");
     assert!((&client).read(&mut [0; 1]).is_err() && (&server).read(&mut [0; 1]).is_err());
@@ -176,7 +81,7 @@ fn the_drain_time_is_an_end() {
     let (mut daemon, _) = Daemon::start(weir(), &config);
     let (client, server) = (connect(service), accept(&listener));
     passes(&client, &server);
-    daemon.terminate();
+    daemon.signal("TERM");
     let (is_good, said) = daemon.end();
     assert!(is_good && said.contains("connections-reset"), "{said}");
 }

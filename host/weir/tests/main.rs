@@ -4,7 +4,9 @@
 
 mod check;
 mod control;
+mod daemon;
 mod forward;
+mod one_table;
 mod operator;
 mod plugins;
 mod reload;

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::{
-    forward::{Daemon, config, server, service, weir},
+    daemon::{Daemon, config, server, service, weir},
     scenarios::build,
 };
 
@@ -35,6 +35,6 @@ fn a_good_file_takes_the_place_of_what_runs_and_a_bad_one_does_not() {
 
     replace(&place, &read("policy_looks.wasm"));
     daemon.wait_for("plugin-replaced");
-    daemon.terminate();
+    daemon.signal("TERM");
     assert!(daemon.end().0);
 }

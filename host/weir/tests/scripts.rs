@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use crate::forward::{Daemon, config, server, service, weir};
+use crate::daemon::{Daemon, config, server, service, weir};
 
 /// A script that says this when it starts.
 fn saying(text: &str) -> String {
@@ -20,13 +20,13 @@ fn an_edited_script_is_put_to_work_and_one_with_a_mistake_is_not() {
     assert!(said.contains("plugin=x message=one"), "{said}");
 
     fs::write(&script, "def on_start(weights):\n    print(two)\n").unwrap();
-    daemon.reload();
+    daemon.signal("HUP");
     let said = daemon.wait_for("reload-failed");
     let expected = "x.star:2: Variable `two` not found: print(two)";
     assert!(said.contains("nothing is changed") && said.contains(expected), "{said}");
 
     fs::write(&script, saying("three")).unwrap();
-    daemon.reload();
+    daemon.signal("HUP");
     assert!(daemon.wait_for("log").contains("plugin=x message=three"));
 }
 

@@ -292,6 +292,11 @@ impl Flows {
 fn connect(server: Endpoint) -> io::Result<UdpSocket> {
     let address = SocketAddr::from(server);
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), None)?;
-    socket.connect(&address.into())?;
+    socket.connect(&address.into()).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => {
+            io::Error::other("no local port is left: widen net.ipv4.ip_local_port_range")
+        }
+        _ => error,
+    })?;
     Ok(UdpSocket::from_std(socket.into()))
 }

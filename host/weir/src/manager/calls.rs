@@ -6,7 +6,10 @@ use weir_ipvs::{Fields, Ipvs, Scope, ServiceKey};
 use weir_wasm::{Effect, Event as PolicyEvent, Statement};
 
 use super::{LOOKS_MAX, Manager, Now, Plugin, plugin::Remedy};
-use crate::{config::Mode, report::Line};
+use crate::{
+    config::{Backend, Mode},
+    report::Line,
+};
 
 /// How long a policy is told it has when weir stops.
 const STOPPING: Duration = Duration::from_secs(1);
@@ -21,7 +24,11 @@ impl Manager {
             }
         }
         self.stopped = true;
-        self.log(Line::info("stopped").with("table", "left as it is"));
+        let table = match self.config.backend {
+            Backend::Kernel => "left as it is",
+            Backend::Embedded(_) => "ends with weir",
+        };
+        self.log(Line::info("stopped").with("table", table));
     }
 
     /// Queues an event for every policy that wants it.

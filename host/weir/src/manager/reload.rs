@@ -33,6 +33,8 @@ pub(crate) struct Reload {
 pub(crate) enum Refusal {
     /// It says another backend, or other settings of it.
     Backend,
+    /// It says another socket for commands.
+    Socket,
     /// It would remove so many of so many entries: more than half.
     RemovesMost(usize, usize),
     /// It would remove so many of so many entries, and this file of it has no end.
@@ -48,12 +50,13 @@ pub(super) struct Refused {
 impl Refusal {
     /// Whether it would be taken over if it was confirmed.
     pub(crate) fn can_be_confirmed(&self) -> bool {
-        *self != Self::Backend
+        !matches!(self, Self::Backend | Self::Socket)
     }
 
     fn line(&self) -> Line {
         let then = match self {
             Self::Backend => "nothing is changed; to change them, start weir again",
+            Self::Socket => "nothing is changed; to change it, start weir again",
             _ => "nothing is changed; to confirm, reload again within 60 s",
         };
         Line::error("reload-refused").with("reason", self).with("then", then)
@@ -66,6 +69,7 @@ impl fmt::Display for Refusal {
             Self::Backend => {
                 f.write_str("backend, or its settings, are others than weir runs with")
             }
+            Self::Socket => f.write_str("[control] socket is another than weir runs with"),
             Self::RemovesMost(going, owned) => {
                 write!(f, "it would remove {going} of {owned} entries")
             }
@@ -127,6 +131,9 @@ impl Manager {
     fn refusal(&self, config: &Config, going: usize, owned: usize) -> Option<Refusal> {
         if config.backend != self.config.backend {
             return Some(Refusal::Backend);
+        }
+        if config.socket != self.config.socket {
+            return Some(Refusal::Socket);
         }
         if going * 2 > owned {
             return Some(Refusal::RemovesMost(going, owned));
