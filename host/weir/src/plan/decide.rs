@@ -200,8 +200,13 @@ impl Claim {
         said: impl Fn(&Endpoint) -> Vec<Word>,
         alarm: &mut Alarm,
     ) -> bool {
-        let is_awaited = |it: &Server| matches!(it.origin, Origin::Found(1..)) && it.is_unknown();
-        let is_settled = alarm.now >= self.settled_at || !self.real().any(is_awaited);
+        // Nobody waits for one that an operator has out of service.
+        let is_awaited = |(server, it): (Endpoint, &Server)| {
+            let key = RealServerKey { service: around.service, server };
+            let was_serving = matches!(it.origin, Origin::Found(1..));
+            was_serving && it.is_unknown() && !around.orders.contains_key(&key)
+        };
+        let is_settled = alarm.now >= self.settled_at || !self.real_by_endpoint().any(is_awaited);
         if !is_settled {
             alarm.set(Some(self.settled_at));
         }

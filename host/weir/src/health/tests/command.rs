@@ -29,7 +29,7 @@ fn a_command_says_by_its_status_and_its_first_line_how_a_server_is() {
 #[test]
 fn a_command_finds_where_to_ask_and_nothing_else_in_its_environment() {
     check("echo $WEIR_ADDRESS $WEIR_PORT $LC_ALL; exit 1", "exit status 1: 127.0.0.1 7 C");
-    check("echo ${HOME-none} ${CARGO-none}; pwd >&2; exit 1", "exit status 1: none none");
+    check("echo $${HOME-none} $${CARGO-none}; pwd >&2; exit 1", "exit status 1: none none");
     check("pwd; exit 1", "exit status 1: /");
 }
 

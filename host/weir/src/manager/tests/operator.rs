@@ -189,6 +189,17 @@ fn panic_and_start_leave_a_drained_server_at_0() {
     assert_eq!(bench.writes(), ["10.0.1.1:80=0"], "while nothing is known yet, too");
 }
 
+/// Seed 590 of the random runs.
+#[test]
+fn the_start_does_not_wait_for_a_drained_server() {
+    let table = TABLE.replace("1.4:80=100", "1.4:80=0");
+    let mut bench = Bench::new(&format!("[safety]\npanic-mode = \"off\"\n{CONFIG}"), &table);
+    bench.order(drain(300, true)).unwrap();
+    bench.verdicts(&["10.0.1.2:80 up", "10.0.1.4:80 up"]);
+    bench.verdicts(&["10.0.1.3:80 silent"]);
+    assert!(bench.ipvs.show().ends_with("10.0.1.3:80=0 10.0.1.4:80=100"), "{}", bench.ipvs.show());
+}
+
 #[test]
 fn what_a_match_claims_is_kept_for_it_could_not_be_put_back() {
     let config = "[[match]]\nname = \"all\"\nprotocol = \"tcp\"\n";
