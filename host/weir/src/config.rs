@@ -11,25 +11,33 @@ mod check;
 mod checks;
 mod differences;
 mod files;
+mod globals;
+mod keys;
 mod log;
+#[cfg(test)]
+mod manual;
 mod merge;
 mod plugin;
 mod reader;
 mod references;
 mod rules;
+mod schema;
 mod selector;
+mod server;
 mod service;
+mod shorthand;
 mod value;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use toml::de::DeValue;
 use weir_ipvs::ServiceKey;
 
 #[cfg(test)]
@@ -37,8 +45,10 @@ pub(crate) use self::check::AgentCheck;
 use self::{
     agent::AgentKeys,
     check::CheckKeys,
+    keys::{By, Key, Nested, Shape, Table, Without::Means},
     reader::{Notes, Section},
     rules::RulesKeys,
+    service::{Common, Names},
 };
 pub(crate) use self::{
     backend::{Backend, Embedded},
@@ -46,9 +56,11 @@ pub(crate) use self::{
     checks::Checks,
     differences::{Difference, Kind as DifferenceKind},
     files::Files,
+    globals::Globals,
     log::{Log, Place as LogPlace},
     plugin::{Fallback, Grant, Mode, Plugin, Rate, Source, StepLimit},
     rules::{Drift, Rules, Whose},
+    schema::schema,
     selector::Match,
     service::NamedService,
 };
@@ -70,6 +82,8 @@ pub(crate) struct Config {
     /// `[plugin.NAME]`, in the order in which they are called; those that are off are left
     /// out.
     pub(crate) plugins: Vec<Plugin>,
+    /// What it states of IPVS as a whole.
+    pub(crate) globals: Globals,
     /// `[control] socket`: where commands find the daemon.
     pub(crate) socket: Option<PathBuf>,
     /// A file of it whose last line has no end: whoever writes it may not be done.
@@ -117,12 +131,102 @@ impl Config {
     }
 }
 
-/// What the tables at the top give every service and match.
+/// What the tables at the top, or a profile, give services and matches.
 struct Defaults {
     check: Option<CheckKeys>,
     agent: Option<AgentKeys>,
     rules: RulesKeys,
 }
+
+impl Defaults {
+    /// The same with what a profile says over them.
+    fn under(&self, profile: &mut Section<'_>) -> Self {
+        let usual = self.check.as_ref();
+        let check = match profile.value(check::OWN.name).map(toml::Spanned::get_ref) {
+            None => self.check.clone(),
+            Some(DeValue::Boolean(false)) => None,
+            Some(_) => profile.section(check::OWN.name).map(|it| CheckKeys::read(it, usual)),
+        };
+        let usual = self.agent.as_ref();
+        let agent = match profile.value(checks::AGENT.name).map(toml::Spanned::get_ref) {
+            None => self.agent.clone(),
+            Some(DeValue::Boolean(false)) => None,
+            Some(_) => profile.section(checks::AGENT.name).map(|it| AgentKeys::read(it, usual)),
+        };
+        Self { check, agent, rules: self.rules.read(profile) }
+    }
+}
+
+static TOP: Table = Table {
+    name: "top",
+    is_open: false,
+    groups: &[&[
+        &backend::BACKEND,
+        &backend::EMBEDDED,
+        &check::USUAL,
+        &checks::USUAL_AGENT,
+        &rules::SLOW_START,
+        &rules::SAFETY,
+        &rules::DRAIN,
+        &rules::DRIFT,
+        &service::DEFAULTS,
+        &service::PROFILES,
+        &service::POOLS,
+        &service::SERVICES,
+        &selector::MATCHES,
+        &plugin::PLUGINS,
+        &globals::TIMEOUTS,
+        &globals::SYNC,
+        &CONTROL,
+        &STATE,
+        &LOG,
+    ]],
+};
+
+static STATE: Nested = Nested {
+    name: "state",
+    table: &STATE_TABLE,
+    shape: Shape::One,
+    default: "",
+    meaning: "where what must survive a restart is kept",
+};
+
+static STATE_TABLE: Table = Table { name: "state", is_open: false, groups: &[&[&DIRECTORY]] };
+
+static DIRECTORY: Key<By<String>> = Key::new(
+    "directory",
+    By { read: value::text, types: &["string"] },
+    Means("see below"),
+    "where `state.redb` is, from the directory of this file; made if it is missing, with mode 0700",
+);
+
+static LOG: Nested = Nested {
+    name: "log",
+    table: &LOG_TABLE,
+    shape: Shape::One,
+    default: "",
+    meaning: "the decision log",
+};
+
+static LOG_TABLE: Table = Table { name: "log", is_open: true, groups: &[] };
+
+static CONTROL: Nested = Nested {
+    name: "control",
+    table: &CONTROL_TABLE,
+    shape: Shape::One,
+    default: "",
+    meaning: "where commands find the daemon",
+};
+
+static CONTROL_TABLE: Table = Table { name: "control", is_open: false, groups: &[&[&SOCKET]] };
+
+static SOCKET: Key<By<String>> = Key::new(
+    "socket",
+    By { read: value::text, types: &["string"] },
+    Means("`/run/weir/weir.sock`; for others than root `$XDG_RUNTIME_DIR/weir/weir.sock`"),
+    "where commands find the daemon, from the directory of this file. `--socket` and \
+     `WEIR_SOCKET` go before it. See [commands.md](commands.md)",
+);
 
 /// Reads the file at `path`, or the fragments in the directory at `path`. Relative paths in
 /// it are looked for in the same directory.
@@ -158,19 +262,21 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Problems> {
 fn config(mut top: Section<'_>) -> Config {
     let backend = backend::read(&mut top);
     let defaults = Defaults {
-        check: top.section("check").map(|section| CheckKeys::read(section, None)),
-        agent: top.section("agent").map(|section| AgentKeys::read(section, None)),
+        check: top.section(check::USUAL.name).map(|it| CheckKeys::read(it, None)),
+        agent: top.section(checks::USUAL_AGENT.name).map(|it| AgentKeys::read(it, None)),
         rules: RulesKeys::default().read(&mut top),
     };
-    let mut names = BTreeSet::new();
-    let services = service::read_all(&mut top, &defaults, &mut names);
-    let matches = selector::read_all(&mut top, &defaults, &mut names);
+    let common = Common::read(&mut top, defaults);
+    let mut names = Names::new();
+    let services = service::read_all(&mut top, &common, &mut names);
+    let matches = selector::read_all(&mut top, common.defaults(), &mut names);
     let checked = services.iter().any(NamedService::is_checked)
         || matches.iter().any(|it| it.check.is_some());
     let plugins = plugin::read_all(&mut top, &names, checked);
-    let socket = top.section("control").and_then(|it| one_path(it, "socket"));
-    let log = top.section("log").map(log::read).unwrap_or_default();
-    let state = top.section("state").and_then(|it| one_path(it, "directory"));
+    let globals = globals::read(&mut top);
+    let socket = top.section(CONTROL.name).and_then(|it| one_path(it, &SOCKET, &CONTROL_TABLE));
+    let log = top.section(LOG.name).map(log::read).unwrap_or_default();
+    let state = top.section(STATE.name).and_then(|it| one_path(it, &DIRECTORY, &STATE_TABLE));
     let place = |it: &Plugin| {
         let keys = ["script", "source", "component"].iter();
         let mut places = keys.map(|key| top.place_of(&["plugin", &it.name, key]));
@@ -178,7 +284,7 @@ fn config(mut top: Section<'_>) -> Config {
         Some((it.name.clone(), place?))
     };
     let places = plugins.iter().filter_map(place).collect();
-    top.finish();
+    top.finish_as(&TOP);
     let positions =
         services.iter().enumerate().map(|(index, it)| (it.service.key, index)).collect();
     let unfinished = None;
@@ -187,6 +293,7 @@ fn config(mut top: Section<'_>) -> Config {
         services,
         matches,
         plugins,
+        globals,
         socket,
         state,
         log,
@@ -197,8 +304,12 @@ fn config(mut top: Section<'_>) -> Config {
 }
 
 /// The one key of a table, which is a path.
-fn one_path(mut section: Section<'_>, key: &'static str) -> Option<PathBuf> {
-    let path = section.get(key, value::text);
-    section.finish();
+fn one_path(
+    mut section: Section<'_>,
+    key: &Key<By<String>>,
+    table: &'static Table,
+) -> Option<PathBuf> {
+    let path = section.key(key);
+    section.finish_as(table);
     path.map(PathBuf::from)
 }

@@ -13,7 +13,8 @@
 //! [`calls`], [`weighers`] and [`guards`] say when plugins are called, by their world, and
 //! [`plugin`] what becomes of one that failed, [`replace`] how other code takes its place,
 //! [`statements`] how long its words stand, [`claims`] what is ours and [`drift`] what
-//! becomes of edits by others, [`reconcile`] how the table becomes what it should be,
+//! becomes of edits by others, [`globals`] time-outs and sync daemons, [`reconcile`] how the
+//! table becomes what it should be,
 //! [`reload`] how another configuration is taken over, [`rehearsal`] what that would change,
 //! [`requests`] what others ask and do by way of us, [`operator`] what operators order,
 //! [`spoken`] what they call things, [`status`] what they see, [`memory`] what of all this
@@ -24,6 +25,7 @@ mod calls;
 mod claims;
 mod drift;
 mod freeze;
+mod globals;
 mod guards;
 mod heard;
 mod memory;
@@ -54,7 +56,7 @@ use std::{
     time::Duration,
 };
 
-use weir_ipvs::{Error, Ipvs, RealServerKey, ServiceKey};
+use weir_ipvs::{Error, Ipvs, RealServerKey, ServiceKey, SyncRole};
 use weir_wasm::{Event as PolicyEvent, HealthChange, HealthStatus};
 
 use self::{
@@ -176,6 +178,8 @@ pub(crate) struct Manager {
     /// Checks under way.
     checked: usize,
     refused: Option<Refused>,
+    /// Sync daemons that the configuration stated and states no more, until they have ended.
+    ending: BTreeSet<SyncRole>,
     /// Whether the table was adopted: what comes now is new.
     is_started: bool,
     world: World,
@@ -213,6 +217,7 @@ impl Manager {
             stale: BTreeSet::new(),
             checked: 0,
             refused: None,
+            ending: BTreeSet::new(),
             is_started: false,
             world: World::default(),
             next_poll: Duration::ZERO,
@@ -239,6 +244,7 @@ impl Manager {
         self.start_plugins(now);
         self.deliver(now);
         self.write(now, ipvs);
+        self.write_globals(now, ipvs);
         self.is_started = true;
         self.forget_unseen();
         self.remember(now);

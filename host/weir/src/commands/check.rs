@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// Answer in JSON, on standard output.
     #[arg(long)]
     json: bool,
+    /// Print the JSON Schema of configurations instead.
+    #[arg(long)]
+    schema: bool,
 }
 
 /// What was found, for programs.
@@ -44,6 +47,10 @@ struct Report {
 /// Checks everything that `weir run` would, plugins included, and touches nothing.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     inherited::restore_sigpipe();
+    if options.schema {
+        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&config::schema())?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let runtime = Runtime::for_daemon()?;
     let checked = check(options, &runtime);
     let status = if checked.is_ok() { ExitCode::SUCCESS } else { Exit::Failure.into() };

@@ -4,6 +4,7 @@
 //! `weir run` would do first. Nothing is written.
 
 use std::{
+    fmt::Display,
     fs,
     io::{self, Write},
     path::{Path, PathBuf, absolute},
@@ -15,7 +16,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use weir_embedded::{Embedded, Settings};
 use weir_ipvs::{
-    Fields, Ipvs, Scope, Snapshot,
+    Change, Fields, Ipvs, Scope, Snapshot, TableEntry,
     diff::{self, PlannedService},
 };
 use weir_netlink::{Autoload, Netlink};
@@ -59,7 +60,7 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> Result<ExitCode> 
         None => Some(control::choose(socket)?),
     };
     let plan = match (file.filter(|it| is_table(it)), backend) {
-        (Some(wanted), backend) => of_table(wanted, live(options, backend)?)?,
+        (Some(wanted), backend) => of_table(wanted, &mut *live(options, backend)?)?,
         (None, Some(Backend::Daemon(remote))) => {
             let config = file.map(absolute).transpose()?;
             let request = protocol::PlanRequest { config };
@@ -72,9 +73,9 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> Result<ExitCode> 
             let files =
                 Files::read(file.map_or(Path::new(config::DEFAULT_PATH), PathBuf::as_path))?;
             let config = config::parse_files(&files).map_err(|it| files.show(it))?;
-            let live = live(options, backend)?;
             let now = Now { monotonic: Duration::ZERO, wall: Duration::ZERO };
-            Manager::rehearse_start(now, config, live).into()
+            let rehearsed = Manager::rehearse_start(now, config, &mut *live(options, backend)?);
+            rehearsed.map_err(|error| run::unusable(&error))?.into()
         }
     };
     let mut out = io::stdout().lock();
@@ -97,43 +98,37 @@ fn is_table(path: &Path) -> bool {
     said.next().is_some_and(|it| it.starts_with('-'))
 }
 
-/// The table to compare with.
-fn live(options: &Options, backend: Option<Backend>) -> Result<Snapshot> {
-    if let Some(table) = &options.table {
-        return saved(table);
-    }
-    let mut ipvs: Box<dyn Ipvs> = match backend {
-        Some(Backend::Daemon(remote)) => Box::new(remote),
-        _ => Box::new(Netlink::open(Autoload::No).map_err(|error| run::unusable(&error))?),
-    };
-    ipvs.read(Scope::All, Fields::ALL).map_err(|error| run::unusable(&error))
+/// The IPVS to compare with.
+fn live(options: &Options, backend: Option<Backend>) -> Result<Box<dyn Ipvs>> {
+    Ok(match (&options.table, backend) {
+        (Some(table), _) => Box::new(saved(table)?),
+        (None, Some(Backend::Daemon(remote))) => Box::new(remote),
+        (None, _) => Box::new(Netlink::open(Autoload::No).map_err(|error| run::unusable(&error))?),
+    })
 }
 
 /// The table that a file holds.
-fn saved(path: &Path) -> Result<Snapshot> {
+fn saved(path: &Path) -> Result<Embedded> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("failed to read the table {}", path.display()))?;
     let is_said = |it: &&str| !it.is_empty() && !it.starts_with('#');
     let lines = (1..).zip(text.lines().map(str::trim)).filter(|(_, it)| is_said(it));
     let lines: Vec<(usize, String)> = lines.map(|(number, it)| (number, it.to_owned())).collect();
-    let settings = Settings::default();
-    let mut table = simulate::table(Embedded::new(settings), path, &lines, &Machinery::new()?)?;
-    Ok(table.read(Scope::All, Fields::ALL)?)
+    simulate::table(Embedded::new(Settings::default()), path, &lines, &Machinery::new()?)
 }
 
-/// What makes the table that `wanted` holds out of `live`.
-fn of_table(wanted: &Path, live: Snapshot) -> Result<Plan> {
-    let (actual, desired) = (planned(live), planned(saved(wanted)?));
+/// What makes the table that `wanted` holds out of that of `live`.
+fn of_table(wanted: &Path, live: &mut dyn Ipvs) -> Result<Plan> {
+    let read = |ipvs: &mut dyn Ipvs| ipvs.read(Scope::All, Fields::ALL).map(planned);
+    let actual = read(live).map_err(|error| run::unusable(&error))?;
+    let desired = read(&mut saved(wanted)?)?;
     let steps = diff::diff(&actual, &desired).into_iter().map(|change| {
-        let before = match &change {
-            weir_ipvs::Change::EditServer(service, it) => {
-                actual.get(service).and_then(|found| found.servers.get(&it.endpoint))
-            }
-            weir_ipvs::Change::DeleteServer(key) => {
-                actual.get(&key.service).and_then(|found| found.servers.get(&key.server))
-            }
+        let server = match &change {
+            Change::EditServer(service, it) => Some((*service, it.endpoint)),
+            Change::DeleteServer(key) => Some((key.service, key.server)),
             _ => None,
         };
+        let before = server.and_then(|(service, it)| actual.get(&service)?.servers.get(&it));
         let weight_before = before.map(|it| it.weight);
         PlanStep { change: change.into(), weight_before, reason: String::new(), then: None }
     });
@@ -141,7 +136,7 @@ fn of_table(wanted: &Path, live: Snapshot) -> Result<Plan> {
 }
 
 fn planned(snapshot: Snapshot) -> diff::Plan {
-    let entry = |it: weir_ipvs::TableEntry| {
+    let entry = |it: TableEntry| {
         let servers = it.servers.iter().map(|it| (it.config.endpoint, it.config)).collect();
         (it.service.config.key, PlannedService { service: it.service.config, servers })
     };
@@ -184,30 +179,38 @@ fn tell_steps(out: &mut dyn Write, steps: &[PlanStep]) -> io::Result<()> {
 impl PlanStep {
     /// What is done, to what, its weight, and why.
     fn row(&self) -> [String; 4] {
-        use protocol::Change;
+        use protocol::Change as C;
 
         let before = self.weight_before.map_or_else(|| "absent".to_owned(), |it| it.to_string());
-        let weight = |after: &dyn std::fmt::Display| format!("weight {before} -> {after}");
-        let (verb, what, weight) = match &self.change {
-            Change::AddService(it) => ("add", it.key.0.to_string(), it.scheduler.clone()),
-            Change::EditService(it) => ("edit", it.key.0.to_string(), it.scheduler.clone()),
-            Change::DeleteService { service } => ("remove", service.0.to_string(), String::new()),
-            Change::AddServer { service, server } => {
+        let weight = |after: &dyn Display| format!("weight {before} -> {after}");
+        let (verb, what, how) = match &self.change {
+            C::AddService(it) => ("add", it.key.0.to_string(), it.scheduler.clone()),
+            C::EditService(it) => ("edit", it.key.0.to_string(), it.scheduler.clone()),
+            C::DeleteService { service } => ("remove", service.0.to_string(), String::new()),
+            C::AddServer { service, server } => {
                 ("add", format!("{} {}", service.0, server.address), weight(&server.weight))
             }
-            Change::EditServer { service, server } => {
-                let what = format!("{} {}", service.0, server.address);
-                let is_same = self.weight_before == Some(server.weight);
-                let same = || format!("weight {before}");
-                ("edit", what, if is_same { same() } else { weight(&server.weight) })
+            C::EditServer { service, server } if self.weight_before == Some(server.weight) => {
+                ("edit", format!("{} {}", service.0, server.address), format!("weight {before}"))
             }
-            Change::DeleteServer { service, server } => {
+            C::EditServer { service, server } => {
+                ("edit", format!("{} {}", service.0, server.address), weight(&server.weight))
+            }
+            C::DeleteServer { service, server } => {
                 ("remove", format!("{} {server}", service.0), weight(&"absent"))
             }
+            C::SetTimeouts(it) => {
+                let all = [("tcp", it.tcp_s), ("tcp-fin", it.tcp_fin_s), ("udp", it.udp_s)];
+                let set = all.iter().filter(|it| it.1 != 0);
+                let set: Vec<_> = set.map(|(key, seconds)| format!("{key} {seconds}s")).collect();
+                ("set", "time-outs".to_owned(), set.join(", "))
+            }
+            C::StartDaemon(it) => ("start", format!("sync {:?}", it.role), String::new()),
+            C::StopDaemon { role, .. } => ("stop", format!("sync {role:?}"), String::new()),
             other => ("do", format!("{other:?}"), String::new()),
         };
         let why = [Some(&self.reason).filter(|it| !it.is_empty()), self.then.as_ref()];
         let why: Vec<&str> = why.into_iter().flatten().map(String::as_str).collect();
-        [verb.to_owned(), what, weight, why.join("; ")]
+        [verb.to_owned(), what, how, why.join("; ")]
     }
 }

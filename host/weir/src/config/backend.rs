@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use toml::de::DeValue;
 use weir_embedded::Sysctls;
 
 use super::{
-    reader::{Section, found},
-    value,
+    keys::{Flag, Key, Nested, Number, Shape, Span, Table, Without::Is, Word},
+    reader::Section,
 };
 
 /// Whose IPVS is driven.
@@ -31,44 +30,77 @@ pub(crate) struct Embedded {
 /// An hour: whoever stops weir is still there.
 const DRAIN_MAX: Duration = Duration::from_secs(60 * 60);
 
+pub(super) static BACKEND: Key<Word<bool>> = Key::new(
+    "backend",
+    Word(&[("kernel", false), ("embedded", true)]),
+    Is(false),
+    "whose IPVS is driven: the kernel's, or weir's own, which forwards in this process, see \
+     [embedded.md](embedded.md)",
+);
+
+pub(super) static EMBEDDED: Nested = Nested {
+    name: "embedded",
+    table: &TABLE,
+    shape: Shape::One,
+    default: "",
+    meaning: "settings of weir's own",
+};
+
+static TABLE: Table = Table {
+    name: "embedded",
+    is_open: false,
+    groups: &[&[&DRAIN, &CONN_REUSE_MODE, &EXPIRE_NODEST_CONN, &EXPIRE_QUIESCENT_TEMPLATE]],
+};
+
+static DRAIN: Key<Span> = Key::new(
+    "drain",
+    Span(Duration::ZERO..=DRAIN_MAX),
+    Is(Duration::from_secs(10)),
+    "how long connections may take to finish when weir stops",
+);
+
+static CONN_REUSE_MODE: Key<Number> = Key::new(
+    "conn-reuse-mode",
+    Number(0..=3),
+    Is(1),
+    "when a client's port that is used again is scheduled anew: 0 never; 1 after `TIME_WAIT` and \
+     `CLOSE`; 2, 3 after an unanswered `FIN_WAIT` too",
+);
+
+static EXPIRE_NODEST_CONN: Key<Flag> = Key::new(
+    "expire-nodest-conn",
+    Flag,
+    Is(false),
+    "connections of a real server that is deleted end at once",
+);
+
+static EXPIRE_QUIESCENT_TEMPLATE: Key<Flag> =
+    Key::new("expire-quiescent-template", Flag, Is(false), "a weight of 0 ends persistence too");
+
 impl Default for Embedded {
     fn default() -> Self {
-        Self { drain: Duration::from_secs(10), sysctls: Sysctls::default() }
+        Self { drain: DRAIN.usual(), sysctls: Sysctls::default() }
     }
 }
 
 /// Both keys.
 pub(super) fn read(top: &mut Section<'_>) -> Backend {
-    let words = [("kernel", false), ("embedded", true)];
-    let is_embedded = top.get("backend", |it| value::word(it, &words)).unwrap_or(false);
-    let embedded = top.section("embedded").map(section);
+    let is_embedded = top.key_or_usual(&BACKEND);
+    let embedded = top.section(EMBEDDED.name).map(section);
     if embedded.is_some() && !is_embedded {
-        top.note_at("embedded", "is for backend = \"embedded\" only; add it, or remove this");
+        top.note_at(EMBEDDED.name, "is for backend = \"embedded\" only; add it, or remove this");
     }
     if is_embedded { Backend::Embedded(embedded.unwrap_or_default()) } else { Backend::Kernel }
 }
 
 fn section(mut section: Section<'_>) -> Embedded {
-    let mut embedded = Embedded::default();
-    if let Some(drain) =
-        section.get("drain", |it| value::duration(it, &(Duration::ZERO..=DRAIN_MAX)))
-    {
-        embedded.drain = drain;
-    }
-    let sysctls = &mut embedded.sysctls;
-    if let Some(mode) = section.get("conn-reuse-mode", |it| value::number(it, 0..=3)) {
-        sysctls.conn_reuse_mode = mode;
-    }
-    if let Some(expire) = section.get("expire-nodest-conn", boolean) {
-        sysctls.expire_nodest_conn = expire;
-    }
-    if let Some(expire) = section.get("expire-quiescent-template", boolean) {
-        sysctls.expire_quiescent_template = expire;
-    }
-    section.finish();
+    let sysctls = Sysctls {
+        conn_reuse_mode: section.key_or_usual(&CONN_REUSE_MODE),
+        expire_nodest_conn: section.key_or_usual(&EXPIRE_NODEST_CONN),
+        expire_quiescent_template: section.key_or_usual(&EXPIRE_QUIESCENT_TEMPLATE),
+        ..Sysctls::default()
+    };
+    let embedded = Embedded { drain: section.key_or_usual(&DRAIN), sysctls };
+    section.finish_as(&TABLE);
     embedded
-}
-
-fn boolean(value: &DeValue<'_>) -> Result<bool, String> {
-    value.as_bool().ok_or_else(|| format!("expected true or false, found {}", found(value)))
 }

@@ -11,8 +11,6 @@ mod tls;
 
 use std::{fmt, ops::RangeInclusive, time::Duration};
 
-use toml::de::DeValue;
-
 pub(crate) use self::{
     command::CommandCheck,
     http::{HttpCheck, HttpVersion},
@@ -20,6 +18,11 @@ pub(crate) use self::{
 };
 use self::{command::CommandKeys, http::HttpKeys, pattern::PatternKeys, tls::TlsKeys};
 use super::{
+    keys::{
+        Key, Nested, Number, Port, Shape, Span, Table,
+        Without::{Is, Means},
+        Word,
+    },
     reader::{Section, found},
     value,
 };
@@ -116,6 +119,64 @@ impl fmt::Display for CheckKind {
     }
 }
 
+/// The `[check]` at the top.
+pub(super) static USUAL: Nested = Nested {
+    name: "check",
+    table: &TABLE,
+    shape: Shape::One,
+    default: "none",
+    meaning: "how every service's real servers are checked",
+};
+
+/// The `check` of a service, a match or a profile.
+pub(super) static OWN: Nested = Nested {
+    name: "check",
+    table: &TABLE,
+    shape: Shape::OneManyOrFalse,
+    default: "the `[check]` at the top",
+    meaning: "a table, over that at the top key by key, or an array of such; `false` = not checked",
+};
+
+/// What all checks have; what only some types have is told in `checks.md`.
+static TABLE: Table = Table {
+    name: "check",
+    is_open: true,
+    groups: &[&[&TYPE, &PORT, &INTERVAL, &FAST, &TIMEOUT, &RISE, &FALL]],
+};
+
+static TYPE: Key<Word<Kind>> =
+    Key::new("type", Word(KINDS), Is(Kind::Tcp), "what is asked, see [checks.md](checks.md)");
+
+static PORT: Key<Port> =
+    Key::new("port", Port, Means("the real server's"), "needed where that is 0");
+
+static INTERVAL: Key<Span> = Key::new(
+    "interval",
+    Span(PERIODS),
+    Is(Duration::from_secs(5)),
+    "between the starts of two probes, varied by a tenth",
+);
+
+static FAST: Key<Span> = Key::new(
+    "fast",
+    Span(PERIODS),
+    Means("`\"1s\"`, or the interval if shorter"),
+    "the same while a verdict is changing; at most the interval",
+);
+
+static TIMEOUT: Key<Span> = Key::new(
+    "timeout",
+    Span(PERIODS),
+    Means("`\"2s\"`, or 2/5 of the interval if shorter"),
+    "of one probe, all of it; less than the interval",
+);
+
+static RISE: Key<Number> =
+    Key::new("rise", Number(COUNTS), Is(2), "passes in a row that make a server up");
+
+static FALL: Key<Number> =
+    Key::new("fall", Number(COUNTS), Is(3), "failures in a row that make a server down");
+
 const PERIODS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
 const COUNTS: RangeInclusive<u32> = 1..=100;
 
@@ -128,7 +189,7 @@ enum Kind {
     Command,
 }
 
-const KINDS: [(&str, Kind); 5] = [
+const KINDS: &[(&str, Kind)] = &[
     ("tcp", Kind::Tcp),
     ("http", Kind::Http),
     ("https", Kind::Https),
@@ -186,15 +247,14 @@ impl CheckKeys {
     /// Reads a table over `defaults`.
     pub(super) fn read(mut section: Section<'_>, defaults: Option<&Self>) -> Self {
         let base = defaults.cloned().unwrap_or_default();
-        let period = |it: &DeValue<'_>| value::duration(it, &PERIODS);
         let mut keys = Self {
-            kind: section.get("type", |it| value::word(it, &KINDS)).or(base.kind),
-            port: section.get("port", value::port).or(base.port),
-            interval: section.get("interval", period).or(base.interval),
-            fast: section.get("fast", period).or(base.fast),
-            timeout: section.get("timeout", period).or(base.timeout),
-            rise: section.get("rise", |it| value::number(it, COUNTS)).or(base.rise),
-            fall: section.get("fall", |it| value::number(it, COUNTS)).or(base.fall),
+            kind: section.key(&TYPE).or(base.kind),
+            port: section.key(&PORT).or(base.port),
+            interval: section.key(&INTERVAL).or(base.interval),
+            fast: section.key(&FAST).or(base.fast),
+            timeout: section.key(&TIMEOUT).or(base.timeout),
+            rise: section.key(&RISE).or(base.rise),
+            fall: section.key(&FALL).or(base.fall),
             http: base.http.read(&mut section),
             pattern: base.pattern.read(&mut section),
             tls: base.tls.read(&mut section),
@@ -244,7 +304,7 @@ impl CheckKeys {
     }
 
     fn kind(&self) -> Kind {
-        self.kind.unwrap_or(Kind::Tcp)
+        self.kind.unwrap_or(TYPE.usual())
     }
 
     fn version(&self) -> HttpVersion {
@@ -254,7 +314,7 @@ impl CheckKeys {
     /// Interval, fast period, time-out. A short interval alone shortens what follows from
     /// it.
     fn times(&self) -> (Duration, Duration, Duration) {
-        let interval = self.interval.unwrap_or(Duration::from_secs(5));
+        let interval = self.interval.unwrap_or(INTERVAL.usual());
         let fast = self.fast.unwrap_or(Duration::from_secs(1).min(interval));
         let timeout = self.timeout.unwrap_or(Duration::from_secs(2).min(interval * 2 / 5));
         (interval, fast, timeout)
@@ -283,8 +343,8 @@ impl CheckKeys {
             interval,
             fast,
             timeout,
-            rise: self.rise.unwrap_or(2),
-            fall: self.fall.unwrap_or(3),
+            rise: self.rise.unwrap_or(RISE.usual()),
+            fall: self.fall.unwrap_or(FALL.usual()),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{
     Defaults,
     agent::AgentKeys,
     check::{Check, CheckKeys},
+    keys::{By, Key, Nested, Shape, Table, Without::Means},
     reader::{Section, found},
     value,
 };
@@ -53,9 +54,36 @@ impl Checks {
     }
 }
 
+/// The `[agent]` at the top.
+pub(super) static USUAL_AGENT: Nested = Nested {
+    name: "agent",
+    table: &AGENT_TABLE,
+    shape: Shape::One,
+    default: "none",
+    meaning: "how their agents are asked, see [checks.md](checks.md)",
+};
+
+/// The `agent` of a service, a match or a profile.
+pub(super) static AGENT: Nested = Nested {
+    name: "agent",
+    table: &AGENT_TABLE,
+    shape: Shape::OneOrFalse,
+    default: "the `[agent]` at the top",
+    meaning: "the same for agents",
+};
+
+static AGENT_TABLE: Table = Table { name: "agent", is_open: true, groups: &[] };
+
+pub(super) static COMBINE: Key<By<Combine>> = Key::new(
+    "check-combine",
+    By { read: combine, types: &["string"] },
+    Means("`\"all\"`"),
+    "how many of several checks make a server up: `\"all\"`, `\"any\"`, `\"at-least 2\"`",
+);
+
 /// How many of several are needed.
 #[derive(Debug, Clone, Copy)]
-enum Combine {
+pub(super) enum Combine {
     All,
     Any,
     AtLeast(usize),
@@ -65,7 +93,7 @@ enum Combine {
 pub(super) fn read(section: &mut Section<'_>, defaults: &Defaults) -> Option<Checks> {
     let list = read_list(section, defaults.check.as_ref());
     let agent = read_agent(section, defaults.agent.as_ref());
-    let combine = section.get("check-combine", combine);
+    let combine = section.key(&COMBINE);
     let Some(list) = list else {
         if section.has("agent") && agent.is_some() {
             let remedy =

@@ -7,7 +7,9 @@ use std::{
 
 use weir_ipvs::{Endpoint, RealServer};
 
-use super::{Check, CheckKind, Checks, Config, Match, NamedService, Plugin, value::show_duration};
+use super::{
+    Check, CheckKind, Checks, Config, Globals, Match, NamedService, Plugin, value::show_duration,
+};
 
 /// One thing that is there, is not there any more, or is stated otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,7 @@ impl Config {
         compare("match ", &old, &new, &mut found, of_match);
         let (old, new) = (plugins(&before.plugins), plugins(&self.plugins));
         compare("plugin ", &old, &new, &mut found, plugin);
+        found.extend(globals(&before.globals, &self.globals));
         found
     }
 }
@@ -118,6 +121,8 @@ fn service(before: &NamedService, after: &NamedService) -> Vec<String> {
     how.named("netmask", &old.netmask, &new.netmask);
     how.named("persistence-engine", &old.engine, &new.engine);
     let quorum = |it: &NamedService| it.quorum;
+    let labels = |it: &NamedService| (it.labels.clone(), it.server_labels.clone());
+    how.named("labels", &labels(before), &labels(after));
     how.named("quorum", &quorum(before), &quorum(after));
     let sorry = |it: &Option<Endpoint>| it.map_or_else(|| "none".to_owned(), |it| it.to_string());
     let endpoint = |it: &NamedService| it.sorry.map(|it| it.endpoint);
@@ -202,6 +207,18 @@ fn rules(before: &super::Rules, after: &super::Rules, how: &mut How) {
     if before != after && how.0.is_empty() {
         how.0.push("rules".to_owned());
     }
+}
+
+fn globals(before: &Globals, after: &Globals) -> Option<Difference> {
+    let mut how = How(Vec::new());
+    let (old, new) = (before.timeouts, after.timeouts);
+    let shown = |it: &u32| if *it == 0 { "as found".to_owned() } else { format!("{it}s") };
+    how.shown("timeouts.tcp", &old.tcp, &new.tcp, shown);
+    how.shown("timeouts.tcp-fin", &old.tcp_fin, &new.tcp_fin, shown);
+    how.shown("timeouts.udp", &old.udp, &new.udp, shown);
+    how.named("sync", &before.sync, &after.sync);
+    let of = "IPVS as a whole".to_owned();
+    (!how.0.is_empty()).then_some(Difference { kind: Kind::Changed, of, how: how.0 })
 }
 
 fn plugin(before: &Plugin, after: &Plugin) -> Vec<String> {

@@ -12,6 +12,7 @@ use super::{
     files::Files,
     reader::{Notes, Value},
     references,
+    shorthand::spell_out,
 };
 
 /// The one table of all files; none if one of them is no TOML, for then the rest may be
@@ -32,6 +33,7 @@ pub(super) fn merged<'t>(files: &'t Files, notes: &Notes<'t>) -> Option<DeTable<
             join(&mut all, table, "", notes);
         }
     }
+    spell_out(&mut all);
     is_whole.then_some(all)
 }
 

@@ -13,8 +13,10 @@ use weir_wasm::{Limits, PolicyGrant, Services};
 use weir_ipvs::ServiceKey;
 
 use super::{
+    keys::{Nested, Shape, Table},
     reader::{Section, found},
-    service::WEIGHT_MAX,
+    server::{self, Labels, WEIGHT_MAX},
+    service::Names,
     value,
 };
 
@@ -181,6 +183,16 @@ impl Grant {
     }
 }
 
+pub(super) static PLUGINS: Nested = Nested {
+    name: "plugin",
+    table: &TABLE,
+    shape: Shape::Named,
+    default: "`health-weight`, where anything is checked",
+    meaning: "plugins, where they come from, and what they may do",
+};
+
+static TABLE: Table = Table { name: "plugin", is_open: true, groups: &[] };
+
 /// The built-in policy that is on by default.
 const HEALTH_WEIGHT: &str = "health-weight";
 
@@ -196,14 +208,10 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Every plugin that is on, in the order in which they are called: our own first, for they
 /// keep nobody waiting. `names` are those of services and matches. Where something is
 /// `checked`, health-weight is added unless it is configured, or configured off.
-pub(super) fn read_all(
-    top: &mut Section<'_>,
-    names: &BTreeSet<String>,
-    checked: bool,
-) -> Vec<Plugin> {
+pub(super) fn read_all(top: &mut Section<'_>, names: &Names, checked: bool) -> Vec<Plugin> {
     let mut plugins = Vec::new();
     let mut implied = checked;
-    if let Some(section) = top.section("plugin") {
+    if let Some(section) = top.section(PLUGINS.name) {
         for (name, section) in section.named_sections("plugin") {
             implied &= name != HEALTH_WEIGHT;
             plugins.extend(read(name, section, names, &plugins));
@@ -234,7 +242,7 @@ fn health_weight_grant() -> Grant {
 fn read(
     name: String,
     mut section: Section<'_>,
-    names: &BTreeSet<String>,
+    names: &Names,
     others: &[Plugin],
 ) -> Option<Plugin> {
     if let Err(message) = value::check_name(&name) {
@@ -336,7 +344,7 @@ fn config_json(value: &DeValue<'_>) -> Result<String, String> {
     Err(format!("expected a table, found {}", found(value)))
 }
 
-fn read_grant(mut section: Section<'_>, names: &BTreeSet<String>) -> Grant {
+fn read_grant(mut section: Section<'_>, names: &Names) -> Grant {
     let reach = section.get("services", |it| reach(it, names)).unwrap_or(Reach::None);
     let (mut weights, max_step) = section.section("weights").map(read_weights).unwrap_or_default();
     let leases = Duration::ZERO..=Duration::from_secs(24 * 3600);
@@ -346,18 +354,37 @@ fn read_grant(mut section: Section<'_>, names: &BTreeSet<String>) -> Grant {
     Grant { reach, weights, max_step, changes }
 }
 
-fn reach(value: &DeValue<'_>, names: &BTreeSet<String>) -> Result<Reach, String> {
+fn reach(value: &DeValue<'_>, names: &Names) -> Result<Reach, String> {
     if value.as_str() == Some("all") {
         return Ok(Reach::All);
     }
     if !value.is_array() {
         return Err(format!("expected \"all\", or an array of names, found {}", found(value)));
     }
-    let named = value::list(value, value::text)?;
-    if let Some(unknown) = named.iter().find(|it| !names.contains(*it)) {
-        return Err(format!("there is no service or match named \"{unknown}\""));
+    let reached = value::list(value, |it| reached(it, names))?;
+    Ok(Reach::Named(reached.into_iter().flatten().collect()))
+}
+
+/// One service or match by its name, or all services that have certain labels.
+fn reached(value: &DeValue<'_>, names: &Names) -> Result<Vec<String>, String> {
+    let Some(table) = value.as_table() else {
+        let name = value::text(value)?;
+        if names.contains_key(&name) {
+            return Ok(vec![name]);
+        }
+        return Err(format!("there is no service or match named \"{name}\""));
+    };
+    let wanted = table.get("labels").filter(|_| table.len() == 1).ok_or_else(|| {
+        "expected a name, or labels such as { labels = { team = \"web\" } }".to_owned()
+    })?;
+    let wanted = server::labels(wanted.get_ref())?;
+    let has_all = |it: &Labels| wanted.iter().all(|(key, value)| it.get(key) == Some(value));
+    let found = names.iter().filter(|(_, labels)| has_all(labels));
+    let found: Vec<String> = found.map(|(name, _)| name.clone()).collect();
+    if found.is_empty() || wanted.is_empty() {
+        return Err("there is no service with these labels".to_owned());
     }
-    Ok(Reach::Named(named.into_iter().collect()))
+    Ok(found)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

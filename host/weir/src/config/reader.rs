@@ -9,7 +9,10 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::files::Files;
+use super::{
+    files::Files,
+    keys::{Form, Key, Row, Table},
+};
 use crate::{
     problems::{Place, Problem},
     spelling,
@@ -67,6 +70,8 @@ pub(super) struct Section<'t> {
     /// What it is, for messages: `service web`; empty for the file itself.
     pub(super) what: String,
     asked: BTreeSet<&'static str>,
+    /// Tables that count for these keys where this one says nothing, the nearest first.
+    inherited: Vec<(&'static [&'static dyn Row], &'t DeTable<'t>)>,
     pub(super) notes: &'t Notes<'t>,
 }
 
@@ -77,18 +82,75 @@ impl<'t> Section<'t> {
         what: impl Into<String>,
         notes: &'t Notes<'t>,
     ) -> Self {
-        Self { table, span, what: what.into(), asked: BTreeSet::new(), notes }
+        Self {
+            table,
+            span,
+            what: what.into(),
+            asked: BTreeSet::new(),
+            inherited: Vec::new(),
+            notes,
+        }
+    }
+
+    /// What this one does not say of `keys`, it has from `other`, or from where that has it.
+    pub(super) fn inherit(&mut self, keys: &'static [&'static dyn Row], other: &Self) {
+        self.inherited.push((keys, other.table));
+        self.inherited.extend(other.inherited.iter().map(|(_, table)| (keys, *table)));
+    }
+
+    /// The same for groups of keys; from nowhere, if there is no other.
+    pub(super) fn inherit_all(
+        &mut self,
+        groups: &[&'static [&'static dyn Row]],
+        other: Option<&Self>,
+    ) {
+        if let Some(other) = other {
+            groups.iter().for_each(|keys| self.inherit(keys, other));
+        }
     }
 
     /// The same table, for mistakes that show once it was read.
     pub(super) fn here(&self) -> Self {
-        Section::new(self.table, self.span.clone(), self.what.clone(), self.notes)
+        let same = Section::new(self.table, self.span.clone(), self.what.clone(), self.notes);
+        Self { inherited: self.inherited.clone(), ..same }
     }
 
     /// The value of `key`, which is then a known key.
     pub(super) fn value(&mut self, key: &'static str) -> Option<&'t Value<'t>> {
         self.asked.insert(key);
-        self.table.get(key)
+        self.table.get(key).or_else(|| {
+            let inherited = self.inherited.iter();
+            let mut saying = inherited.filter(|(keys, _)| keys.iter().any(|it| it.name() == key));
+            saying.find_map(|(_, table)| table.get(key))
+        })
+    }
+
+    /// The value of `key`; a mistake is noted where it is written, and counts as absent.
+    pub(super) fn key<F: Form>(&mut self, key: &Key<F>) -> Option<F::Value> {
+        let value = self.value(key.name)?;
+        match key.read(value.get_ref()) {
+            Ok(it) => Some(it),
+            // What is inherited was noted there.
+            Err(_) if !self.table.contains_key(key.name) => None,
+            Err(message) => {
+                self.note(value.span().start, format!("{}: {message}", key.name));
+                None
+            }
+        }
+    }
+
+    /// As [`Section::key`], with the value that counts without it.
+    pub(super) fn key_or_usual<F: Form<Value: Clone>>(&mut self, key: &Key<F>) -> F::Value {
+        self.key(key).unwrap_or_else(|| key.usual())
+    }
+
+    /// As [`Section::key`], with its absence a mistake: `example` is what to write.
+    pub(super) fn required<F: Form>(&mut self, key: &Key<F>, example: &str) -> Option<F::Value> {
+        if self.value(key.name).is_none() {
+            self.note_here(format!("`{0}` is missing: add {0} = {example}", key.name));
+            return None;
+        }
+        self.key(key)
     }
 
     /// The value of `key` as `parse` understands it; a mistake is noted and counts as
@@ -132,14 +194,29 @@ impl<'t> Section<'t> {
     /// The tables of the array at `key`, as `[[key]]` writes it.
     pub(super) fn sections(&mut self, key: &'static str, what: &str) -> Vec<Self> {
         let Some(value) = self.value(key) else { return Vec::new() };
+        let remedy = format!("write each one under [[{key}]]");
+        self.open_all(value, what, &remedy)
+    }
+
+    fn open_all(&self, value: &'t Value<'t>, what: &str, remedy: &str) -> Vec<Self> {
         let DeValue::Array(array) = value.get_ref() else {
-            self.note(
-                value.span().start,
-                format!("{key}: expected tables: write each one under [[{key}]]"),
-            );
+            self.notes.add(value.span().start, format!("{what}: expected tables: {remedy}"));
             return Vec::new();
         };
         array.iter().filter_map(|it| self.open(it, what.to_owned())).collect()
+    }
+
+    /// The tables of each array of the table at `key`, by its name.
+    pub(super) fn named_lists(&mut self, key: &'static str) -> Vec<(String, Vec<Self>)> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let Some(holder) = self.open(value, key.to_owned()) else { return Vec::new() };
+        let lists = holder.table.iter().map(|(name, value)| {
+            let name = name.get_ref().to_string();
+            let what = format!("{key} {name}");
+            let tables = self.open_all(value, &what, "each one is an address or a table");
+            (name, tables)
+        });
+        lists.collect()
     }
 
     /// Every table of this one by its name, all of whose keys are thereby known.
@@ -209,13 +286,25 @@ impl<'t> Section<'t> {
         Ok(bytes)
     }
 
+    /// Notes the keys that `table` does not have.
+    pub(super) fn finish_as(self, table: &Table) {
+        let known = table.names();
+        let unlisted = self.asked.iter().find(|it| !known.contains(*it));
+        debug_assert!(unlisted.is_none(), "{} has no row for {unlisted:?}", table.name);
+        self.note_unknown(&known);
+    }
+
     /// Notes the keys that nobody asked for.
     pub(super) fn finish(self) {
+        let known = Vec::from_iter(self.asked.iter().copied());
+        self.note_unknown(&known);
+    }
+
+    fn note_unknown(&self, known: &[&'static str]) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
-            if !self.asked.contains(name) {
-                let known = Vec::from_iter(self.asked.iter().copied());
-                let remedy = match spelling::nearest(name, &known) {
+            if !known.contains(&name) {
+                let remedy = match spelling::nearest(name, known) {
                     Some(it) => format!("did you mean `{it}`?"),
                     None => format!("known here: {}", known.join(", ")),
                 };

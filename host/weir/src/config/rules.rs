@@ -8,6 +8,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use toml::de::DeValue;
 
 use super::{
+    keys::{Decimal, Form as _, Key, Nested, Percent, Shape, Span, Table, Without::Is, Word},
     reader::{Section, found},
     value,
 };
@@ -99,67 +100,170 @@ struct DriftKeys {
     weight: Option<Whose>,
 }
 
-const WINDOWS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+pub(super) static SLOW_START: Nested = Nested {
+    name: "slow-start",
+    table: &SLOW_START_TABLE,
+    shape: Shape::OneOrFalse,
+    default: "for `wlc` and `sed`",
+    meaning: "how a checked real server gets its weight when it comes back",
+};
+
+static SLOW_START_TABLE: Table =
+    Table { name: "slow-start", is_open: false, groups: &[&[&WINDOW, &MIN, &AGGRESSION]] };
+
+static WINDOW: Key<Span> = Key::new(
+    "window",
+    Span(Duration::from_secs(1)..=Duration::from_secs(3600)),
+    Is(Duration::from_secs(60)),
+    "until the whole weight",
+);
+
+static MIN: Key<Percent> =
+    Key::new("min", Percent(1..=100), Is(10), "of the weight, where it begins");
+
+static AGGRESSION: Key<Decimal> = Key::new(
+    "aggression",
+    Decimal(0.1..=10.0),
+    Is(1.0),
+    "1 = a straight line, more = steeper at the start",
+);
+
+pub(super) static SAFETY: Nested = Nested {
+    name: "safety",
+    table: &SAFETY_TABLE,
+    shape: Shape::One,
+    default: "",
+    meaning: "what weir does not do whatever checks say",
+};
+
+static SAFETY_TABLE: Table = Table {
+    name: "safety",
+    is_open: false,
+    groups: &[&[&PANIC_FLOOR, &PANIC_MODE, &FLAP_HOLD, &FLAP_HOLD_MAX]],
+};
+
+static PANIC_FLOOR: Key<Percent> = Key::new(
+    "panic-floor",
+    Percent(0..=100),
+    Is(50),
+    "below this part of a service's base weight, failing checks are not followed",
+);
+
+static PANIC_MODE: Key<Word<Mode>> = Key::new(
+    "panic-mode",
+    Word(&[("hold", Mode::Hold), ("all", Mode::All), ("off", Mode::Off)]),
+    Is(Mode::Hold),
+    "below it: weights stay, every server gets its weight, or there is no floor",
+);
+
+static FLAP_HOLD: Key<Span> = Key::new(
+    "flap-hold",
+    Span(HOLDS),
+    Is(Duration::ZERO),
+    "how long a server stays out for each time it went down",
+);
+
+static FLAP_HOLD_MAX: Key<Span> =
+    Key::new("flap-hold-max", Span(HOLDS), Is(Duration::from_secs(300)), "at most so long");
+
 const HOLDS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
 
-const DEADLINES: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(7 * 86_400);
+pub(super) static DRAIN: Nested = Nested {
+    name: "drain",
+    table: &DRAIN_TABLE,
+    shape: Shape::One,
+    default: "",
+    meaning: "how real servers leave",
+};
 
-const MODES: [(&str, Mode); 3] = [("hold", Mode::Hold), ("all", Mode::All), ("off", Mode::Off)];
-const WHOSE: [(&str, Whose); 3] =
-    [("restore", Whose::Restore), ("adopt", Whose::Adopt), ("alert", Whose::Alert)];
+static DRAIN_TABLE: Table = Table { name: "drain", is_open: false, groups: &[&[&DEADLINE]] };
+
+static DEADLINE: Key<Span> = Key::new(
+    "deadline",
+    Span(Duration::ZERO..=Duration::from_secs(7 * 86_400)),
+    Is(Duration::from_secs(300)),
+    "a real server that is taken out of the configuration is removed when its connections are \
+     over, or after this time; for UDP, after one UDP time-out at the latest",
+);
+
+pub(super) static DRIFT: Nested = Nested {
+    name: "drift",
+    table: &DRIFT_TABLE,
+    shape: Shape::OneOrWord(&["restore", "adopt", "alert"]),
+    default: "`\"restore\"`",
+    meaning: "what becomes of edits by others, one word for all or a table",
+};
+
+static DRIFT_TABLE: Table = Table {
+    name: "drift",
+    is_open: false,
+    groups: &[&[&DRIFT_SERVICE, &DRIFT_SERVERS, &DRIFT_WEIGHT]],
+};
+
+const WHOSE: Word<Whose> =
+    Word(&[("restore", Whose::Restore), ("adopt", Whose::Adopt), ("alert", Whose::Alert)]);
+
+static DRIFT_SERVICE: Key<Word<Whose>> = Key::new(
+    "service",
+    WHOSE,
+    Is(Whose::Restore),
+    "that it is there, its scheduler, flags and persistence",
+);
+
+static DRIFT_SERVERS: Key<Word<Whose>> = Key::new(
+    "servers",
+    WHOSE,
+    Is(Whose::Restore),
+    "which real servers there are, and all of them but their weights",
+);
+
+static DRIFT_WEIGHT: Key<Word<Whose>> =
+    Key::new("weight", WHOSE, Is(Whose::Restore), "base weights");
 
 impl RulesKeys {
     /// Reads the keys of `section`, the file itself or a service or match, over these.
     pub(super) fn read(mut self, section: &mut Section<'_>) -> Self {
         self.read_slow_start(section);
-        if let Some(safety) = section.section("safety") {
+        if let Some(safety) = section.section(SAFETY.name) {
             self.read_safety(safety);
         }
-        if let Some(mut drain) = section.section("drain") {
-            let deadline = drain.get("deadline", |it| value::duration(it, &DEADLINES));
-            self.drain_deadline = deadline.or(self.drain_deadline);
-            drain.finish();
+        if let Some(mut drain) = section.section(DRAIN.name) {
+            self.drain_deadline = drain.key(&DEADLINE).or(self.drain_deadline);
+            drain.finish_as(&DRAIN_TABLE);
         }
         self.drift.read(section);
         self
     }
 
     fn read_slow_start(&mut self, section: &mut Section<'_>) {
-        match section.value("slow-start").map(toml::Spanned::get_ref) {
+        match section.value(SLOW_START.name).map(toml::Spanned::get_ref) {
             None => {}
             Some(DeValue::Boolean(false)) => self.slow_start_off = Some(true),
             Some(DeValue::Table(_)) => {
-                let Some(mut table) = section.section("slow-start") else { return };
+                let Some(mut table) = section.section(SLOW_START.name) else { return };
                 self.slow_start_off = Some(false);
-                let window = table.get("window", |it| value::duration(it, &WINDOWS));
-                self.window = window.or(self.window);
-                let least = table.get("min", |it| value::percent(it, 1..=100));
-                self.least_percent = least.or(self.least_percent);
-                let aggression = table.get("aggression", |it| value::decimal(it, 0.1..=10.0));
-                self.aggression = aggression.or(self.aggression);
-                table.finish();
+                self.window = table.key(&WINDOW).or(self.window);
+                self.least_percent = table.key(&MIN).or(self.least_percent);
+                self.aggression = table.key(&AGGRESSION).or(self.aggression);
+                table.finish_as(&SLOW_START_TABLE);
             }
             Some(other) => {
                 let found = found(other);
                 let message = format!("expected a table, or false for none, found {found}");
-                section.note_at("slow-start", message);
+                section.note_at(SLOW_START.name, message);
             }
         }
     }
 
     fn read_safety(&mut self, mut section: Section<'_>) {
-        let floor = section.get("panic-floor", |it| value::percent(it, 0..=100));
-        self.panic_floor = floor.or(self.panic_floor);
-        self.panic_mode =
-            section.get("panic-mode", |it| value::word(it, &MODES)).or(self.panic_mode);
-        let hold = section.get("flap-hold", |it| value::duration(it, &HOLDS));
-        self.flap_hold = hold.or(self.flap_hold);
-        let hold_max = section.get("flap-hold-max", |it| value::duration(it, &HOLDS));
-        self.flap_hold_max = hold_max.or(self.flap_hold_max);
+        self.panic_floor = section.key(&PANIC_FLOOR).or(self.panic_floor);
+        self.panic_mode = section.key(&PANIC_MODE).or(self.panic_mode);
+        self.flap_hold = section.key(&FLAP_HOLD).or(self.flap_hold);
+        self.flap_hold_max = section.key(&FLAP_HOLD_MAX).or(self.flap_hold_max);
         let (hold, hold_max) = self.holds();
         if hold > hold_max {
             section.note_at(
-                "flap-hold",
+                FLAP_HOLD.name,
                 format!(
                     "expected at most flap-hold-max ({}), found {}",
                     value::show_duration(hold_max),
@@ -167,20 +271,20 @@ impl RulesKeys {
                 ),
             );
         }
-        section.finish();
+        section.finish_as(&SAFETY_TABLE);
     }
 
     fn holds(&self) -> (Duration, Duration) {
-        let hold = self.flap_hold.unwrap_or(Duration::ZERO);
-        (hold, self.flap_hold_max.unwrap_or(Duration::from_secs(300).max(hold)))
+        let hold = self.flap_hold.unwrap_or(FLAP_HOLD.usual());
+        (hold, self.flap_hold_max.unwrap_or(FLAP_HOLD_MAX.usual().max(hold)))
     }
 
     /// What the keys say, with what is left out.
     pub(super) fn finish(&self) -> Rules {
         let curve = Curve {
-            window: self.window.unwrap_or(Duration::from_secs(60)),
-            least_percent: self.least_percent.unwrap_or(10),
-            aggression: self.aggression.unwrap_or(1.0),
+            window: self.window.unwrap_or(WINDOW.usual()),
+            least_percent: self.least_percent.unwrap_or(MIN.usual()),
+            aggression: self.aggression.unwrap_or(AGGRESSION.usual()),
         };
         let slow_start = match self.slow_start_off {
             None => SlowStart::Usual(curve),
@@ -191,11 +295,11 @@ impl RulesKeys {
         Rules {
             slow_start,
             panic: Floor {
-                percent: self.panic_floor.unwrap_or(50),
-                mode: self.panic_mode.unwrap_or(Mode::Hold),
+                percent: self.panic_floor.unwrap_or(PANIC_FLOOR.usual()),
+                mode: self.panic_mode.unwrap_or(PANIC_MODE.usual()),
             },
             damping: (hold > Duration::ZERO).then_some(Damping { hold, hold_max }),
-            drain_deadline: self.drain_deadline.unwrap_or(Duration::from_secs(300)),
+            drain_deadline: self.drain_deadline.unwrap_or(DEADLINE.usual()),
             drift: self.drift.finish(),
         }
     }
@@ -204,18 +308,17 @@ impl RulesKeys {
 impl DriftKeys {
     /// One word for everything, or a table of words.
     fn read(&mut self, section: &mut Section<'_>) {
-        match section.value("drift").map(toml::Spanned::get_ref) {
+        match section.value(DRIFT.name).map(toml::Spanned::get_ref) {
             None => {}
             Some(DeValue::Table(_)) => {
-                let Some(mut table) = section.section("drift") else { return };
-                let mut get = |key| table.get(key, |it| value::word(it, &WHOSE));
-                self.service = get("service").or(self.service);
-                self.servers = get("servers").or(self.servers);
-                self.weight = get("weight").or(self.weight);
-                table.finish();
+                let Some(mut table) = section.section(DRIFT.name) else { return };
+                self.service = table.key(&DRIFT_SERVICE).or(self.service);
+                self.servers = table.key(&DRIFT_SERVERS).or(self.servers);
+                self.weight = table.key(&DRIFT_WEIGHT).or(self.weight);
+                table.finish_as(&DRIFT_TABLE);
             }
             Some(_) => {
-                if let Some(all) = section.get("drift", |it| value::word(it, &WHOSE)) {
+                if let Some(all) = section.get(DRIFT.name, |it| WHOSE.read(it)) {
                     let all = Some(all);
                     *self = Self { service: all, servers: all, weight: all };
                 }
@@ -225,9 +328,9 @@ impl DriftKeys {
 
     fn finish(self) -> Drift {
         Drift {
-            service: self.service.unwrap_or(Whose::Restore),
-            servers: self.servers.unwrap_or(Whose::Restore),
-            weight: self.weight.unwrap_or(Whose::Restore),
+            service: self.service.unwrap_or(DRIFT_SERVICE.usual()),
+            servers: self.servers.unwrap_or(DRIFT_SERVERS.usual()),
+            weight: self.weight.unwrap_or(DRIFT_WEIGHT.usual()),
         }
     }
 }

@@ -1,16 +1,18 @@
 //! `[[match]]`: claims on services that others put into the kernel's table.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::net::IpAddr;
 
 use toml::de::DeValue;
 use weir_ipvs::{Endpoint, Family, Protocol, ServiceKey};
 
 use super::{
-    Defaults,
+    Defaults, check,
     checks::{self, Checks},
+    keys::{By, Key, List, Nested, Number, Port, Shape, Table, Without::Means, Word},
     reader::{Section, found},
-    rules::Rules,
-    service::{PROTOCOLS, WEIGHT_MAX, unique_name},
+    rules::{DRAIN, DRIFT, Rules, SAFETY, SLOW_START},
+    server::WEIGHT_MAX,
+    service::{NAME, Names, unique_name},
     value,
 };
 
@@ -98,46 +100,102 @@ impl Prefix {
     }
 }
 
+pub(super) static MATCHES: Nested = Nested {
+    name: "match",
+    table: &TABLE,
+    shape: Shape::Many(false),
+    default: "none",
+    meaning: "claims on services that others made",
+};
+
+static TABLE: Table = Table {
+    name: "match",
+    is_open: false,
+    groups: &[&[
+        &NAME,
+        &PROTOCOL,
+        &ADDRESSES,
+        &PORTS,
+        &FWMARK,
+        &FAMILY,
+        &SERVERS,
+        &WEIGHT,
+        &check::OWN,
+        &checks::COMBINE,
+        &checks::AGENT,
+        &SLOW_START,
+        &SAFETY,
+        &DRAIN,
+        &DRIFT,
+    ]],
+};
+
+static PROTOCOL: Key<Word<Protocol>> =
+    Key::new("protocol", Word(value::PROTOCOLS), Means("any"), "");
+
+static ADDRESSES: Key<List<By<Prefix>>> = Key::new(
+    "addresses",
+    List(PREFIX),
+    Means("any"),
+    "virtual addresses or prefixes: `[\"192.0.2.0/24\", \"2001:db8::1\"]`",
+);
+
+static PORTS: Key<List<Port>> = Key::new("ports", List(Port), Means("any"), "");
+
+static FWMARK: Key<Number> = Key::new(
+    "fwmark",
+    Number(1..=u32::MAX),
+    Means(""),
+    "a firewall mark, instead of the three above, of which one must be there",
+);
+
+static FAMILY: Key<Word<Family>> =
+    Key::new("family", Word(value::FAMILIES), Means("both"), "of the mark");
+
+static SERVERS: Key<List<By<Prefix>>> =
+    Key::new("servers", List(PREFIX), Means("any"), "real servers, by addresses or prefixes");
+
+static WEIGHT: Key<Number> =
+    Key::new("weight", Number(0..=WEIGHT_MAX), Means("as found"), "base weight of each");
+
+const PREFIX: By<Prefix> = By { read: prefix, types: &["string"] };
+
 /// Every `[[match]]`; those with a mistake are left out.
 pub(super) fn read_all(
     top: &mut Section<'_>,
     defaults: &Defaults,
-    names: &mut BTreeSet<String>,
+    names: &mut Names,
 ) -> Vec<Match> {
-    let sections = top.sections("match", "match");
+    let sections = top.sections(MATCHES.name, MATCHES.name);
     sections.into_iter().filter_map(|it| read(it, defaults, names)).collect()
 }
 
-fn read(
-    mut section: Section<'_>,
-    defaults: &Defaults,
-    names: &mut BTreeSet<String>,
-) -> Option<Match> {
+fn read(mut section: Section<'_>, defaults: &Defaults, names: &mut Names) -> Option<Match> {
     let name = unique_name(&mut section, names);
     let check = checks::read(&mut section, defaults);
     let rules = defaults.rules.read(&mut section).finish();
     let services = selector(&mut section);
-    let servers = section.get("servers", |it| value::list(it, prefix)).unwrap_or_default();
-    let weight = section.get("weight", |it| value::number(it, 0..=WEIGHT_MAX));
-    section.finish();
+    let servers = section.key(&SERVERS).unwrap_or_default();
+    let weight = section.key(&WEIGHT);
+    section.finish_as(&TABLE);
     Some(Match { name: name?, services: services?, servers, weight, check, rules })
 }
 
 fn selector(section: &mut Section<'_>) -> Option<Selector> {
-    let mark = section.get("fwmark", |it| value::number(it, 1..=u32::MAX));
-    if section.value("fwmark").is_some() {
-        let family = section.get("family", |it| value::word(it, &value::FAMILIES));
-        for key in ["protocol", "addresses", "ports"] {
+    let mark = section.key(&FWMARK);
+    if section.value(FWMARK.name).is_some() {
+        let family = section.key(&FAMILY);
+        for key in [PROTOCOL.name, ADDRESSES.name, PORTS.name] {
             if section.value(key).is_some() {
                 section.note_at(key, "goes without fwmark: match by the one or the other");
             }
         }
         return Some(Selector::Fwmark { mark: mark?, family });
     }
-    let protocol = section.get("protocol", |it| value::word(it, &PROTOCOLS));
-    let addresses = section.get("addresses", |it| value::list(it, prefix));
-    let ports = section.get("ports", |it| value::list(it, value::port));
-    let any = ["protocol", "addresses", "ports"].iter().any(|it| section.value(it).is_some());
+    let protocol = section.key(&PROTOCOL);
+    let addresses = section.key(&ADDRESSES);
+    let ports = section.key(&PORTS);
+    let any = [PROTOCOL.name, ADDRESSES.name, PORTS.name].iter().any(|it| section.has(it));
     if !any {
         section.note_here(
             "expected protocol, addresses, ports or fwmark; every service: addresses = [\"0.0.0.0/0\", \"::/0\"]",

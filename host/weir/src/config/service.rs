@@ -1,21 +1,22 @@
-//! `[[service]]`: a service and its real servers, as they should be.
+//! `[[service]]`: a service and its real servers, as they should be; and what services have
+//! from `[defaults]`, from a `[profile.NAME]` and from pools.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr},
-};
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use toml::de::DeValue;
-use weir_ipvs::{
-    Endpoint, Family, Forwarding, Protocol, RealServer, Service, ServiceFlags, ServiceKey, Tunnel,
-    TunnelChecksum, TunnelKind,
-};
+use weir_ipvs::{Endpoint, Family, Protocol, RealServer, Service, ServiceFlags, ServiceKey};
 
 use super::{
-    Defaults,
+    Defaults, check,
     checks::{self, Checks},
+    keys::{
+        By, Key, List, Name, Nested, Number, Row, Shape, Span, Table,
+        Without::{Is, Means},
+        Word,
+    },
     reader::{Section, found},
-    rules::Rules,
+    rules::{DRAIN, DRIFT, Rules, SAFETY, SLOW_START},
+    server::{self, LABELS, Labels, Servers, WEIGHT_MAX},
     value,
 };
 use crate::safety::quorum::Quorum;
@@ -38,6 +39,10 @@ pub(crate) struct NamedService {
     pub(crate) check: Option<Checks>,
     /// What keeps it serving.
     pub(crate) rules: Rules,
+    /// By which it can be selected.
+    pub(crate) labels: Labels,
+    /// The same of real servers that have any.
+    pub(crate) server_labels: BTreeMap<Endpoint, Labels>,
 }
 
 impl NamedService {
@@ -47,129 +52,391 @@ impl NamedService {
     }
 }
 
-/// The largest weight that the kernel and its tools agree on.
-pub(super) const WEIGHT_MAX: u32 = 0x7fff_ffff;
+pub(super) static SERVICES: Nested = Nested {
+    name: "service",
+    table: &TABLE,
+    shape: Shape::Many(false),
+    default: "none",
+    meaning: "services as they should be",
+};
 
-pub(super) const PROTOCOLS: [(&str, Protocol); 3] =
-    [("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("sctp", Protocol::Sctp)];
+static TABLE: Table = Table {
+    name: "service",
+    is_open: false,
+    groups: &[
+        &[&NAME, &ADDRESS, &PROTOCOL, &FWMARK, &FAMILY, &PROFILE, &SERVERS, &checks::COMBINE],
+        SHARED,
+        server::SHARED,
+        OWN_RULES,
+    ],
+};
 
-const FORWARDING: [(&str, Forwarding); 3] = [
-    ("masquerade", Forwarding::Masquerade),
-    ("direct", Forwarding::Direct),
-    ("tunnel", Forwarding::Tunnel),
+pub(super) static DEFAULTS: Nested = Nested {
+    name: "defaults",
+    table: &DEFAULTS_TABLE,
+    shape: Shape::One,
+    default: "",
+    meaning: "what services have that do not say otherwise",
+};
+
+static DEFAULTS_TABLE: Table =
+    Table { name: "defaults", is_open: false, groups: &[SHARED, server::SHARED] };
+
+pub(super) static PROFILES: Nested = Nested {
+    name: "profile",
+    table: &PROFILE_TABLE,
+    shape: Shape::Named,
+    default: "none",
+    meaning: "the same for those services that name it",
+};
+
+static PROFILE_TABLE: Table =
+    Table { name: "profile", is_open: false, groups: &[SHARED, server::SHARED, OWN_RULES] };
+
+pub(super) static POOLS: Nested = Nested {
+    name: "pool",
+    table: &server::TABLE,
+    shape: Shape::NamedMany,
+    default: "none",
+    meaning: "real servers that several services have: `NAME = [\"10.0.0.1\", ..]`",
+};
+
+/// What a service may have from elsewhere.
+const SHARED: &[&dyn Row] = &[
+    &SCHEDULER,
+    &FLAGS,
+    &PERSISTENCE,
+    &NETMASK,
+    &PERSISTENCE_ENGINE,
+    &QUORUM,
+    &HYSTERESIS,
+    &SORRY_SERVER,
+    &POOL,
+    &LABELS,
 ];
 
-const FLAGS: [(&str, ServiceFlags); 8] = [
-    ("one-packet", ServiceFlags::ONE_PACKET),
-    ("sh-fallback", ServiceFlags::SCHEDULER_1),
-    ("sh-port", ServiceFlags::SCHEDULER_2),
-    ("mh-fallback", ServiceFlags::SCHEDULER_1),
-    ("mh-port", ServiceFlags::SCHEDULER_2),
-    ("flag-1", ServiceFlags::SCHEDULER_1),
-    ("flag-2", ServiceFlags::SCHEDULER_2),
-    ("flag-3", ServiceFlags::SCHEDULER_3),
-];
+/// The tables with rules of its own.
+const OWN_RULES: &[&dyn Row] = &[&check::OWN, &checks::AGENT, &SLOW_START, &SAFETY, &DRAIN, &DRIFT];
+
+pub(super) static NAME: Key<Name> =
+    Key::new("name", Name, Means("required"), "for logs and grants");
+
+static ADDRESS: Key<By<Endpoint>> = Key::new(
+    "address",
+    By { read: value::endpoint, types: &["string"] },
+    Means("required, unless `fwmark`"),
+    "virtual address and port: `\"192.0.2.1:80\"`, `\"[2001:db8::1]:80\"`. Port 0, every port, \
+     needs `persistence`",
+);
+
+pub(super) static PROTOCOL: Key<Word<Protocol>> =
+    Key::new("protocol", Word(value::PROTOCOLS), Is(Protocol::Tcp), "");
+
+pub(super) static FWMARK: Key<Number> = Key::new(
+    "fwmark",
+    Number(1..=u32::MAX),
+    Means(""),
+    "a firewall mark instead of address and protocol",
+);
+
+pub(super) static FAMILY: Key<Word<Family>> =
+    Key::new("family", Word(value::FAMILIES), Is(Family::V4), "of the mark");
+
+static PROFILE: Key<Name> =
+    Key::new("profile", Name, Means("none"), "a `[profile.NAME]`: what this service does not say");
+
+static SERVERS: Nested = Nested {
+    name: "server",
+    table: &server::TABLE,
+    shape: Shape::Many(true),
+    default: "none",
+    meaning: "real servers: tables, or addresses alone",
+};
+
+static SCHEDULER: Key<By<String>> = Key::new(
+    "scheduler",
+    By { read: |it| module(it, 15), types: &["string"] },
+    Means("`\"wlc\"`"),
+    "the kernel's name, 1 to 15 bytes",
+);
+
+static FLAGS: Key<List<Word<ServiceFlags>>> = Key::new(
+    "flags",
+    List(Word(&[
+        ("one-packet", ServiceFlags::ONE_PACKET),
+        ("sh-fallback", ServiceFlags::SCHEDULER_1),
+        ("sh-port", ServiceFlags::SCHEDULER_2),
+        ("mh-fallback", ServiceFlags::SCHEDULER_1),
+        ("mh-port", ServiceFlags::SCHEDULER_2),
+        ("flag-1", ServiceFlags::SCHEDULER_1),
+        ("flag-2", ServiceFlags::SCHEDULER_2),
+        ("flag-3", ServiceFlags::SCHEDULER_3),
+    ])),
+    Means("`[]`"),
+    "",
+);
+
+static PERSISTENCE: Key<Span> = Key::new(
+    "persistence",
+    Span(Duration::from_secs(1)..=Duration::from_secs(4_294_967)),
+    Means("not persistent"),
+    "how long clients come back to their real server; whole seconds",
+);
+
+static NETMASK: Key<By<Netmask>> = Key::new(
+    "netmask",
+    By { read: netmask, types: &["integer", "string"] },
+    Means("every client by itself"),
+    "groups clients for persistence. IPv4: `24` or `\"255.255.255.0\"`; IPv6: a prefix length, 1 \
+     to 128",
+);
+
+static PERSISTENCE_ENGINE: Key<By<String>> = Key::new(
+    "persistence-engine",
+    By { read: |it| module(it, 16), types: &["string"] },
+    Means("none"),
+    "such as `\"sip\"`",
+);
+
+static QUORUM: Key<Number> =
+    Key::new("quorum", Number(1..=WEIGHT_MAX), Is(1), "live base weight that is enough");
+
+static HYSTERESIS: Key<Number> = Key::new(
+    "hysteresis",
+    Number(0..=WEIGHT_MAX),
+    Is(0),
+    "the quorum is lost this much below, and gained this much above it; less than `quorum`",
+);
+
+static SORRY_SERVER: Nested = Nested {
+    name: "sorry-server",
+    table: &server::TABLE,
+    shape: Shape::One,
+    default: "none",
+    meaning: "a real server that serves while the quorum is lost; its weight, 1 or more, is \
+              written as it is, and it is not checked",
+};
+
+static POOL: Key<By<Vec<String>>> = Key::new(
+    "pool",
+    By { read: pools, types: &["string", "array"] },
+    Means("none"),
+    "one or more of the `[pool]`s, whose real servers it has beside its own",
+);
+
+/// The names of services and matches, with the labels of each.
+pub(super) type Names = BTreeMap<String, Labels>;
+
+/// What all services have to do with.
+pub(super) struct Common<'t> {
+    usual: Profile<'t>,
+    profiles: BTreeMap<String, Profile<'t>>,
+    pools: BTreeMap<String, Vec<Section<'t>>>,
+}
+
+/// What some services have, where they do not say otherwise.
+struct Profile<'t> {
+    section: Option<Section<'t>>,
+    defaults: Defaults,
+}
+
+impl<'t> Common<'t> {
+    /// Reads the pools, the defaults and the profiles of `top`.
+    pub(super) fn read(top: &mut Section<'t>, defaults: Defaults) -> Self {
+        let mut pools = BTreeMap::new();
+        for (name, entries) in top.named_lists(POOLS.name) {
+            entries.iter().for_each(|it| server::check_alone(it.here()));
+            pools.insert(name, entries);
+        }
+        let section = top.section(DEFAULTS.name);
+        if let Some(section) = &section {
+            check_shared(section.here(), &pools, &DEFAULTS_TABLE);
+        }
+        let usual = Profile { section, defaults };
+        let mut profiles = BTreeMap::new();
+        let named = top.section(PROFILES.name).into_iter();
+        for (name, mut section) in named.flat_map(|it| it.named_sections(PROFILES.name)) {
+            let defaults = usual.defaults.under(&mut section);
+            check_shared(section.here(), &pools, &PROFILE_TABLE);
+            section.inherit_all(&[SHARED, server::SHARED], usual.section.as_ref());
+            profiles.insert(name, Profile { section: Some(section), defaults });
+        }
+        Self { usual, profiles, pools }
+    }
+
+    /// What the tables at the top say of checks and rules.
+    pub(super) fn defaults(&self) -> &Defaults {
+        &self.usual.defaults
+    }
+
+    fn profile(&self, section: &mut Section<'_>) -> &Profile<'t> {
+        let Some(name) = section.key(&PROFILE) else { return &self.usual };
+        self.profiles.get(&name).unwrap_or_else(|| {
+            let known: Vec<&str> = self.profiles.keys().map(String::as_str).collect();
+            section.note_at(PROFILE.name, unknown("profile", &name, &known));
+            &self.usual
+        })
+    }
+}
+
+/// Notes what is wrong with what services may have from `section`.
+fn check_shared(
+    mut section: Section<'_>,
+    pools: &BTreeMap<String, Vec<Section<'_>>>,
+    table: &Table,
+) {
+    read_shared(&mut section, None);
+    read_quorum(&mut section);
+    server::check_shared(&mut section);
+    read_pools(&mut section, pools);
+    section.key(&LABELS);
+    if let Some(sorry) = section.section(SORRY_SERVER.name) {
+        server::check_alone(sorry);
+    }
+    section.finish_as(table);
+}
 
 /// Every `[[service]]`. Those with a mistake are left out; `names` gets the others too.
-pub(super) fn read_all(
-    top: &mut Section<'_>,
-    defaults: &Defaults,
-    names: &mut BTreeSet<String>,
+pub(super) fn read_all<'t>(
+    top: &mut Section<'t>,
+    common: &Common<'t>,
+    names: &mut Names,
 ) -> Vec<NamedService> {
     let mut keys = BTreeMap::new();
     let mut services = Vec::new();
-    for section in top.sections("service", "service") {
-        services.extend(read(section, defaults, names, &mut keys));
+    for section in top.sections(SERVICES.name, SERVICES.name) {
+        services.extend(read(section, common, names, &mut keys));
     }
     services
 }
 
 /// The name of a service or a match, which no other has.
-pub(super) fn unique_name(
-    section: &mut Section<'_>,
-    names: &mut BTreeSet<String>,
-) -> Option<String> {
-    let name = section.require("name", "\"web\"", value::name)?;
+pub(super) fn unique_name(section: &mut Section<'_>, names: &mut Names) -> Option<String> {
+    let name = section.required(&NAME, "\"web\"")?;
     section.what = format!("{} {name}", section.what);
-    if !names.insert(name.clone()) {
-        section.note_at("name", format!("\"{name}\" is taken: give each its own"));
+    if names.insert(name.clone(), Labels::new()).is_some() {
+        section.note_at(NAME.name, format!("\"{name}\" is taken: give each its own"));
     }
     Some(name)
 }
 
-fn read(
-    mut section: Section<'_>,
-    defaults: &Defaults,
-    names: &mut BTreeSet<String>,
+fn read<'t>(
+    mut section: Section<'t>,
+    common: &Common<'t>,
+    names: &mut Names,
     keys: &mut BTreeMap<ServiceKey, String>,
 ) -> Option<NamedService> {
     let name = unique_name(&mut section, names);
+    let profile = common.profile(&mut section);
+    let defaults = &profile.defaults;
     let check = checks::read(&mut section, defaults);
     let rules = defaults.rules.read(&mut section).finish();
+    section.inherit_all(&[SHARED, server::SHARED], profile.section.as_ref());
     let quorum = read_quorum(&mut section);
     let key = key(&mut section);
-    let service = key.map(|key| service(&mut section, key));
-    let forwarding = section
-        .get("forwarding", |it| value::word(it, &FORWARDING))
-        .unwrap_or(Forwarding::Masquerade);
-    let mut servers = BTreeMap::new();
-    for server in section.sections("server", &format!("{}: server", section.what)) {
-        read_server(server, key, forwarding, check.as_ref(), &mut servers);
+    let shared = read_shared(&mut section, key);
+    let service = key.map(|key| shared.service(key));
+    let labels = section.key(&LABELS).unwrap_or_default();
+    let mut servers = Servers::default();
+    let own = section.sections(SERVERS.name, &format!("{}: server", section.what));
+    for mut server in own.into_iter().chain(read_pools(&mut section, &common.pools)) {
+        server.inherit(server::SHARED, &section);
+        servers.read(server, key, check.as_ref());
     }
-    let sorry = read_sorry(&mut section, key, forwarding, &servers);
+    let sorry = section.section(SORRY_SERVER.name).and_then(|mut sorry| {
+        sorry.inherit(server::SORRY_SHARED, &section);
+        server::sorry(sorry, key, &servers.servers)
+    });
     if let Some((key, name)) = key.zip(name.as_ref())
         && let Some(other) = keys.insert(key, name.clone())
     {
         section.note_here(format!("{key} is already service {other}: join them"));
     }
-    section.finish();
-    Some(NamedService { name: name?, service: service?, servers, sorry, quorum, check, rules })
+    server::check_shared(&mut section);
+    section.finish_as(&TABLE);
+    let (servers, server_labels) = (servers.servers, servers.labels);
+    let (name, service) = (name?, service?);
+    names.insert(name.clone(), labels.clone());
+    Some(NamedService {
+        name,
+        service,
+        servers,
+        sorry,
+        quorum,
+        check,
+        rules,
+        labels,
+        server_labels,
+    })
 }
 
 fn key(section: &mut Section<'_>) -> Option<ServiceKey> {
-    let mark = section.get("fwmark", |it| value::number(it, 1..=u32::MAX));
-    if section.value("fwmark").is_some() {
-        let family = section.get("family", |it| value::word(it, &value::FAMILIES));
-        for key in ["protocol", "address"] {
+    let mark = section.key(&FWMARK);
+    if section.value(FWMARK.name).is_some() {
+        let family = section.key_or_usual(&FAMILY);
+        for key in [PROTOCOL.name, ADDRESS.name] {
             if section.value(key).is_some() {
                 section.note_at(key, "goes without fwmark: a service has the one or the other");
             }
         }
-        return Some(ServiceKey::Fwmark { mark: mark?, family: family.unwrap_or(Family::V4) });
+        return Some(ServiceKey::Fwmark { mark: mark?, family });
     }
-    let protocol = section.get("protocol", |it| value::word(it, &PROTOCOLS));
-    let address = section.require("address", "\"192.0.2.1:80\", or fwmark = 1", value::endpoint);
-    Some(ServiceKey::from((protocol.unwrap_or(Protocol::Tcp), address?)))
+    let protocol = section.key_or_usual(&PROTOCOL);
+    let address = section.required(&ADDRESS, "\"192.0.2.1:80\", or fwmark = 1");
+    Some(ServiceKey::from((protocol, address?)))
 }
 
-fn service(section: &mut Section<'_>, key: ServiceKey) -> Service {
-    let mut service = Service::new(key, "wlc");
-    if let Some(scheduler) = section.get("scheduler", |it| module(it, 15)) {
-        service.scheduler = scheduler;
+/// What a service says of itself, or has from elsewhere.
+struct Shared {
+    scheduler: Option<String>,
+    engine: Option<String>,
+    flags: ServiceFlags,
+    persistence: Option<u32>,
+    netmask: Option<u32>,
+}
+
+impl Shared {
+    fn service(self, key: ServiceKey) -> Service {
+        let usual = Service::new(key, "wlc");
+        Service {
+            scheduler: self.scheduler.unwrap_or(usual.scheduler),
+            engine: self.engine,
+            flags: self.flags,
+            persistence: self.persistence,
+            netmask: self.netmask.unwrap_or(usual.netmask),
+            ..usual
+        }
     }
-    service.engine = section.get("persistence-engine", |it| module(it, 16));
-    let flags = section.get("flags", |it| value::list(it, |it| value::word(it, &FLAGS)));
-    service.flags =
-        flags.into_iter().flatten().fold(ServiceFlags::default(), |all, flag| all | flag);
-    service.persistence = section.get("persistence", |it| {
-        let range = std::time::Duration::from_secs(1)..=std::time::Duration::from_secs(4_294_967);
-        let seconds = value::duration(it, &range)?.as_secs();
-        u32::try_from(seconds)
-            .map_err(|_| format!("expected at most 4294967s, found {}", found(it)))
+}
+
+/// Of `service`; none = of any.
+fn read_shared(section: &mut Section<'_>, service: Option<ServiceKey>) -> Shared {
+    let flags = section.key(&FLAGS).unwrap_or_default();
+    let persistence = section.key(&PERSISTENCE);
+    let mask = section.key(&NETMASK);
+    let netmask = mask.zip(service).and_then(|(mask, service)| {
+        let netmask = mask.of(service.family());
+        if netmask.is_none() {
+            section.note_at(NETMASK.name, mask.remedy(service.family()));
+        }
+        netmask
     });
-    if let Some(mask) = section.get("netmask", |it| netmask(it, key.family())) {
-        service.netmask = mask;
-    }
-    if let ServiceKey::Address { endpoint, .. } = key
+    if let Some(ServiceKey::Address { endpoint, .. }) = service
         && endpoint.port == 0
-        && service.persistence.is_none()
+        && persistence.is_none()
     {
         section.note_at(
-            "address",
+            ADDRESS.name,
             "port 0, every port, needs persistence: add persistence = \"300s\"",
         );
     }
-    service
+    Shared {
+        scheduler: section.key(&SCHEDULER),
+        engine: section.key(&PERSISTENCE_ENGINE),
+        flags: flags.into_iter().fold(ServiceFlags::default(), |all, flag| all | flag),
+        persistence: persistence.and_then(|it| u32::try_from(it.as_secs()).ok()),
+        netmask,
+    }
 }
 
 /// A name of a kernel module's part, within the kernel's bound.
@@ -181,159 +448,84 @@ fn module(value: &DeValue<'_>, bytes: usize) -> Result<String, String> {
     Err(format!("expected 1 to {bytes} letters such as \"wrr\", found {}", found(value)))
 }
 
-fn netmask(value: &DeValue<'_>, family: Family) -> Result<u32, String> {
-    match (family, value) {
-        (Family::V4, DeValue::String(text)) => {
-            text.parse::<Ipv4Addr>().map(u32::from).map_err(|_| {
-                format!("expected a mask such as \"255.255.255.0\" or 24, found \"{text}\"")
-            })
+/// Which clients are one to persistence.
+#[derive(Clone, Copy)]
+enum Netmask {
+    Dotted(Ipv4Addr),
+    Prefix(u32),
+}
+
+fn netmask(value: &DeValue<'_>) -> Result<Netmask, String> {
+    let DeValue::String(text) = value else {
+        return Ok(Netmask::Prefix(value::number(value, 1..=128)?));
+    };
+    text.parse()
+        .map(Netmask::Dotted)
+        .map_err(|_| format!("expected a mask such as \"255.255.255.0\" or 24, found \"{text}\""))
+}
+
+impl Netmask {
+    /// As the kernel has it; none = it is of the other family.
+    fn of(self, family: Family) -> Option<u32> {
+        match (self, family) {
+            (Self::Dotted(mask), Family::V4) => Some(mask.into()),
+            (Self::Prefix(length @ 1..=32), Family::V4) => Some(u32::MAX << (32 - length)),
+            (Self::Prefix(length), Family::V6) => Some(length),
+            _ => None,
         }
-        (Family::V4, _) => Ok(u32::MAX << (32 - value::number(value, 1..=32)?)),
-        (Family::V6, _) => value::number(value, 1..=128),
     }
-}
 
-fn read_server(
-    section: Section<'_>,
-    service: Option<ServiceKey>,
-    forwarding: Forwarding,
-    check: Option<&Checks>,
-    servers: &mut BTreeMap<Endpoint, RealServer>,
-) {
-    let notes = section.here();
-    let Some(server) = real_server(section, service, forwarding, 0) else { return };
-    let endpoint = server.endpoint;
-    if check.is_some_and(|it| !it.has_ports(endpoint.port)) {
-        notes.note_at(
-            "address",
-            "there is no port to check: add port to the service's check, or check = false",
-        );
+    fn remedy(self, family: Family) -> String {
+        let found = match self {
+            Self::Dotted(mask) => mask.to_string(),
+            Self::Prefix(length) => length.to_string(),
+        };
+        let expected = match family {
+            Family::V4 => "a whole number from 1 to 32, or a mask such as \"255.255.255.0\"",
+            Family::V6 => "a whole number from 1 to 128",
+        };
+        format!("expected {expected}, found {found}")
     }
-    if servers.insert(endpoint, server).is_some() {
-        notes.note_at("address", format!("{endpoint} is there twice: remove one"));
-    }
-}
-
-/// The server that serves when the others are too few.
-fn read_sorry(
-    section: &mut Section<'_>,
-    service: Option<ServiceKey>,
-    forwarding: Forwarding,
-    servers: &BTreeMap<Endpoint, RealServer>,
-) -> Option<RealServer> {
-    let sorry = section.section("sorry-server")?;
-    let notes = sorry.here();
-    let server = real_server(sorry, service, forwarding, 1)?;
-    if servers.contains_key(&server.endpoint) {
-        notes.note_at("address", "is one of the real servers: it cannot stand in for itself");
-    }
-    Some(server)
 }
 
 fn read_quorum(section: &mut Section<'_>) -> Quorum {
-    let weights = |least| move |it: &DeValue<'_>| value::number(it, least..=WEIGHT_MAX);
-    let least = section.get("quorum", weights(1)).unwrap_or(1);
-    let hysteresis = section.get("hysteresis", weights(0)).unwrap_or(0);
+    let least = section.key_or_usual(&QUORUM);
+    let hysteresis = section.key_or_usual(&HYSTERESIS);
     if hysteresis >= least && hysteresis > 0 {
         section.note_at(
-            "hysteresis",
+            HYSTERESIS.name,
             format!("expected less than the quorum ({least}), found {hysteresis}"),
         );
     }
     Quorum { least, hysteresis }
 }
 
-fn real_server(
-    mut section: Section<'_>,
-    service: Option<ServiceKey>,
-    forwarding: Forwarding,
-    weight_min: u32,
-) -> Option<RealServer> {
-    let address = section.require("address", "\"10.0.0.1:80\"", value::address_maybe_port);
-    let own = section.get("forwarding", |it| value::word(it, &FORWARDING));
-    let forwarding = own.unwrap_or(forwarding);
-    let weight = section.get("weight", |it| value::number(it, weight_min..=WEIGHT_MAX));
-    let threshold = |it: &DeValue<'_>| value::number(it, 0..=u32::MAX);
-    let upper_threshold = section.get("upper-threshold", threshold).unwrap_or(0);
-    let lower_threshold = section.get("lower-threshold", threshold).unwrap_or(0);
-    if lower_threshold > upper_threshold {
-        section.note_at(
-            "lower-threshold",
-            format!(
-                "expected at most upper-threshold ({upper_threshold}), found {lower_threshold}"
-            ),
-        );
+fn pools(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    match value {
+        DeValue::String(_) => Ok(vec![value::name(value)?]),
+        _ => value::list(value, value::name),
     }
-    let tunnel = section.section("tunnel").and_then(read_tunnel);
-    if tunnel.is_some() && forwarding != Forwarding::Tunnel {
-        section.note_at("tunnel", "is for forwarding = \"tunnel\" only; add it, or remove this");
-    }
-    let place = address.zip(service).map(|(it, service)| place(&section, service, it, forwarding));
-    section.finish();
-    Some(RealServer {
-        endpoint: place?,
-        forwarding,
-        tunnel: tunnel.unwrap_or_default(),
-        weight: weight.unwrap_or(1),
-        upper_threshold,
-        lower_threshold,
-    })
 }
 
-/// Where a real server is, once it fits its service.
-fn place(
-    section: &Section<'_>,
-    service: ServiceKey,
-    (address, port): (IpAddr, Option<u16>),
-    forwarding: Forwarding,
-) -> Endpoint {
-    let usual = match service {
-        ServiceKey::Address { endpoint, .. } => endpoint.port,
-        ServiceKey::Fwmark { .. } => 0,
-    };
-    let endpoint = Endpoint { address, port: port.unwrap_or(usual) };
-    if forwarding != Forwarding::Tunnel && endpoint.family() != service.family() {
-        section.note_at(
-            "address",
-            "expected the address family of the service: only tunnels cross families",
-        );
-    }
-    if forwarding != Forwarding::Masquerade && endpoint.port != usual {
-        section.note_at(
-            "address",
-            format!(
-                "expected the service's port, {usual}: only masquerading changes ports, found {}",
-                endpoint.port
-            ),
-        );
-    }
-    endpoint
-}
-
-fn read_tunnel(mut section: Section<'_>) -> Option<Tunnel> {
-    let kinds = [("ipip", TunnelKind::Ipip), ("gue", TunnelKind::Gue), ("gre", TunnelKind::Gre)];
-    let checksums = [
-        ("none", TunnelChecksum::None),
-        ("full", TunnelChecksum::Full),
-        ("remote", TunnelChecksum::Remote),
-    ];
-    let kind = section.require("type", "\"gue\"", |it| value::word(it, &kinds))?;
-    let port = if kind == TunnelKind::Gue {
-        section.require("port", "6080", value::port)?
-    } else {
-        if section.value("port").is_some() {
-            section.note_at("port", "is for type = \"gue\" only: remove it");
+/// The real servers of the pools that `section` names.
+fn read_pools<'t>(
+    section: &mut Section<'_>,
+    pools: &BTreeMap<String, Vec<Section<'t>>>,
+) -> Vec<Section<'t>> {
+    let mut servers = Vec::new();
+    for name in section.key(&POOL).unwrap_or_default() {
+        match pools.get(&name) {
+            Some(pool) => servers.extend(pool.iter().map(Section::here)),
+            None => {
+                let known: Vec<&str> = pools.keys().map(String::as_str).collect();
+                section.note_at(POOL.name, unknown("pool", &name, &known));
+            }
         }
-        0
-    };
-    let checksum =
-        section.get("checksum", |it| value::word(it, &checksums)).unwrap_or(TunnelChecksum::None);
-    if kind == TunnelKind::Ipip && checksum != TunnelChecksum::None {
-        section.note_at("checksum", "ipip has none: remove it");
     }
-    if kind == TunnelKind::Gre && checksum == TunnelChecksum::Remote {
-        section.note_at("checksum", "\"remote\" is for type = \"gue\" only");
-    }
-    section.finish();
-    Some(Tunnel { kind, port, checksum })
+    servers
+}
+
+fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    format!("there is no {what} named \"{name}\"; there are: {known}")
 }

@@ -1,6 +1,9 @@
 //! What configurations mean, and what is said of those with mistakes.
 
-use std::time::Duration;
+mod rows;
+mod sharing;
+
+use std::{fs, time::Duration};
 
 use super::*;
 use crate::safety::panic::Mode;
@@ -307,14 +310,24 @@ fn plugins_have_settings_grants_and_limits() {
     );
 }
 
+/// Those of checks.md name files, and are read where there are such, beside the checks.
 #[test]
 fn every_documented_example_is_a_configuration() {
-    let manual = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md"));
-    let examples = examples(manual);
-    assert!(examples.len() >= 4);
-    for example in examples {
-        good(example);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let docs = fs::read_dir(root.join("host/docs")).unwrap().map(|it| it.unwrap().path());
+    let mut read = 0;
+    for page in docs.chain([root.join("README.md")]) {
+        if page.ends_with("checks.md") || page.extension().is_none_or(|it| it != "md") {
+            continue;
+        }
+        let text = fs::read_to_string(&page).unwrap();
+        for example in examples(&text).into_iter().filter(|it| !it.starts_with("# Cargo.toml")) {
+            let read_example = parse(&page.display().to_string(), example);
+            read += usize::from(read_example.is_ok());
+            assert!(read_example.is_ok(), "{}\n{example}", read_example.unwrap_err());
+        }
     }
+    assert!(read >= 10, "there were more examples: {read}");
 }
 
 /// The blocks of TOML in a manual.
@@ -357,7 +370,7 @@ grant = { services = ["web", "shop"], weights = { intents = ["scale"], floor = 3
 "#;
     insta::assert_snapshot!(problems(text), @r#"
     weir.toml:1:11: backend: expected "kernel" or "embedded", found "kernels"
-    weir.toml:2:1: unknown key `colour`; known here: agent, backend, check, control, drain, drift, embedded, log, match, plugin, safety, service, slow-start, state
+    weir.toml:2:1: unknown key `colour`; known here: agent, backend, check, control, defaults, drain, drift, embedded, log, match, plugin, pool, profile, safety, service, slow-start, state, sync, timeouts
     weir.toml:5:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found 5
     weir.toml:6:11: check: timeout: expected a duration from 10ms to 1h, such as "5s" or "200ms", found "1000m"
     weir.toml:7:1: check: unknown key `falls`; did you mean `fall`?

@@ -5,7 +5,7 @@
 use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use toml::de::DeValue;
-use weir_ipvs::{Endpoint, Family};
+use weir_ipvs::{Endpoint, Family, Protocol};
 
 use super::reader::found;
 
@@ -195,7 +195,11 @@ pub(super) fn list<T>(
 }
 
 /// Names of the address families.
-pub(super) const FAMILIES: [(&str, Family); 2] = [("ipv4", Family::V4), ("ipv6", Family::V6)];
+pub(super) const FAMILIES: &[(&str, Family)] = &[("ipv4", Family::V4), ("ipv6", Family::V6)];
+
+/// Names of the protocols.
+pub(super) const PROTOCOLS: &[(&str, Protocol)] =
+    &[("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("sctp", Protocol::Sctp)];
 
 /// A value as JSON, for the plugin whose setting it is.
 pub(super) fn json(value: &DeValue<'_>) -> Result<serde_json::Value, String> {

@@ -33,6 +33,9 @@ pub(super) struct Fake {
     pub(super) reads: usize,
     /// Writes and commits until whoever makes them is dead.
     pub(super) fuse: Fuse,
+    /// What was set, over the kernel's own.
+    timeouts: Timeouts,
+    daemons: Vec<SyncDaemon>,
 }
 
 /// See [`Fake::fuse`]; shared with the disk.
@@ -127,6 +130,24 @@ impl Fake {
                 servers.remove(at.ok_or(Error::NoSuchServer)?);
             }
             Change::Flush => self.services.clear(),
+            Change::SetTimeouts(set) => {
+                let all = [
+                    (&mut self.timeouts.tcp, set.tcp),
+                    (&mut self.timeouts.tcp_fin, set.tcp_fin),
+                    (&mut self.timeouts.udp, set.udp),
+                ];
+                all.into_iter().filter(|it| it.1 != 0).for_each(|(there, set)| *there = set);
+            }
+            Change::StartDaemon(daemon) => {
+                if self.daemons.iter().any(|it| it.role == daemon.role) {
+                    return Err(Error::DaemonRunning);
+                }
+                self.daemons.push(daemon.clone());
+            }
+            Change::StopDaemon(role, _) => {
+                let at = self.daemons.iter().position(|it| it.role == *role);
+                self.daemons.remove(at.ok_or(Error::DaemonNotRunning)?);
+            }
             other => return Err(Error::Unsupported(format!("{other:?}"))),
         }
         Ok(())
@@ -186,6 +207,9 @@ fn words(change: &Change) -> String {
         Change::EditServer(_, it) => format!("{}={}", it.endpoint, it.weight),
         Change::DeleteServer(it) => format!("delete {}", it.server),
         Change::DeleteService(it) => format!("delete {it}"),
+        Change::SetTimeouts(it) => format!("time-outs {} {} {}", it.tcp, it.tcp_fin, it.udp),
+        Change::StartDaemon(it) => format!("start {} {}", it.role, it.sync_id),
+        Change::StopDaemon(role, id) => format!("stop {role} {id}"),
         other => format!("{other:?}"),
     }
 }
@@ -236,11 +260,13 @@ impl Ipvs for Fake {
     }
 
     fn timeouts(&mut self) -> Result<Timeouts, Error> {
-        Ok(Timeouts { tcp: 900, tcp_fin: 120, udp: 300 })
+        let or = |set: u32, usual| if set == 0 { usual } else { set };
+        let Timeouts { tcp, tcp_fin, udp } = self.timeouts;
+        Ok(Timeouts { tcp: or(tcp, 900), tcp_fin: or(tcp_fin, 120), udp: or(udp, 300) })
     }
 
     fn daemons(&mut self) -> Result<Vec<SyncDaemon>, Error> {
-        Ok(Vec::new())
+        Ok(self.daemons.clone())
     }
 
     fn schedulers(&mut self) -> Result<Vec<Scheduler>, Error> {

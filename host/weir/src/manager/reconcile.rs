@@ -41,6 +41,7 @@ impl Manager {
         self.start_plugins(now);
         self.deliver(now);
         self.write(now, ipvs);
+        self.write_globals(now, ipvs);
     }
 
     /// Brings the services that may have changed to what they should be.

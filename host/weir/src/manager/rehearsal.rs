@@ -72,10 +72,17 @@ impl Manager {
         Ok(Rehearsal { refusal, differences, ..double.rehearse_writes(now, snapshot) })
     }
 
-    /// What starting with `config` would change of a table that holds `snapshot`.
-    pub(crate) fn rehearse_start(now: Now, config: Config, snapshot: Snapshot) -> Rehearsal {
+    /// What starting with `config` would change of the table as it is now. Fails if that
+    /// cannot be read.
+    pub(crate) fn rehearse_start(
+        now: Now,
+        config: Config,
+        ipvs: &mut dyn Ipvs,
+    ) -> Result<Rehearsal, weir_ipvs::Error> {
         let codes: Vec<Code> = config.plugins.iter().map(|_| mute()).collect();
-        Self::new(config, codes).rehearse_writes(now, snapshot)
+        let mut double = Self::new(config, codes);
+        let snapshot = double.read_all(now, ipvs)?;
+        Ok(double.rehearse_writes(now, snapshot))
     }
 
     /// A manager of the same state, whose plugins do not run.
@@ -119,6 +126,11 @@ impl Manager {
             let reason = reason.to_owned();
             steps.push(Step { change, before, reason, then });
         }
+        let globals = self.global_changes().into_iter().map(|change| {
+            let reason = "stated by the configuration".to_owned();
+            Step { change, before: None, reason, then: None }
+        });
+        steps.extend(globals);
         Rehearsal { steps, news, ..Rehearsal::default() }
     }
 

@@ -110,6 +110,10 @@ impl Manager {
         }
         let before = mem::replace(&mut self.config, reload.config);
         let differences = self.config.differences_from(&before);
+        let roles = |it: &Config| it.globals.sync.iter().map(|it| it.role).collect::<Vec<_>>();
+        let stated = roles(&self.config);
+        self.ending.extend(roles(&before));
+        self.ending.retain(|it| !stated.contains(it));
         for key in self.claims.keys().copied().collect::<Vec<_>>() {
             self.reclaim(now, key);
         }

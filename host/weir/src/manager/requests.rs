@@ -57,6 +57,7 @@ impl Manager {
     fn note_edits(&mut self, now: Now, changes: &[Change]) {
         let mut is_more = false;
         for change in changes {
+            is_more |= self.states(change);
             match touched(change) {
                 Touched::Service(key) if self.claims.contains_key(&key) => {
                     self.stale.insert(key);

@@ -3,11 +3,13 @@
 mod crash;
 mod drift;
 mod functions;
+mod globals;
 mod memory;
 mod merge;
 mod modes;
 mod operator;
 mod random;
+mod rehearsal;
 mod reload;
 mod safety;
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use weir_ipvs::{Endpoint, Ipvs, RealServerKey, ServiceKey, TableEntry};
+use weir_ipvs::{Endpoint, Ipvs, RealServerKey, ServiceKey, SyncDaemon, TableEntry, Timeouts};
 use weir_wasm::{HealthReport, Table, View};
 
 use super::{Manager, Now};
@@ -88,6 +88,16 @@ impl World {
     ) -> &BTreeMap<ServiceKey, String> {
         self.follow(claims);
         &self.table.names
+    }
+
+    /// How long connections live without packets.
+    pub(super) fn timeouts(&self) -> &Timeouts {
+        &self.table.timeouts
+    }
+
+    /// The sync daemons that run.
+    pub(super) fn daemons(&self) -> &[SyncDaemon] {
+        &self.table.daemons
     }
 
     /// How long a UDP connection lives after its last packet.

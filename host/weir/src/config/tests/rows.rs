@@ -1,0 +1,76 @@
+//! The rows of keys, and what follows from them: the reader, the manual, the schema.
+
+use std::{env, fs, path::PathBuf};
+
+use super::*;
+use crate::config::{keys::Row, manual::with_tables, schema::all_tables};
+
+fn docs(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
+}
+
+/// Whether the file is as generated; with `WEIR_UPDATE` in the environment, makes it so.
+fn check_current(name: &str, generated: &str) {
+    let path = docs(name);
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    if found != generated && env::var_os("WEIR_UPDATE").is_some() {
+        fs::write(&path, generated).unwrap();
+        return;
+    }
+    assert!(found == generated, "{name} is not current: run this test with WEIR_UPDATE=1");
+}
+
+#[test]
+fn the_manual_has_the_tables_of_keys() {
+    let manual = fs::read_to_string(docs("configuration.md")).unwrap();
+    let current = with_tables(&manual);
+    assert!(!current.contains("there is no table"), "{current}");
+    check_current("configuration.md", &current);
+}
+
+#[test]
+fn the_schema_is_current() {
+    let schema = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    check_current("weir.schema.json", &schema);
+}
+
+/// A configuration in which `row` is a line of the table of this name.
+fn around(table: &str, key: &str, row: &str) -> String {
+    let service =
+        |lines: &str| format!("[[service]]\nname = \"web\"\naddress = \"10.0.0.1:80\"\n{lines}");
+    let of_service = [("name", "name = \"web\"\n"), ("address", "address = \"10.0.0.1:80\"\n")];
+    let rest = of_service.iter().filter(|it| it.0 != key).map(|it| it.1).collect::<String>();
+    match table {
+        "top" => row.to_owned(),
+        "service" => format!("[[service]]\n{rest}{row}"),
+        "server" if key == "address" => service(&format!("[[service.server]]\n{row}")),
+        "server" => service(&format!("[[service.server]]\naddress = \"10.0.0.2:80\"\n{row}")),
+        "tunnel" if key == "type" => service(&format!(
+            "[[service.server]]\naddress = \"10.0.0.2\"\n[service.server.tunnel]\n{row}"
+        )),
+        "tunnel" => service(&format!(
+            "forwarding = \"tunnel\"\n[[service.server]]\naddress = \"10.0.0.2\"\n\
+             [service.server.tunnel]\ntype = \"gue\"\n{row}"
+        )),
+        "match" if key == "name" => format!("[[match]]\nprotocol = \"tcp\"\n{row}"),
+        "match" => format!("[[match]]\nname = \"m\"\n{row}"),
+        "profile" => format!("[profile.p]\n{row}"),
+        "sync" => format!("[[sync]]\n{row}"),
+        "embedded" => format!("backend = \"embedded\"\n[embedded]\n{row}"),
+        other => format!("[{other}]\n{row}"),
+    }
+}
+
+/// A value that no key takes is a mistake at every key: so each row has a reader.
+#[test]
+fn every_row_is_read() {
+    for table in all_tables() {
+        for key in table.rows().map(Row::name) {
+            let text = around(table.name, key, &format!("{key} = 1979-05-27\n"));
+            let found = parse("weir.toml", &text).map(drop).unwrap_err().to_string();
+            let is_complaint = found.contains("a date") || found.contains("expected tables");
+            let is_named = found.contains(key) && is_complaint;
+            assert!(is_named, "{}: {key}: {found}\n{text}", table.name);
+        }
+    }
+}
