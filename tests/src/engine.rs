@@ -82,10 +82,10 @@ impl Engine {
     /// Starts it in this thread's network, with a socket beside `config`; `show` gets its
     /// lines as they come.
     pub fn start(weir: &Path, config: &Path, show: impl Fn(&str) + Send + 'static) -> Self {
-        Self::spawn(Command::new(weir), config, show)
+        Self::start_at(weir, config, &config.with_file_name("weir.sock"), show)
     }
 
-    /// The same with a control socket at `socket`.
+    /// The same with its socket at `socket`.
     pub fn start_at(
         weir: &Path,
         config: &Path,
@@ -93,13 +93,12 @@ impl Engine {
         show: impl Fn(&str) + Send + 'static,
     ) -> Self {
         let mut command = Command::new(weir);
-        command.arg("--socket").arg(socket);
-        Self::spawn(command, config, show)
+        command.arg("run").arg("--config").arg(config).arg("--socket").arg(socket);
+        Self::spawn(command, show)
     }
 
-    fn spawn(mut command: Command, config: &Path, show: impl Fn(&str) + Send + 'static) -> Self {
-        command.arg("run").arg("--config").arg(config);
-        command.arg("--socket").arg(config.with_file_name("weir.sock"));
+    /// Starts it by a command of one's own.
+    pub fn spawn(mut command: Command, show: impl Fn(&str) + Send + 'static) -> Self {
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("weir can be started");
         let stderr = BufReader::new(child.stderr.take().expect("it is a pipe"));
@@ -113,6 +112,11 @@ impl Engine {
             }
         });
         Self { child, lines }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits until one of its lines, past ones included, is the one that is `wanted`.

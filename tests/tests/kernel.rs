@@ -1,6 +1,7 @@
 //! Tests on a real kernel.
 
 mod conformance;
+mod daemon;
 mod differential;
 pub(crate) mod ipvsadm_cases;
 mod netlink;
