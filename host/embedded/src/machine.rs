@@ -22,7 +22,7 @@ pub struct Interface {
     /// the kernel does not take them for its own.
     pub addresses: Vec<(IpAddr, u8)>,
     /// The families of which a packet to a multicast group could leave by it: none while it
-    /// is down, and IPv4 alone where it takes no multicast, as the loopback one.
+    /// is down, and IPv4 alone if it is the loopback one.
     pub multicast_routes: Vec<Family>,
 }
 

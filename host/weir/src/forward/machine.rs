@@ -18,8 +18,8 @@ pub(super) fn read() -> Machine {
     let mut interfaces: BTreeMap<String, Interface> = BTreeMap::new();
     for found in getifaddrs().into_iter().flatten() {
         let is_up = found.flags.contains(InterfaceFlags::IFF_UP);
-        let takes_multicast = found.flags.contains(InterfaceFlags::IFF_MULTICAST);
-        let routes = [(Family::V4, is_up), (Family::V6, is_up && takes_multicast)];
+        let is_loopback = found.flags.contains(InterfaceFlags::IFF_LOOPBACK);
+        let routes = [(Family::V4, is_up), (Family::V6, is_up && !is_loopback)];
         let interface =
             interfaces.entry(found.interface_name.clone()).or_insert_with_key(|name| Interface {
                 name: name.clone().into_bytes(),
