@@ -70,6 +70,8 @@ enum Command {
     /// waits for --confirm, 1 if there are mistakes or there is no daemon, 2 if the command
     /// line is wrong.
     Reload(commands::reload::Options),
+    /// Show plugins, load their files again, change their modes.
+    Plugin(commands::plugin::Options),
     /// Run a scenario in virtual time: servers that fail, clients that connect, and weir.
     ///
     /// Nothing is touched but the files named here: the table, the clock, servers and
@@ -113,6 +115,7 @@ pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
         Command::Thaw(options) => commands::freeze::thaw(&options, socket),
         Command::Exec(options) => commands::exec::run(options, socket),
         Command::Plan(options) => commands::plan::run(&options, socket),
+        Command::Plugin(options) => commands::plugin::run(options, socket),
         Command::Reload(options) => commands::reload::run(&options, socket),
         Command::Simulate(options) => commands::simulate::run(&options),
         Command::Test(options) => commands::test::run(&options),

@@ -11,6 +11,7 @@ pub(crate) mod ipvsadm;
 pub(crate) mod maintain;
 mod operator;
 pub(crate) mod plan;
+pub(crate) mod plugin;
 pub(crate) mod ready;
 pub(crate) mod reload;
 pub(crate) mod simulate;

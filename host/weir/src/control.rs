@@ -27,7 +27,7 @@ pub(crate) use self::{
     client::{Http, Unasked},
     place::{Backend, choose, daemon, default_socket, from_environment, user},
     protocol::{Difference, Mistake, Plan, PlanStep, Steered},
-    request::{Declined, Order, Reply, Request},
+    request::{ConfigurationOrder, Declined, Order, PluginOrder, Reply, Request},
     server::{Daemon, converse},
     show::Show,
     socket::{Claim, Socket, TableClaim},

@@ -69,6 +69,7 @@ pub(crate) use self::{
     policy::Guest,
     rehearsal::{Rehearsal, Step},
     reload::{Refusal, Reload, failed as reload_failed},
+    replace::PluginStanding,
 };
 use crate::{
     config::{self, Config, Mode},

@@ -50,7 +50,7 @@ use self::{
 };
 use crate::{
     config::{self, Backend, Config},
-    control::{Claim, Order, Reply, TableClaim},
+    control::{Claim, ConfigurationOrder, Order, Reply, TableClaim},
     events::Events,
     forward::Handle,
     health,
@@ -289,7 +289,7 @@ async fn serve(
             signal = signals.next() => if signal == Signal::Reload {
                 print(&signal.line("the configuration is read again"));
                 // What comes of it is told in the log.
-                let order = Order::Reload(false, Reply::new().0);
+                let order = Order::Configuration(ConfigurationOrder::Reload(false, Reply::new().0));
                 tokio::spawn(orders::read(Arc::clone(reader), order, events.clone()));
                 continue;
             } else {

@@ -35,6 +35,28 @@ fn a_good_file_takes_the_place_of_what_runs_and_a_bad_one_does_not() {
 
     replace(&place, &read("policy_looks.wasm"));
     daemon.wait_for("plugin-replaced");
+
+    let plugin = |arguments: &[&str]| {
+        let output =
+            weir().arg("--socket").arg(daemon.socket()).arg("plugin").args(arguments).output();
+        let output = output.unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (status, listed) = plugin(&["list", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!((status, &listed[0]["name"]), (Some(0), &"x".into()));
+    assert_eq!(listed[0]["state"], "probation");
+    let (status, turned) = plugin(&["mode", "x", "shadow"]);
+    assert_eq!(status, Some(0), "{turned}");
+    let shown: Vec<&str> = turned.lines().flat_map(str::split_whitespace).collect();
+    assert_eq!(shown[7..11], ["x", "policy", "shadow", "probation"], "{turned}");
+    let (status, why) = plugin(&["reload", "y"]);
+    assert_eq!(
+        (status, why.as_str()),
+        (Some(3), "weir: there is no plugin y in the configuration, or it is off\n")
+    );
+    let (status, loaded) = plugin(&["reload", "x"]);
+    assert_eq!(status, Some(0), "{loaded}");
     daemon.signal("TERM");
     assert!(daemon.end().0);
 }

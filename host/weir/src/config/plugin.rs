@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     path::PathBuf,
+    str::FromStr,
     time::Duration,
 };
 
@@ -65,6 +66,15 @@ impl Mode {
     /// Their words.
     pub(crate) const WORDS: [(&str, Self); 3] =
         [("enforce", Self::Enforce), ("shadow", Self::Shadow), ("off", Self::Off)];
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::WORDS.iter().find(|it| it.0 == text);
+        found.map(|it| it.1).ok_or_else(|| format!("expected enforce, shadow or off, found {text}"))
+    }
 }
 
 impl fmt::Display for Mode {

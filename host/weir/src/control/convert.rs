@@ -15,7 +15,7 @@ use weir_ipvs::{
 use super::protocol;
 use crate::{
     config::{Difference, DifferenceKind},
-    manager::{Rehearsal, Step},
+    manager::{PluginStanding, Rehearsal, Step},
     problems::{Place, Problem, Problems},
     report::{Line, rfc3339},
 };
@@ -348,6 +348,20 @@ const ERRNO: &str = "errno";
 const UNSUPPORTED: &str = "unsupported";
 const UNREACHABLE: &str = "unreachable";
 const REJECTED: &str = "rejected";
+
+impl From<PluginStanding> for protocol::PluginLine {
+    fn from(it: PluginStanding) -> Self {
+        Self {
+            name: it.name,
+            world: it.world.word().to_owned(),
+            mode: it.mode.to_string(),
+            state: it.state.to_owned(),
+            for_s: it.left.map(|it| it.as_secs()),
+            failures: it.failures,
+            statements: it.statements,
+        }
+    }
+}
 
 impl From<Error> for protocol::Problem {
     fn from(error: Error) -> Self {

@@ -7,6 +7,7 @@
 mod configuration;
 mod decisions;
 mod events;
+mod plugins;
 mod status;
 mod steer;
 
@@ -27,6 +28,7 @@ pub(crate) use self::{
     },
     decisions::{DECISIONS, DECISIONS_MAX, Decisions},
     events::{EVENTS, Event, FOLLOW, Fields as EventFields},
+    plugins::{PluginLine, PluginMode, PluginReload},
     status::{
         Alert, EXPLAIN, Explained, ExplainedServer, Frozen, Head, Health, Order, OrderElsewhere,
         Plugin, STATUS, Server, Service as ShownService, StatusLine, Step, Which, Why, Word, Write,
@@ -59,6 +61,12 @@ pub(crate) const CONNECTIONS: &str = "/v1/ipvs/connections";
 pub(crate) const RELOAD: &str = "/v1/configuration/reload";
 /// `POST` of a [`PlanRequest`]: [`Plan`].
 pub(crate) const PLAN: &str = "/v1/configuration/plan";
+/// `GET`: a list of [`PluginLine`], in the order in which they are called.
+pub(crate) const PLUGINS: &str = "/v1/plugins";
+/// `POST` of a [`PluginMode`]: the [`PluginLine`] as it is then.
+pub(crate) const PLUGIN_MODE: &str = "/v1/plugins/mode";
+/// `POST` of a [`PluginReload`]: the [`PluginLine`] as it is then. Compiling takes its time.
+pub(crate) const PLUGIN_RELOAD: &str = "/v1/plugins/reload";
 
 /// Changes of one [`Apply`]; a client with more sends several.
 pub(crate) const CHANGES_MAX: usize = 4096;

@@ -10,8 +10,8 @@ use weir_ipvs::{
 };
 
 use crate::{
-    config::Difference,
-    manager::{Refusal, Rehearsal},
+    config::{Difference, Mode},
+    manager::{PluginStanding, Refusal, Rehearsal},
     problems::Problems,
 };
 
@@ -45,13 +45,31 @@ impl Request {
     }
 }
 
-/// What is to be done with a configuration, once it has been read.
+/// What is to be done beside the table.
 #[derive(Debug)]
 pub(crate) enum Order {
+    Configuration(ConfigurationOrder),
+    Plugin(PluginOrder),
+}
+
+/// What is to be done with a configuration, once it has been read.
+#[derive(Debug)]
+pub(crate) enum ConfigurationOrder {
     /// Take over the daemon's own; true = it may remove as much as it does.
     Reload(bool, Reply<Result<Vec<Difference>, Declined>>),
     /// Say what the one at this path would change; none = the daemon's own.
     Plan(Option<PathBuf>, Reply<Result<Rehearsal, Declined>>),
+}
+
+/// What is to be done with plugins.
+#[derive(Debug)]
+pub(crate) enum PluginOrder {
+    /// Say how they stand.
+    List(Reply<Vec<PluginStanding>>),
+    /// Change the mode of the plugin of this name.
+    Mode(String, Mode, Reply<Result<PluginStanding, Declined>>),
+    /// Load the plugin of this name anew.
+    Load(String, Reply<Result<PluginStanding, Declined>>),
 }
 
 /// Why an [`Order`] was not carried out.
@@ -63,6 +81,8 @@ pub(crate) enum Declined {
     Refused(Refusal),
     /// The table cannot be read.
     Table(Error),
+    /// There is no such plugin, it is off, or what is in its place cannot be used; says which.
+    Plugin(String),
 }
 
 /// Where an answer goes, once. Sending never waits.

@@ -29,7 +29,7 @@ use weir_ipvs::{Change, Error};
 
 use super::{
     protocol::{self, CHANGES_MAX, DECISIONS_MAX, Problem, REQUEST_BYTES_MAX},
-    request::{Declined, Order, Reply, Request},
+    request::{ConfigurationOrder, Declined, Order, PluginOrder, Reply, Request},
     show::Show,
     steer::{Expiry, Ordered, Refused, Steer},
 };
@@ -117,6 +117,22 @@ impl Daemon {
             protocol::APPLY => self.apply(body(request).await?).await,
             protocol::RELOAD => self.reload(body(request).await?).await,
             protocol::PLAN => self.plan(body(request).await?).await,
+            protocol::PLUGINS => {
+                let list = |reply| Order::Plugin(PluginOrder::List(reply));
+                let plugins = self.order(list).await?;
+                Ok(json(&Vec::from_iter(plugins.into_iter().map(protocol::PluginLine::from))))
+            }
+            protocol::PLUGIN_MODE => {
+                let protocol::PluginMode { name, mode } = body(request).await?;
+                let mode = mode.parse().map_err(Declined::Plugin)?;
+                let turn = |reply| Order::Plugin(PluginOrder::Mode(name, mode, reply));
+                Ok(json(&protocol::PluginLine::from(self.order(turn).await??)))
+            }
+            protocol::PLUGIN_RELOAD => {
+                let protocol::PluginReload { name } = body(request).await?;
+                let load = |reply| Order::Plugin(PluginOrder::Load(name, reply));
+                Ok(json(&protocol::PluginLine::from(self.order(load).await??)))
+            }
             protocol::INFO => {
                 let info = self.ask(Request::Info).await??;
                 Ok(json(&protocol::Info::from(info)))
@@ -189,13 +205,17 @@ impl Daemon {
     }
 
     async fn reload(&self, reload: protocol::Reload) -> Result<Answer, Refusal> {
-        let differences = self.order(|reply| Order::Reload(reload.confirm, reply)).await??;
+        let differences = self
+            .order(|reply| Order::Configuration(ConfigurationOrder::Reload(reload.confirm, reply)))
+            .await??;
         let differences = differences.into_iter().map(Into::into).collect();
         Ok(json(&protocol::Reloaded { differences }))
     }
 
     async fn plan(&self, request: protocol::PlanRequest) -> Result<Answer, Refusal> {
-        let rehearsal = self.order(|reply| Order::Plan(request.config, reply)).await??;
+        let rehearsal = self
+            .order(|reply| Order::Configuration(ConfigurationOrder::Plan(request.config, reply)))
+            .await??;
         Ok(json(&protocol::Plan::from(rehearsal)))
     }
 
@@ -308,8 +328,11 @@ fn check_method(path: &str, method: &Method) -> Result<(), Refusal> {
         | protocol::MAINTAIN
         | protocol::READY
         | protocol::FREEZE
-        | protocol::THAW => Method::POST,
+        | protocol::THAW
+        | protocol::PLUGIN_MODE
+        | protocol::PLUGIN_RELOAD => Method::POST,
         protocol::DAEMON
+        | protocol::PLUGINS
         | protocol::EVENTS
         | protocol::FOLLOW
         | protocol::INFO
@@ -414,6 +437,7 @@ impl From<Declined> for Refusal {
             }
             Declined::Refused(refusal) => Self::new(StatusCode::CONFLICT, "needs-a-start", refusal),
             Declined::Table(error) => error.into(),
+            Declined::Plugin(why) => Self::new(StatusCode::CONFLICT, "plugin", why),
         }
     }
 }

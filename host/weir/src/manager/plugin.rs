@@ -144,15 +144,6 @@ pub(super) enum Remedy {
     Return,
 }
 
-/// What came of other code for a plugin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Replaced {
-    /// It runs.
-    Runs,
-    /// It does not start, for this reason; what was there stays.
-    Refused(String),
-}
-
 impl Plugin {
     /// A plugin that is to be started at once.
     pub(super) fn new(config: &config::Plugin, code: Code) -> Self {
@@ -213,6 +204,24 @@ impl Plugin {
         }
     }
 
+    /// Where it stands, in a word, and until when if that is known.
+    pub(super) fn standing(&self) -> (&'static str, Option<Duration>) {
+        match &self.state {
+            State::Off => ("off", None),
+            State::Running { .. } if self.probation.is_some() => {
+                ("probation", self.probation.as_ref().map(|it| it.until))
+            }
+            State::Running { .. } => ("running", None),
+            State::Waiting { until, .. } => ("waiting", Some(*until)),
+            State::Quarantined => ("quarantined", None),
+        }
+    }
+
+    /// How often it failed lately.
+    pub(super) fn failures(&self) -> usize {
+        self.failures.len()
+    }
+
     /// Has it called or not, and from now on by this mode.
     pub(super) fn turn(&mut self, mode: Mode) {
         self.mode = mode;
@@ -235,21 +244,18 @@ impl Plugin {
         self.next.is_some() && !matches!(self.state, State::Off)
     }
 
-    /// Starts the code that is to take the place of its own, which goes on if that fails.
-    /// `said` is what it has said so far.
+    /// Starts the code that is to take the place of its own. Fails if it does not start, and
+    /// what was there goes on. `said` is what it has said so far.
     pub(super) fn start_next(
         &mut self,
         now: Now,
         granted: PolicyGrant,
         view: View,
         said: Said,
-    ) -> Option<Replaced> {
-        let mut code = self.next.take()?;
+    ) -> Result<(), String> {
+        let Some(mut code) = self.next.take() else { return Ok(()) };
         let birth = Birth::Recovery("its file was replaced".to_owned());
-        let policy = match instance(&mut code, &granted, birth, view) {
-            Ok(policy) => policy,
-            Err(report) => return Some(Replaced::Refused(report)),
-        };
+        let policy = instance(&mut code, &granted, birth, view)?;
         let was_running = matches!(self.state, State::Running { .. });
         let old = mem::replace(&mut self.code, code);
         self.state = State::Running { granted, policy };
@@ -261,7 +267,7 @@ impl Plugin {
             until: now.monotonic.saturating_add(PROBATION),
             calls: PROBATION_CALLS,
         });
-        Some(Replaced::Runs)
+        Ok(())
     }
 
     /// A call succeeded.

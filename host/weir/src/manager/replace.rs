@@ -3,9 +3,12 @@
 //! What a plugin said is the host's, and stays. New code is on probation: if it fails, what
 //! was there before comes back, with what that had said.
 
-use weir_ipvs::{RealServerKey, ServiceKey};
+use std::time::Duration;
 
-use super::{Code, Manager, Now, plugin::Replaced};
+use weir_ipvs::{RealServerKey, ServiceKey};
+use weir_wasm::World;
+
+use super::{Code, Manager, Now};
 use crate::{
     config::{Fallback, Mode},
     formula,
@@ -13,18 +16,68 @@ use crate::{
     report::Line,
 };
 
+/// How a plugin stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PluginStanding {
+    /// In the configuration.
+    pub(crate) name: String,
+    pub(crate) world: World,
+    pub(crate) mode: Mode,
+    /// `running`, `probation`, `waiting`, `quarantined` or `off`.
+    pub(crate) state: &'static str,
+    /// Until it is started again, or its probation ends.
+    pub(crate) left: Option<Duration>,
+    /// How often it failed lately.
+    pub(crate) failures: usize,
+    /// Statements of it that stand.
+    pub(crate) statements: usize,
+}
+
 impl Manager {
     /// Has other code take the place of a plugin's, or hears why there is none to be used.
-    /// It starts in [`Manager::settle`].
-    pub(crate) fn replace(&mut self, name: &str, code: Result<Code, String>) {
-        if let Err(report) = code.and_then(|code| self.take_code(name, code)) {
-            self.log(refused(name, &report));
+    ///
+    /// Fails if it cannot; then what was there goes on.
+    pub(crate) fn replace(
+        &mut self,
+        now: Now,
+        name: &str,
+        code: Result<Code, String>,
+    ) -> Result<PluginStanding, String> {
+        let replaced = code.and_then(|code| self.take_code(name, code)).and_then(|index| {
+            self.start_replacement(now, index)?;
+            Ok(self.standing(now, index))
+        });
+        if let Err(report) = &replaced {
+            self.log(refused(name, report));
+        }
+        replaced
+    }
+
+    /// How plugins stand, in the order in which they are called.
+    pub(crate) fn standings(&self, now: Now) -> Vec<PluginStanding> {
+        (0..self.plugins.len()).map(|it| self.standing(now, it)).collect()
+    }
+
+    fn standing(&self, now: Now, index: usize) -> PluginStanding {
+        let plugin = &self.plugins[index];
+        let (state, until) = plugin.standing();
+        PluginStanding {
+            name: plugin.name.clone(),
+            world: plugin.world(),
+            mode: plugin.mode,
+            state,
+            left: until.map(|it| it.saturating_sub(now.monotonic)),
+            failures: plugin.failures(),
+            statements: self.statements.held(&plugin.name).len(),
         }
     }
 
-    fn take_code(&mut self, name: &str, code: Code) -> Result<(), String> {
+    fn take_code(&mut self, name: &str, code: Code) -> Result<usize, String> {
         let index = self.plugin_called(name)?;
         let plugin = &mut self.plugins[index];
+        if plugin.mode == Mode::Off {
+            return Err(format!("plugin {name} is off: `weir plugin mode {name} enforce` first"));
+        }
         if plugin.world() != code.world() {
             return Err(format!(
                 "plugin {name} is {}, and what is in its place {}: change its name, too",
@@ -33,17 +86,22 @@ impl Manager {
             ));
         }
         plugin.replace(code);
-        Ok(())
+        Ok(index)
     }
 
     /// Changes what becomes of what a plugin says.
     ///
     /// Fails if there is no such plugin.
-    pub(crate) fn set_mode(&mut self, name: &str, mode: Mode) -> Result<(), String> {
+    pub(crate) fn set_mode(
+        &mut self,
+        now: Now,
+        name: &str,
+        mode: Mode,
+    ) -> Result<PluginStanding, String> {
         let index = self.plugin_called(name)?;
         let before = self.plugins[index].mode;
         if before == mode {
-            return Ok(());
+            return Ok(self.standing(now, index));
         }
         self.decide_what_it_reaches(index);
         self.plugins[index].turn(mode);
@@ -54,7 +112,7 @@ impl Manager {
         self.note_scaled();
         let line = Line::info("plugin-mode").with("plugin", name);
         self.log(line.with("before", before).with("after", mode));
-        Ok(())
+        Ok(self.standing(now, index))
     }
 
     fn plugin_called(&self, name: &str) -> Result<usize, String> {
@@ -71,24 +129,26 @@ impl Manager {
     /// Starts code that is to take the place of other.
     pub(super) fn start_replacements(&mut self, now: Now) {
         for index in 0..self.plugins.len() {
-            if !self.plugins[index].is_to_be_replaced() {
-                continue;
+            if let Err(report) = self.start_replacement(now, index) {
+                self.log(refused(&self.plugins[index].name, &report));
             }
-            let name = self.plugins[index].name.clone();
-            let granted = self.plugins[index].grant.resolve(self.world.names(&self.claims));
-            let (view, said) = (self.view(now, index), self.statements.said(&name));
-            let line = match self.plugins[index].start_next(now, granted, view, said) {
-                Some(Replaced::Runs) => {
-                    self.statements.end_leases(&name);
-                    self.decide_what_it_reaches(index);
-                    let then = "if it fails within 60 s, the one before comes back";
-                    Line::info("plugin-replaced").with("plugin", name).with("then", then)
-                }
-                Some(Replaced::Refused(report)) => refused(&name, &report),
-                None => continue,
-            };
-            self.log(line);
         }
+    }
+
+    /// Fails if it does not start.
+    fn start_replacement(&mut self, now: Now, index: usize) -> Result<(), String> {
+        if !self.plugins[index].is_to_be_replaced() {
+            return Ok(());
+        }
+        let name = self.plugins[index].name.clone();
+        let granted = self.plugins[index].grant.resolve(self.world.names(&self.claims));
+        let (view, said) = (self.view(now, index), self.statements.said(&name));
+        self.plugins[index].start_next(now, granted, view, said)?;
+        self.statements.end_leases(&name);
+        self.decide_what_it_reaches(index);
+        let then = "if it fails within 60 s, the one before comes back";
+        self.log(Line::info("plugin-replaced").with("plugin", name).with("then", then));
+        Ok(())
     }
 
     /// The code that was there before comes back.

@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, mpsc::SyncSender},
 };
 
+use anyhow::anyhow;
 use tokio::task::spawn_blocking;
 use weir_ipvs::Ipvs;
 use weir_wasm::{LogSink, Runtime};
@@ -18,10 +19,10 @@ use super::{
     watch::{self, Watched},
 };
 use crate::{
-    config::{self, Config},
-    control::{Declined, Order},
+    config::{self, Config, Mode},
+    control::{ConfigurationOrder, Declined, Order, PluginOrder, Reply},
     events::Events,
-    manager::{self, Code, Event, Manager, Now, Reload},
+    manager::{self, Code, Event, Manager, Now, PluginStanding, Reload},
     problems::Problems,
 };
 
@@ -31,11 +32,17 @@ pub(super) const ORDERS_WAITING: usize = 16;
 /// What was read, for the manager's thread.
 pub(super) enum Ordered {
     /// An order whose configuration was read, with its plugins.
-    Config(Order, Box<Config>, Vec<Loaded>),
+    Configuration(ConfigurationOrder, Box<Config>, Vec<Loaded>),
+    /// What plugins there are.
+    List(Reply<Vec<PluginStanding>>),
+    /// Another mode for a plugin.
+    Mode(String, Mode, PluginReply),
     /// What is in the place of a plugin's files now, by the plugin's name; or why that cannot
     /// be used.
-    Plugin(String, anyhow::Result<Box<Loaded>>),
+    Plugin(String, anyhow::Result<Box<Loaded>>, Option<PluginReply>),
 }
+
+type PluginReply = Reply<Result<PluginStanding, Declined>>;
 
 /// Reads configurations.
 pub(super) struct Reader {
@@ -77,23 +84,43 @@ impl Reader {
     fn load(&self, plugins: Vec<config::Plugin>) {
         for plugin in plugins {
             let loaded = plugins::load_one(&self.runtime, &plugin, &print).map(Box::new);
-            let _ = self.read.send(Ordered::Plugin(plugin.name, loaded));
+            let _ = self.read.send(Ordered::Plugin(plugin.name, loaded, None));
         }
+    }
+
+    /// Loads one because somebody wants it.
+    fn load_for(&self, name: String, reply: PluginReply) {
+        let loaded = match self.watched.plugin(&name) {
+            Some(it) => plugins::load_one(&self.runtime, &it, &print).map(Box::new),
+            None => Err(anyhow!("there is no plugin {name} in the configuration, or it is off")),
+        };
+        let _ = self.read.send(Ordered::Plugin(name, loaded, Some(reply)));
     }
 
     /// Everything that can be wrong is found before anything is changed.
     fn read(&self, order: Order) {
+        let ordered = match order {
+            Order::Configuration(order) => return self.read_for(order),
+            Order::Plugin(PluginOrder::Load(name, reply)) => return self.load_for(name, reply),
+            Order::Plugin(PluginOrder::List(reply)) => Ordered::List(reply),
+            Order::Plugin(PluginOrder::Mode(name, mode, reply)) => Ordered::Mode(name, mode, reply),
+        };
+        // Fails only once the manager ended.
+        drop(self.read.send(ordered));
+    }
+
+    fn read_for(&self, order: ConfigurationOrder) {
         let path = match &order {
-            Order::Plan(Some(path), _) => path,
-            _ => &self.path,
+            ConfigurationOrder::Plan(Some(path), _) => path,
+            ConfigurationOrder::Plan(None, _) | ConfigurationOrder::Reload(..) => &self.path,
         };
         match self.read_at(path) {
             Ok((config, loaded)) => {
-                if matches!(order, Order::Reload(..)) {
+                if matches!(order, ConfigurationOrder::Reload(..)) {
                     self.watched.set(&config.plugins, &loaded);
                 }
                 // Fails only once the manager ended.
-                drop(self.read.send(Ordered::Config(order, Box::new(config), loaded)));
+                drop(self.read.send(Ordered::Configuration(order, Box::new(config), loaded)));
             }
             Err(problems) => decline(order, problems),
         }
@@ -106,13 +133,13 @@ impl Reader {
     }
 }
 
-fn decline(order: Order, problems: Problems) {
+fn decline(order: ConfigurationOrder, problems: Problems) {
     match order {
-        Order::Reload(_, reply) => {
+        ConfigurationOrder::Reload(_, reply) => {
             print(&manager::reload_failed(&problems));
             reply.send(Err(Declined::Mistakes(problems)));
         }
-        Order::Plan(_, reply) => reply.send(Err(Declined::Mistakes(problems))),
+        ConfigurationOrder::Plan(_, reply) => reply.send(Err(Declined::Mistakes(problems))),
     }
 }
 
@@ -149,17 +176,27 @@ impl Workshop {
         ipvs: &mut dyn Ipvs,
     ) {
         let (order, config, loaded) = match ordered {
-            Ordered::Config(order, config, loaded) => (order, config, loaded),
-            Ordered::Plugin(name, loaded) => {
+            Ordered::Configuration(order, config, loaded) => (order, config, loaded),
+            Ordered::List(reply) => return reply.send(manager.standings(now)),
+            Ordered::Mode(name, mode, reply) => {
+                let turned = manager.set_mode(now, &name, mode);
+                return reply.send(turned.map_err(Declined::Plugin));
+            }
+            Ordered::Plugin(name, loaded, reply) => {
                 if let Ok(loaded) = &loaded {
                     self.stamps.extend(plugins::stamps(std::slice::from_ref(loaded)));
                 }
                 let code = loaded.map(|it| self.code(*it));
-                return manager.replace(&name, code.map_err(|error| format!("{error:#}")));
+                let code = code.map_err(|error| format!("{error:#}"));
+                let replaced = manager.replace(now, &name, code);
+                if let Some(reply) = reply {
+                    reply.send(replaced.map_err(Declined::Plugin));
+                }
+                return;
             }
         };
         match order {
-            Order::Reload(is_confirmed, reply) => {
+            ConfigurationOrder::Reload(is_confirmed, reply) => {
                 let stamps = plugins::stamps(&loaded);
                 let is_other = |name: &&String| self.stamps.get(*name) != stamps.get(*name);
                 let replaced = stamps.keys().filter(is_other).cloned().collect();
@@ -171,7 +208,7 @@ impl Workshop {
                 }
                 reply.send(reloaded.map_err(Declined::Refused));
             }
-            Order::Plan(_, reply) => {
+            ConfigurationOrder::Plan(_, reply) => {
                 let rehearsed = manager.rehearse(now, &config, ipvs);
                 reply.send(rehearsed.map_err(Declined::Table));
             }

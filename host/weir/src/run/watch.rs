@@ -57,6 +57,11 @@ impl Watched {
         replaced
     }
 
+    /// What the configuration says of the plugin of this name.
+    pub(super) fn plugin(&self, name: &str) -> Option<config::Plugin> {
+        self.lock().get(name).map(|it| it.plugin.clone())
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, File>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

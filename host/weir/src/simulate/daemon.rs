@@ -149,13 +149,15 @@ impl Daemon {
     ) {
         let code = machinery.code(&self.config, plugin, traps, &self.said.sink());
         traps.look();
-        self.manager.replace(plugin, code.map_err(|error| format!("{error:#}")));
+        // What comes of it is told in the log.
+        let code = code.map_err(|error| format!("{error:#}"));
+        let _ = self.manager.replace(now(stage), plugin, code);
         self.settle(stage);
     }
 
     /// An operator changes a plugin's mode.
     pub(crate) fn set_mode(&mut self, plugin: &str, mode: Mode, stage: &mut Stage) {
-        if let Err(reason) = self.manager.set_mode(plugin, mode) {
+        if let Err(reason) = self.manager.set_mode(now(stage), plugin, mode) {
             log(stage, &Line::error("failed").with("to", "change a mode").with("error", reason));
         }
         self.settle(stage);

@@ -48,18 +48,19 @@ fn what_a_plugin_says_in_shadow_is_told_and_has_no_effect() {
         ["shadow service=\"tcp 10.0.0.1:80\" server=10.0.1.1:80 plugin=other \
           says=\"scale 500\" reason=\"it is down\" weight=100 would_be=50"]
     );
-    bench.manager.set_mode("other", Mode::Enforce).unwrap();
+    bench.manager.set_mode(bench.at(), "other", Mode::Enforce).unwrap();
     bench.settle();
     assert_eq!(bench.writes(), ["10.0.1.1:80=50"], "what it said counts now");
     bench.pass(1);
-    bench.manager.set_mode("other", Mode::Off).unwrap();
+    let off = bench.manager.set_mode(bench.at(), "other", Mode::Off).unwrap();
+    assert_eq!((off.state, off.statements), ("off", 0));
     bench.settle();
     assert_eq!(bench.writes(), ["10.0.1.1:80=100"]);
     bench.heard();
     poke(&mut bench);
     assert!(bench.heard().iter().all(|it| !it.starts_with("other")));
     assert_eq!(
-        bench.manager.set_mode("nobody", Mode::Off),
+        bench.manager.set_mode(bench.at(), "nobody", Mode::Off),
         Err("there is no plugin nobody, but health-weight, other".to_owned())
     );
 }
