@@ -27,6 +27,7 @@ mod server;
 mod service;
 mod shorthand;
 mod value;
+mod via;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -40,8 +41,6 @@ use std::{
 use toml::de::DeValue;
 use weir_ipvs::ServiceKey;
 
-#[cfg(test)]
-pub(crate) use self::check::AgentCheck;
 use self::{
     agent::AgentKeys,
     check::CheckKeys,
@@ -52,7 +51,10 @@ use self::{
 };
 pub(crate) use self::{
     backend::{Backend, Embedded},
-    check::{Check, CheckKind, CommandCheck, Expiring, HttpCheck, HttpVersion, Tls},
+    check::{
+        Check, CheckKind, CommandCheck, DnsCheck, Expiring, GrpcCheck, HttpCheck, HttpVersion, Tls,
+        UdpCheck,
+    },
     checks::Checks,
     differences::{Difference, Kind as DifferenceKind},
     files::Files,
@@ -63,7 +65,10 @@ pub(crate) use self::{
     schema::schema,
     selector::Match,
     service::NamedService,
+    via::ViaAddress,
 };
+#[cfg(test)]
+pub(crate) use self::{check::AgentCheck, via::Via};
 use crate::problems::{Place, Problems};
 
 /// Where the configuration is, unless it is said.

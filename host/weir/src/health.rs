@@ -10,18 +10,23 @@ mod agent;
 mod ask_agent;
 mod command;
 mod counter;
+mod dns;
 mod exchange;
+mod grpc;
 mod http;
+mod icmp;
 mod lag;
 mod outcome;
 mod probe;
 mod prober;
 mod schedule;
+mod socket;
 mod standing;
 mod streams;
 mod tcp;
 mod tls;
 mod turns;
+mod udp;
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use super::{
     check::{AgentCheck, Check, CheckKind},
     reader::{Section, found},
     value,
+    via::Via,
 };
 
 const PERIODS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
@@ -59,6 +60,7 @@ impl AgentKeys {
         Some(Check {
             kind: CheckKind::Agent(AgentCheck { send }),
             port: Some(self.port?),
+            via: Via::default(),
             interval,
             fast: interval,
             timeout,

@@ -5,18 +5,27 @@
 //! [`tls`].
 
 mod command;
+mod dns;
+mod grpc;
 mod http;
 mod pattern;
 mod tls;
+mod udp;
 
 use std::{fmt, ops::RangeInclusive, time::Duration};
 
 pub(crate) use self::{
     command::CommandCheck,
+    dns::DnsCheck,
+    grpc::GrpcCheck,
     http::{HttpCheck, HttpVersion},
     tls::{Expiring, Tls},
+    udp::UdpCheck,
 };
-use self::{command::CommandKeys, http::HttpKeys, pattern::PatternKeys, tls::TlsKeys};
+use self::{
+    command::CommandKeys, dns::DnsKeys, grpc::GrpcKeys, http::HttpKeys, pattern::PatternKeys,
+    tls::TlsKeys, udp::UdpKeys,
+};
 use super::{
     keys::{
         Key, Nested, Number, Port, Shape, Span, Table,
@@ -25,6 +34,7 @@ use super::{
     },
     reader::{Section, found},
     value,
+    via::Via,
 };
 
 /// How one service's real servers are checked.
@@ -34,6 +44,8 @@ pub(crate) struct Check {
     pub(crate) kind: CheckKind,
     /// Where, if not at the real server's own port.
     pub(crate) port: Option<u16>,
+    /// On which way.
+    pub(crate) via: Via,
     /// Between the starts of two probes of a server that is up or down.
     pub(crate) interval: Duration,
     /// The same while the verdict is changing; at most `interval`.
@@ -64,6 +76,14 @@ pub(crate) enum CheckKind {
     Http(Box<HttpCheck>),
     /// To shake hands.
     Tls(Tls),
+    /// What it says of its own health by gRPC.
+    Grpc(GrpcCheck),
+    /// To answer a datagram, or not to refuse it.
+    Udp(UdpCheck),
+    /// To answer a question by DNS.
+    Dns(DnsCheck),
+    /// To send an echo back.
+    Icmp,
     /// What a program makes of it.
     Command(CommandCheck),
     /// What its agent says; not whether it is up.
@@ -87,8 +107,8 @@ impl CheckKind {
     pub(crate) fn carries_agent(&self) -> bool {
         match self {
             Self::Http(check) => check.agent_header.is_some(),
-            Self::Tcp | Self::Tls(_) | Self::Command(_) => false,
             Self::Agent(_) => true,
+            _ => false,
         }
     }
 
@@ -98,9 +118,9 @@ impl CheckKind {
             Self::Http(check) => {
                 check.degraded.is_some() || check.tls.as_ref().is_some_and(Tls::degrades)
             }
-            Self::Tls(tls) => tls.degrades(),
+            Self::Tls(tls) | Self::Grpc(GrpcCheck { tls: Some(tls), .. }) => tls.degrades(),
             Self::Command(_) => true,
-            Self::Tcp | Self::Agent(_) => false,
+            _ => false,
         };
         degrades || self.carries_agent()
     }
@@ -113,6 +133,10 @@ impl fmt::Display for CheckKind {
             Self::Http(check) if check.tls.is_some() => write!(f, "https {}", check.path),
             Self::Http(check) => write!(f, "http {}", check.path),
             Self::Tls(_) => f.write_str("tls"),
+            Self::Grpc(check) => write!(f, "grpc {}", check.service),
+            Self::Udp(_) => f.write_str("udp"),
+            Self::Dns(check) => write!(f, "dns {} {}", check.name, check.record),
+            Self::Icmp => f.write_str("icmp"),
             Self::Command(check) => f.write_str(check.program()),
             Self::Agent(_) => f.write_str("agent"),
         }
@@ -186,6 +210,11 @@ enum Kind {
     Http,
     Https,
     Tls,
+    Grpc,
+    Grpcs,
+    Udp,
+    Dns,
+    Icmp,
     Command,
 }
 
@@ -194,17 +223,27 @@ const KINDS: &[(&str, Kind)] = &[
     ("http", Kind::Http),
     ("https", Kind::Https),
     ("tls", Kind::Tls),
+    ("grpc", Kind::Grpc),
+    ("grpcs", Kind::Grpcs),
+    ("udp", Kind::Udp),
+    ("dns", Kind::Dns),
+    ("icmp", Kind::Icmp),
     ("command", Kind::Command),
 ];
 
 const ANY_HTTP: &[Kind] = &[Kind::Http, Kind::Https];
-const ANY_TLS: &[Kind] = &[Kind::Https, Kind::Tls];
+const ANY_GRPC: &[Kind] = &[Kind::Grpc, Kind::Grpcs];
+const ANY_TLS: &[Kind] = &[Kind::Https, Kind::Tls, Kind::Grpcs];
 
 /// Keys that only these types have.
-const SPECIFIC: [(&[&str], &[Kind]); 4] = [
+const SPECIFIC: [(&[&str], &[Kind]); 8] = [
     (http::KEYS, ANY_HTTP),
-    (pattern::KEYS, ANY_HTTP),
+    (&["host"], &[Kind::Http, Kind::Https, Kind::Grpc, Kind::Grpcs]),
+    (pattern::KEYS, &[Kind::Http, Kind::Https, Kind::Udp]),
     (tls::KEYS, ANY_TLS),
+    (grpc::KEYS, ANY_GRPC),
+    (udp::KEYS, &[Kind::Udp]),
+    (dns::KEYS, &[Kind::Dns]),
     (command::KEYS, &[Kind::Command]),
 ];
 
@@ -220,7 +259,8 @@ impl Kind {
             (Self::Https, HttpVersion::Two) => Some(&[b"h2"]),
             (Self::Https, HttpVersion::Any) => Some(&[b"h2", b"http/1.1"]),
             (Self::Tls, _) => Some(&[]),
-            (Self::Tcp | Self::Http | Self::Command, _) => None,
+            (Self::Grpcs, _) => Some(&[b"h2"]),
+            _ => None,
         }
     }
 }
@@ -230,6 +270,7 @@ impl Kind {
 pub(super) struct CheckKeys {
     kind: Option<Kind>,
     port: Option<u16>,
+    via: Via,
     interval: Option<Duration>,
     fast: Option<Duration>,
     timeout: Option<Duration>,
@@ -238,6 +279,9 @@ pub(super) struct CheckKeys {
     http: HttpKeys,
     pattern: PatternKeys,
     tls: TlsKeys,
+    grpc: GrpcKeys,
+    udp: UdpKeys,
+    dns: DnsKeys,
     command: CommandKeys,
     /// Made of `tls`, where the type speaks it.
     made: Option<Tls>,
@@ -250,6 +294,7 @@ impl CheckKeys {
         let mut keys = Self {
             kind: section.key(&TYPE).or(base.kind),
             port: section.key(&PORT).or(base.port),
+            via: base.via.read(&mut section),
             interval: section.key(&INTERVAL).or(base.interval),
             fast: section.key(&FAST).or(base.fast),
             timeout: section.key(&TIMEOUT).or(base.timeout),
@@ -258,6 +303,9 @@ impl CheckKeys {
             http: base.http.read(&mut section),
             pattern: base.pattern.read(&mut section),
             tls: base.tls.read(&mut section),
+            grpc: base.grpc.read(&mut section),
+            udp: base.udp.read(&mut section),
+            dns: base.dns.read(&mut section),
             command: base.command.read(&mut section),
             made: base.made,
         };
@@ -295,11 +343,14 @@ impl CheckKeys {
                 section.note_at(key, message + "; change the type, or remove this");
             }
         }
-        if self.kind() == Kind::Command {
-            self.command.note_contradictions(section);
-        }
-        if ANY_HTTP.contains(&self.kind()) {
-            self.http.note_contradictions(self.kind() == Kind::Https, &self.pattern, section);
+        match self.kind() {
+            Kind::Http | Kind::Https => {
+                self.http.note_contradictions(self.kind() == Kind::Https, &self.pattern, section);
+            }
+            Kind::Udp => self.udp.note_contradictions(&self.pattern, section),
+            Kind::Dns => self.dns.note_contradictions(section),
+            Kind::Command => self.command.note_contradictions(section),
+            _ => {}
         }
     }
 
@@ -327,6 +378,13 @@ impl CheckKeys {
             Kind::Tcp => CheckKind::Tcp,
             // Without, there was a mistake, and this is not used.
             Kind::Tls => self.made.clone().map_or(CheckKind::Tcp, CheckKind::Tls),
+            Kind::Grpc | Kind::Grpcs => {
+                let host = self.http.host().cloned();
+                CheckKind::Grpc(self.grpc.finish(host, self.made.clone()))
+            }
+            Kind::Udp => CheckKind::Udp(self.udp.finish(self.pattern.finish())),
+            Kind::Dns => CheckKind::Dns(self.dns.finish()),
+            Kind::Icmp => CheckKind::Icmp,
             Kind::Command => CheckKind::Command(self.command.finish()),
             Kind::Http | Kind::Https => {
                 let pattern = self.pattern.finish();
@@ -340,6 +398,7 @@ impl CheckKeys {
         Check {
             kind,
             port: self.port,
+            via: self.via,
             interval,
             fast,
             timeout,

@@ -8,7 +8,7 @@ use toml::de::DeValue;
 use super::{
     Defaults,
     agent::AgentKeys,
-    check::{Check, CheckKeys},
+    check::{Check, CheckKeys, CheckKind},
     keys::{By, Key, Nested, Shape, Table, Without::Means},
     reader::{Section, found},
     value,
@@ -40,7 +40,8 @@ impl Checks {
 
     /// Whether each check knows which port to ask, of servers with this one.
     pub(crate) fn has_ports(&self, port: u16) -> bool {
-        self.list.iter().all(|it| it.port.unwrap_or(port) != 0)
+        let needs = |it: &&Arc<Check>| !matches!(it.kind, CheckKind::Icmp);
+        self.list.iter().filter(needs).all(|it| it.port.unwrap_or(port) != 0)
     }
 
     /// Whether agents are heard.

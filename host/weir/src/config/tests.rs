@@ -51,6 +51,7 @@ fn a_small_configuration_has_the_documented_defaults() {
     let expected = Check {
         kind: CheckKind::Tcp,
         port: None,
+        via: Via::default(),
         interval: Duration::from_secs(5),
         fast: Duration::from_secs(1),
         timeout: Duration::from_secs(2),

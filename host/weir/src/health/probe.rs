@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use super::{
-    ask_agent, command,
+    ask_agent, command, dns,
+    grpc::GrpcProbe,
     http::HttpProbe,
+    icmp,
     outcome::Outcome,
     streams::{Ask, Place, Seen},
     tcp::{self, Deadline},
     tls,
     turns::Lane,
+    udp,
 };
-use crate::config::{CheckKind, CommandCheck, Tls};
+use crate::config::{CheckKind, CommandCheck, DnsCheck, Tls, UdpCheck};
 
 /// What is made once, and run again and again.
 pub(super) struct Probe {
@@ -24,6 +27,10 @@ enum Asks {
     Tcp,
     Http(Box<HttpProbe>),
     Tls(Tls),
+    Grpc(Box<GrpcProbe>),
+    Udp(UdpCheck),
+    Dns(DnsCheck),
+    Icmp,
     Command(CommandCheck),
     /// With what is said first.
     Agent(String),
@@ -47,6 +54,10 @@ impl Probe {
             CheckKind::Tcp => Asks::Tcp,
             CheckKind::Http(check) => Asks::Http(Box::new(HttpProbe::new(check, place.address))),
             CheckKind::Tls(tls) => Asks::Tls(tls.clone()),
+            CheckKind::Grpc(check) => Asks::Grpc(Box::new(GrpcProbe::new(check, place.address))),
+            CheckKind::Udp(check) => Asks::Udp(check.clone()),
+            CheckKind::Dns(check) => Asks::Dns(check.clone()),
+            CheckKind::Icmp => Asks::Icmp,
             CheckKind::Command(check) => Asks::Command(check.clone()),
             CheckKind::Agent(check) => Asks::Agent(check.send.clone()),
         };
@@ -65,6 +76,10 @@ impl Probe {
             Asks::Tcp => merge(tcp::probe(place, deadline).await).into(),
             Asks::Http(probe) => probe.run(place, deadline).await,
             Asks::Tls(tls) => merge(tls::probe(place, tls, deadline).await).into(),
+            Asks::Grpc(probe) => merge(probe.run(place, deadline).await).into(),
+            Asks::Udp(check) => merge(udp::probe(check, place, deadline).await).into(),
+            Asks::Dns(check) => merge(Box::pin(dns::probe(check, place, deadline)).await).into(),
+            Asks::Icmp => merge(icmp::probe(place, deadline).await).into(),
             Asks::Command(check) => merge(command::probe(check, place, deadline).await).into(),
             Asks::Agent(send) => ask_agent::probe(place, send, deadline).await,
         }

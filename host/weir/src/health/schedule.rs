@@ -36,12 +36,13 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::CheckKind;
+    use crate::config::{CheckKind, Via};
 
     fn schedule(port: u16) -> Schedule {
         let check = Check {
             kind: CheckKind::Tcp,
             port: None,
+            via: Via::default(),
             interval: Duration::from_secs(10),
             fast: Duration::from_secs(1),
             timeout: Duration::from_secs(2),

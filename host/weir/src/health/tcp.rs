@@ -3,12 +3,13 @@
 use std::io;
 
 use tokio::{
-    net::{TcpSocket, TcpStream},
+    net::TcpStream,
     time::{Instant, timeout_at},
 };
 
 use super::{
     outcome::{Cause, Outcome},
+    socket,
     streams::Place,
 };
 
@@ -42,8 +43,5 @@ pub(super) async fn connect(place: Place, deadline: Deadline) -> Result<TcpStrea
 }
 
 async fn open(place: Place) -> io::Result<TcpStream> {
-    let address = place.address;
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_zero_linger()?;
-    socket.connect(address).await
+    socket::stream(place)?.connect(place.address).await
 }

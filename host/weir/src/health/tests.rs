@@ -3,8 +3,12 @@
 mod agent;
 mod bed;
 mod command;
+mod dns;
+mod grpc;
 mod http;
+mod icmp;
 mod tls;
+mod udp;
 
 use std::{cell::RefCell, net::SocketAddr, sync::Mutex, time::Duration};
 
@@ -18,11 +22,12 @@ use weir_wasm::Latency;
 
 use self::bed::{Authority, ask, check_of, run};
 use super::*;
-use crate::config::{Check, CheckKind};
+use crate::config::{Check, CheckKind, Via};
 
 const QUICK: Check = Check {
     kind: CheckKind::Tcp,
     port: None,
+    via: Via { address: None, source: None, mark: None },
     interval: Duration::from_millis(40),
     fast: Duration::from_millis(10),
     timeout: Duration::from_millis(30),
@@ -245,9 +250,34 @@ fn an_http_answer_counts_by_its_status() {
 fn every_documented_example_is_a_configuration() {
     let manual = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/checks.md"));
     let examples = crate::config::tests::examples(manual);
-    assert!(examples.len() >= 4);
+    assert!(examples.len() >= 8);
     let files = Authority::new();
     for example in examples {
         files.parse(example);
     }
+}
+
+/// Marks take CAP_NET_ADMIN; where it is missing, that is what is told.
+#[test]
+fn probes_come_from_where_they_are_told_to_and_with_their_mark() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let source = Some(std::net::IpAddr::from([127, 0, 0, 7]));
+        let place = Place { address, source, mark: None };
+        let stream = socket::stream(place).unwrap().connect(address).await.unwrap();
+        let (_, from) = listener.accept().await.unwrap();
+        assert_eq!((Some(from.ip()), from), (source, stream.local_addr().unwrap()));
+        let marked = Place { mark: Some(7), ..place };
+        match socket::stream(marked) {
+            Ok(socket) => assert_eq!(socket2::SockRef::from(&socket).mark().unwrap(), 7),
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::EPERM)),
+        }
+        let nowhere = Place { source: Some([192, 0, 2, 77].into()), ..place };
+        let error = socket::stream(nowhere).unwrap_err();
+        assert!(
+            matches!(Outcome::from(error), Outcome::Indeterminate(_)),
+            "not the server's fault"
+        );
+    });
 }

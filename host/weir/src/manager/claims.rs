@@ -7,7 +7,7 @@ use weir_wasm::Latency;
 
 use super::{GRACE, Manager, Now, Output};
 use crate::{
-    config::{Check, Whose},
+    config::{Check, ViaAddress, Whose},
     health::{Ask, Place, Target},
     plan::{self, Claim, Connections, Origin, Role, Server},
     report::Line,
@@ -223,11 +223,21 @@ impl Manager {
     }
 }
 
-/// Where a check asks a real server.
+/// Where a check asks a real server, and on which way.
 fn place(check: &Check, key: RealServerKey) -> Place {
+    let via = check.via;
+    let virtual_address = match key.service {
+        ServiceKey::Address { endpoint, .. } => endpoint.address,
+        // It has none; a check that asks one asks the real server.
+        ServiceKey::Fwmark { .. } => key.server.address,
+    };
+    let address = match via.address {
+        None => key.server.address,
+        Some(ViaAddress::At(address)) => address,
+        Some(ViaAddress::Service) => virtual_address,
+    };
     let port = check.port.unwrap_or(key.server.port);
-    let address = Endpoint { address: key.server.address, port }.into();
-    Place { address, source: None, mark: None }
+    Place { address: (address, port).into(), source: via.source, mark: via.mark }
 }
 
 fn find(entry: Option<&TableEntry>, endpoint: &Endpoint) -> Option<RealServer> {

@@ -189,6 +189,8 @@ impl Daemon {
                 stage.take(server, Request::Probe(stream, number));
                 None
             }
+            // Its host is there.
+            (CheckKind::Icmp, Reception::Refused) => Some(Outcome::Pass.into()),
             (_, Reception::Accepted) => Some(Outcome::Pass.into()),
             (_, Reception::Refused) => Some(failed(&ask, Cause::Refused)),
             (_, Reception::Unreachable) => Some(failed(&ask, Cause::Unreachable)),
@@ -228,7 +230,11 @@ impl Daemon {
     pub(crate) fn timed_out(&mut self, (stream, number): (Stream, u32), stage: &mut Stage) {
         let Some((ask, probes)) = self.stream(stream) else { return };
         if probes.under_way.is_some_and(|it| it.0 == number) {
-            self.seen(stream, &failed(&ask, Cause::Timeout("")), stage);
+            let seen = match &ask.check.kind {
+                CheckKind::Udp(check) if check.silence_passes => Outcome::Pass.into(),
+                _ => failed(&ask, Cause::Timeout("")),
+            };
+            self.seen(stream, &seen, stage);
         }
     }
 

@@ -73,8 +73,19 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 const RESERVED: [&str; 7] =
     ["host", "connection", "content-length", "transfer-encoding", "upgrade", "keep-alive", "te"];
 
-pub(super) const KEYS: &[&str] =
-    &["http-version", "method", "path", "host", "headers", "expect", "expect-header", "body-max"];
+pub(super) const KEYS: &[&str] = &[
+    "http-version",
+    "method",
+    "path",
+    "headers",
+    "expect",
+    "expect-header",
+    "body-max",
+    "degraded",
+    "degraded-header",
+    "degraded-weight",
+    "agent-header",
+];
 
 /// The keys of a table.
 #[derive(Debug, Clone, Default)]
@@ -144,6 +155,11 @@ impl HttpKeys {
             Some(HttpVersion::Any) | None => HttpVersion::One,
             Some(version) => version,
         }
+    }
+
+    /// What servers are called.
+    pub(super) fn host(&self) -> Option<&String> {
+        self.host.as_ref()
     }
 
     fn degraded(&self) -> Option<Degraded> {

@@ -1,10 +1,15 @@
 //! Real servers on loopback, with certificates of the tests' own.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{Request, Response, body::Incoming, server::conn, service::service_fn};
+use http_body_util::BodyExt as _;
+use hyper::{
+    Request, Response,
+    body::{Body, Incoming},
+    server::conn,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{
@@ -171,12 +176,13 @@ pub(super) struct Web<A> {
     pub(super) answer: A,
 }
 
-impl<A> Web<A>
-where
-    A: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + Send + Sync + 'static,
-{
+impl<A> Web<A> {
     /// Begins to serve, in the runtime of the test; returns where.
-    pub(super) async fn serve(self) -> SocketAddr {
+    pub(super) async fn serve<B>(self) -> SocketAddr
+    where
+        A: Fn(&Request<Bytes>) -> Response<B> + Send + Sync + 'static,
+        B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let tls = self.tls.map(|it| TlsAcceptor::from(Arc::new(it)));
@@ -199,14 +205,19 @@ where
     }
 }
 
-async fn converse<S, A>(stream: S, speaks: Speaks, answer: Arc<A>)
+async fn converse<S, A, B>(stream: S, speaks: Speaks, answer: Arc<A>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    A: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + Send + Sync + 'static,
+    A: Fn(&Request<Bytes>) -> Response<B> + Send + Sync + 'static,
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
-    let service = service_fn(move |request| {
-        let response = answer(&request);
-        async move { Ok::<_, std::convert::Infallible>(response) }
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = Arc::clone(&answer);
+        async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await?.to_bytes();
+            Ok::<_, hyper::Error>(answer(&Request::from_parts(head, body)))
+        }
     });
     // Probes hang up when they have seen enough.
     let io = TokioIo::new(stream);

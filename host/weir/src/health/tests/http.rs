@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Request, Response, body::Incoming};
+use hyper::{Request, Response};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 
@@ -18,7 +18,7 @@ fn ok(body: &'static str) -> Answer {
 fn check_answer(
     table: &str,
     speaks: Speaks,
-    answer: impl Fn(&Request<Incoming>) -> Answer + Send + Sync + 'static,
+    answer: impl Fn(&Request<Bytes>) -> Answer + Send + Sync + 'static,
     expected: &str,
 ) {
     let check = check_of(table, &Authority::new());
@@ -31,7 +31,7 @@ fn check_answer(
 
 fn check_both(
     table: &str,
-    answer: impl Fn(&Request<Incoming>) -> Answer + Clone + Send + Sync + 'static,
+    answer: impl Fn(&Request<Bytes>) -> Answer + Clone + Send + Sync + 'static,
     expected: &str,
 ) {
     check_answer(&format!("type = \"http\", {table}"), Speaks::One, answer.clone(), expected);
@@ -43,7 +43,7 @@ fn check_both(
 /// the `Host` of its requests, is its answer.
 fn check_tls(authority: &Authority, tls: ServerConfig, table: &str, expected: &str) {
     let check = check_of(&format!("type = \"https\", {table}"), authority);
-    let answer = |request: &Request<Incoming>| {
+    let answer = |request: &Request<Bytes>| {
         let body = format!("{:?} {}", request.version(), request.uri());
         Response::new(Full::from(body))
     };
@@ -56,7 +56,7 @@ fn check_tls(authority: &Authority, tls: ServerConfig, table: &str, expected: &s
 
 #[test]
 fn the_request_is_what_the_check_says() {
-    let answer = |request: &Request<Incoming>| {
+    let answer = |request: &Request<Bytes>| {
         let header = |name| request.headers().get(name).map(|it| it.to_str().unwrap());
         let host = request.uri().authority().map(|it| it.as_str()).or(header("host"));
         let asked = (request.method().as_str(), request.uri().path_and_query().unwrap().as_str());
@@ -74,9 +74,7 @@ fn the_request_is_what_the_check_says() {
 #[test]
 fn an_answer_counts_by_its_status() {
     let status = |status: u16| {
-        move |_: &Request<Incoming>| {
-            Response::builder().status(status).body(Full::default()).unwrap()
-        }
+        move |_: &Request<Bytes>| Response::builder().status(status).body(Full::default()).unwrap()
     };
     check_both("expect = \"200-204, 301\"", status(204), "passed");
     check_both("expect = \"200-204,301\"", status(301), "passed");
@@ -87,7 +85,7 @@ fn an_answer_counts_by_its_status() {
 
 #[test]
 fn an_answer_counts_by_its_headers() {
-    let answer = |_: &Request<Incoming>| {
+    let answer = |_: &Request<Bytes>| {
         let response = Response::builder().header("x-ready", "no").header("x-ready", "yes");
         response.body(Full::default()).unwrap()
     };
@@ -99,12 +97,12 @@ fn an_answer_counts_by_its_headers() {
 
 #[test]
 fn an_answer_counts_by_what_is_read_of_its_body() {
-    let answer = |_: &Request<Incoming>| ok("state: ready (3)\n");
+    let answer = |_: &Request<Bytes>| ok("state: ready (3)\n");
     check_both("contains = \"(3)\"", answer, "passed");
     check_both("contains = \"(4)\"", answer, "body without \"(4)\", of 17 bytes");
     check_both("matches = 'ready \\(\\d\\)\\s*$'", answer, "passed");
     check_both("matches = '^ready'", answer, "body without /^ready/, of 17 bytes");
-    let long = |_: &Request<Incoming>| Response::new(Full::from("x".repeat(3000) + "end"));
+    let long = |_: &Request<Bytes>| Response::new(Full::from("x".repeat(3000) + "end"));
     check_both("contains = \"end\"", long, "passed");
     check_both(
         "contains = \"end\", body-max = \"1KiB\"",
@@ -116,7 +114,7 @@ fn an_answer_counts_by_what_is_read_of_its_body() {
 #[test]
 fn an_answer_may_say_that_its_server_should_get_less() {
     let status = |status: u16| {
-        move |_: &Request<Incoming>| {
+        move |_: &Request<Bytes>| {
             let response = Response::builder().status(status).header("x-load", "high");
             response.body(Full::default()).unwrap()
         }
@@ -134,7 +132,7 @@ fn a_header_may_bring_what_the_agent_says() {
     let heard = |answer: Answer| {
         let check = check_of("type = \"http\", agent-header = \"X-Agent\"", &authority);
         let answer = std::sync::Mutex::new(answer);
-        let answer = move |_: &Request<Incoming>| answer.lock().unwrap().clone();
+        let answer = move |_: &Request<Bytes>| answer.lock().unwrap().clone();
         let seen = run(async {
             let address = Web { tls: None, speaks: Speaks::One, answer }.serve().await;
             see(&check, address).await
@@ -153,7 +151,7 @@ fn a_header_may_bring_what_the_agent_says() {
 
 #[test]
 fn who_speaks_something_else_fails_with_its_name() {
-    let answer = |_: &Request<Incoming>| ok("");
+    let answer = |_: &Request<Bytes>| ok("");
     let table = "type = \"http\", http-version = \"2\"";
     check_answer(table, Speaks::One, answer, "connection broken");
     let authority = Authority::new();
