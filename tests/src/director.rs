@@ -185,7 +185,9 @@ const SETTINGS: [(&str, &str); 9] = [
 ];
 
 /// The card's side, for `ip -batch`. Real servers have cards of their own by which they are
-/// known where their addresses are not written into packets.
+/// known where their addresses are not written into packets; and each is its own gateway, or
+/// the kernel may send on the link what an older connection is to have routed directly: of a
+/// real server whose forwarding method was edited it remembers one route.
 fn layout() -> String {
     let mac = text(CARD_MAC);
     let mut lines = format!(
@@ -201,8 +203,17 @@ fn layout() -> String {
     );
     for number in 1..=SERVERS {
         let mac = text(server_mac(number));
-        for address in [IpAddr::V4(server_v4(number)), server_v6(number).into()] {
-            let _ = writeln!(lines, "neigh add {address} lladdr {mac} nud permanent dev {CARD}");
+        let gateway_v4 = Ipv4Addr::new(10, 254, 0, 100 + number);
+        let gateway_v6 = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 1, number.into());
+        for (server, gateway) in [
+            (IpAddr::V4(server_v4(number)), IpAddr::V4(gateway_v4)),
+            (server_v6(number).into(), gateway_v6.into()),
+        ] {
+            let _ = writeln!(
+                lines,
+                "neigh add {gateway} lladdr {mac} nud permanent dev {CARD}\n\
+                 route add {server} via {gateway} dev {CARD} onlink"
+            );
         }
     }
     lines
@@ -232,7 +243,7 @@ fn server_mac(number: u8) -> Mac {
 
 /// The real server whose card a packet was sent to as it was.
 fn server_of(mac: Mac, packet: &Packet) -> IpAddr {
-    assert_eq!(mac[..5], server_mac(0)[..5], "no real server's card is {mac:?}");
+    assert_eq!(mac[..5], server_mac(0)[..5], "{packet:?}: no real server's card is {mac:?}");
     if packet.source.is_ipv4() { server_v4(mac[5]).into() } else { server_v6(mac[5]).into() }
 }
 

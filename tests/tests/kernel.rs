@@ -3,6 +3,7 @@
 mod conformance;
 mod daemon;
 mod differential;
+mod embedded;
 pub(crate) mod ipvsadm_cases;
 mod netlink;
 mod operators_day;
