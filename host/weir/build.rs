@@ -19,6 +19,19 @@ const PLUGINS: [&str; 7] =
 /// compile it themselves.
 const STARLARK: &str = "starlark";
 
+/// What of the tree a new plugin is made of.
+const CARRIED: [&str; 9] = [
+    "plugins/health-weight/src/lib.rs",
+    "sdk/c",
+    "sdk/go",
+    "sdk/javascript",
+    "sdk/python",
+    "sdk/rust",
+    "sdk/starlark",
+    "sdk/zig",
+    "wit",
+];
+
 fn main() -> Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -32,7 +45,42 @@ fn main() -> Result<()> {
     let starlark = plugin(&workspace, STARLARK, "weir-starlark", &out)?;
     compile(&starlark, Metering::Time, &out.join("starlark.cwasm"))?;
     fs::write(out.join("starlark.wasm"), starlark)?;
+    embed_sdk(&workspace, &out)?;
     build_names(&workspace, &out)
+}
+
+/// What `weir plugin new` writes: every file of it as a pair of its path and its bytes, in
+/// the order of paths.
+fn embed_sdk(workspace: &Path, out: &Path) -> Result<()> {
+    let mut files = Vec::new();
+    for part in CARRIED {
+        let part = workspace.join(part);
+        println!("cargo::rerun-if-changed={}", part.display());
+        add_files(&part, &mut files)?;
+    }
+    let mut table = Vec::new();
+    for file in files {
+        let whole = fs::canonicalize(&file)?;
+        let name = file.strip_prefix(workspace)?.to_owned();
+        table.push(format!("({name:?}, include_bytes!({whole:?})),\n"));
+    }
+    table.sort();
+    Ok(fs::write(out.join("sdk.rs"), format!("&[\n{}]\n", table.concat()))?)
+}
+
+fn add_files(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // What Python leaves behind, and what tests use.
+    if name.starts_with('.') || name == "__pycache__" {
+        return Ok(());
+    }
+    if path.is_file() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let entries =
+        fs::read_dir(path).with_context(|| format!("failed to read {}", path.display()))?;
+    entries.into_iter().try_for_each(|entry| add_files(&entry?.path(), files))
 }
 
 /// Builds the crate `package` in `plugins/{name}`.

@@ -1,6 +1,7 @@
 //! One file a command; commands that are plugins share how they are run, and those for
 //! operators how a daemon is spoken to.
 
+mod authoring;
 pub(crate) mod check;
 pub(crate) mod drain;
 pub(crate) mod events;

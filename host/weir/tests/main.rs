@@ -8,6 +8,7 @@ mod daemon;
 mod forward;
 mod one_table;
 mod operator;
+mod plugin;
 mod plugins;
 mod reload;
 mod run;

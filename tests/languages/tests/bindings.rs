@@ -4,33 +4,47 @@
 
 use std::{env, fs, path::Path};
 
-use wit_bindgen_core::{Files, wit_parser::Resolve};
+use wit_bindgen_core::{Files, WorldGenerator, wit_parser::Resolve};
 
 /// The worlds that have an SDK in C, and so in Zig.
 const WORLDS: [&str; 1] = ["policy"];
 
 #[test]
 fn those_for_c_are_current() {
-    let directory = root().join("sdk/c/weir/bindings");
     for world in WORLDS {
-        let mut resolve = Resolve::default();
-        let (package, _) = resolve.push_dir(root().join("wit")).unwrap();
-        let world = resolve.select_world(&[package], Some(world)).unwrap();
-        let mut files = Files::default();
-        let mut generator = wit_bindgen_c::Opts::default().build();
-        generator.generate(&mut resolve, world, &mut files).unwrap();
-        for (name, contents) in files.iter() {
-            check(&directory.join(name), contents);
-        }
+        check(world, &mut *wit_bindgen_c::Opts::default().build(), "sdk/c/weir/bindings");
     }
 }
 
-fn check(file: &Path, contents: &[u8]) {
-    if env::var_os("WEIR_UPDATE").is_some_and(|it| it == "1") {
-        fs::write(file, contents).unwrap();
+#[test]
+fn those_for_go_are_current() {
+    let options = wit_bindgen_go::Opts {
+        pkg_name: Some("weir".to_owned()),
+        // As they come, whether gofmt is here or not.
+        format: wit_bindgen_go::Format::False,
+        ..wit_bindgen_go::Opts::default()
+    };
+    check("policy", &mut *options.build(), "sdk/go/weir");
+}
+
+fn check(world: &str, generator: &mut dyn WorldGenerator, directory: &str) {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(root().join("wit")).unwrap();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    let mut files = Files::default();
+    generator.generate(&mut resolve, world, &mut files).unwrap();
+    let mut stale = Vec::new();
+    for (name, contents) in files.iter() {
+        let file = root().join(directory).join(name);
+        if env::var_os("WEIR_UPDATE").is_some_and(|it| it == "1") {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, contents).unwrap();
+        }
+        if !fs::read(&file).is_ok_and(|it| it == contents) {
+            stale.push(file.display().to_string());
+        }
     }
-    let is_current = fs::read(file).is_ok_and(|it| it == contents);
-    assert!(is_current, "{} is not current: WEIR_UPDATE=1 writes it anew", file.display());
+    assert!(stale.is_empty(), "not current, WEIR_UPDATE=1 writes them anew: {}", stale.join(", "));
 }
 
 fn root() -> &'static Path {

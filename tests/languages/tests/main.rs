@@ -5,5 +5,6 @@
 mod bindings;
 mod components;
 mod decisions;
+mod reference;
 mod starlark;
 mod toolchain;

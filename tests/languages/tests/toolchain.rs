@@ -7,7 +7,8 @@ use std::{
 };
 
 use weir_build::{Language, Source};
-use weir_wasm::{Plugin, Runtime};
+use weir_languages::{Host, Setup, WEB, change};
+use weir_wasm::{HealthStatus, Plugin, Runtime};
 
 use crate::{
     components::{self, SCRATCH},
@@ -21,8 +22,11 @@ fn example(runtime: &Runtime, language: Language, world: &str, name: &str) -> Pl
 }
 
 fn load(runtime: &Runtime, language: Language, world: &str, file: &Path) -> Plugin {
-    let name = format!("{}-{}", language.name(), file.file_stem().unwrap().display());
-    let scratch = Path::new(SCRATCH).join(&name);
+    // Tests are processes, and may build the same at once.
+    let name = format!("{}-{}", language.name(), std::process::id());
+    fs::create_dir_all(SCRATCH).unwrap();
+    let folder = tempfile::Builder::new().prefix(&name).tempdir_in(SCRATCH).unwrap();
+    let scratch = folder.path().join(file.file_stem().unwrap());
     let sdk = laid_out(language, &scratch);
     let component =
         Source { language, world, file, sdk: &sdk, wit: &root().join("wit"), scratch: &scratch }
@@ -71,6 +75,19 @@ fn drains_as_rust_does(language: Language) {
     );
 }
 
+/// A garbage collector that begins at the wrong moment, or never, shows only in the end.
+fn runs_for_long(language: Language) {
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = example(&runtime, language, "policy", "drain");
+    let mut host = Host::start(&runtime, &plugin, Setup::default()).unwrap();
+    for round in 0..20_000 {
+        let after = if round % 2 == 0 { HealthStatus::Down } else { HealthStatus::Up };
+        let said = host.tell(vec![change(WEB[0], after)]);
+        let expected = if round % 2 == 0 { "Drain for 60s" } else { "withdrawn" };
+        assert!(said.contains(expected), "{language}, event {round}: {said}");
+    }
+}
+
 /// Each language is a module, so that those whose compiler is not here can be left out.
 macro_rules! languages {
     ($($module:ident: $language:expr;)*) => {
@@ -81,6 +98,11 @@ macro_rules! languages {
             fn drains_as_rust_does() {
                 super::drains_as_rust_does($language);
             }
+
+            #[test]
+            fn runs_for_long() {
+                super::runs_for_long($language);
+            }
         })*
     };
 }
@@ -90,4 +112,5 @@ languages! {
     zig: Language::Zig;
     python: Language::Python;
     javascript: Language::JavaScript;
+    go: Language::Go;
 }

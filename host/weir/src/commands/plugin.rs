@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{operator, table::Table};
+use super::{authoring, operator, table::Table};
 use crate::{
     control::{
         self,
@@ -28,6 +28,8 @@ pub(crate) struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Author(authoring::Command),
     /// Show every plugin: its world, mode, state, failures and statements.
     List {
         /// Answer in JSON, on standard output.
@@ -59,6 +61,7 @@ enum Command {
 /// Does it.
 pub(crate) fn run(options: Options, socket: Option<&Path>) -> Result<ExitCode> {
     match options.command {
+        Command::Author(command) => authoring::run(&command),
         Command::List { json } => list(json, socket),
         Command::Reload { name, json } => {
             order(protocol::PLUGIN_RELOAD, &PluginReload { name }, json, socket)

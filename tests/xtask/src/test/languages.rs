@@ -30,14 +30,17 @@ pub(super) fn run(session: &Session<'_>) -> Result<Outcome> {
             }
         }
     }
-    let mut build = Command::new("cargo");
-    build.args(["test", "--locked", "--workspace", "--no-run", "--test", "main"]);
-    let wanted = Wanted { package: "weir-languages", kind: "test", name: "main" };
-    let tests = cargo::executable(&mut build, wanted)?;
-    let filters = modules.iter().map(|it| format!("{TOOLCHAIN}{it}::"));
-    let mut tests = Command::new(tests);
-    tests.args(filters).env("PATH", languages::path(&programs)?);
-    let outcome = units::counted(&mut tests)?;
-    let untested = (!missing.is_empty()).then(|| missing.join("; "));
-    Ok(Outcome { untested, ..outcome })
+    let filters: Vec<_> = modules.iter().map(|it| format!("{TOOLCHAIN}{it}::")).collect();
+    let mut outcome = Outcome::default();
+    // The examples, and the commands with which an author begins.
+    for (package, directory) in [("weir-languages", "tests/languages"), ("weir", "host/weir")] {
+        let mut build = Command::new("cargo");
+        build.args(["test", "--locked", "--workspace", "--no-run", "--test", "main"]);
+        let tests = cargo::executable(&mut build, Wanted { package, kind: "test", name: "main" })?;
+        let mut tests = Command::new(tests);
+        tests.args(&filters).current_dir(directory).env("PATH", languages::path(&programs)?);
+        outcome.tally += units::counted(&mut tests)?.tally;
+    }
+    outcome.untested = (!missing.is_empty()).then(|| missing.join("; "));
+    Ok(outcome)
 }

@@ -1,0 +1,129 @@
+//! The part of `weir plugin` that is for authors: from nothing to a plugin, and what an operator
+//! wants to know of one.
+//!
+//! One file a command. None needs a daemon, and none runs what it is shown but `check`.
+
+mod build;
+mod check;
+mod grant;
+mod inspect;
+mod manifest;
+mod new;
+mod trial;
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result};
+use clap::Subcommand;
+
+use self::manifest::Manifest;
+
+/// What `weir plugin` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a folder with a plugin that works: source, SDK, manifest and a test.
+    New(new::Options),
+    /// Build the plugin of this folder, by the compiler of its language.
+    Build(build::Options),
+    /// Say of a plugin whether weir would take it, a verdict a line.
+    ///
+    /// Besides its form this tries what it does: started, and told of a change of health, on
+    /// tables of 10, 100 and 1,000 real servers, within the limits of a policy.
+    Check(check::Options),
+    /// Show what a plugin can do, and why its author says it must.
+    Inspect(File),
+    /// Write what an operator would put into weir.toml, for editing.
+    Grant(File),
+}
+
+/// The one thing that some take.
+#[derive(Debug, clap::Args)]
+pub(crate) struct File {
+    /// The plugin: a component, or a script of Starlark.
+    file: PathBuf,
+}
+
+/// Does what `command` says.
+pub(crate) fn run(command: &Command) -> Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    let status = match command {
+        Command::New(options) => new::run(options, &mut out),
+        Command::Build(options) => build::run(options, &mut out),
+        Command::Check(options) => check::run(options, &mut out),
+        Command::Inspect(it) => inspect::run(&it.file, &mut out),
+        Command::Grant(it) => grant::run(&it.file, &mut out),
+    };
+    out.flush()?;
+    status
+}
+
+/// A plugin as it lies in a file.
+struct Component {
+    bytes: Vec<u8>,
+    surface: weir_build::Surface,
+    /// What its author says of it, if anything.
+    manifest: Option<Manifest>,
+}
+
+impl Component {
+    fn read(file: &Path) -> Result<Self> {
+        let failed = || format!("failed to use {}", file.display());
+        let bytes = fs::read(file).with_context(failed)?;
+        let surface = weir_build::surface(&bytes).with_context(failed)?;
+        let text = weir_build::manifest(&bytes).with_context(failed)?;
+        let manifest = text.map(|it| Manifest::parse(&it)).transpose().with_context(failed)?;
+        Ok(Self { bytes, surface, manifest })
+    }
+
+    /// The worlds that its exports are of.
+    fn worlds(&self) -> Vec<&'static str> {
+        let exports = |it: &&World| self.surface.exports.iter().any(|name| is(name, it.export));
+        WORLDS.iter().filter(exports).map(|it| it.name).collect()
+    }
+}
+
+/// A shape of plugins.
+struct World {
+    name: &'static str,
+    export: &'static str,
+}
+
+const WORLDS: [World; 4] = [
+    World { name: "policy", export: "weir:plugin/reactor" },
+    World { name: "weigher", export: "weir:plugin/weighing" },
+    World { name: "guard", export: "weir:plugin/guarding" },
+    World { name: "command", export: "weir:plugin/cli" },
+];
+
+/// A power that a component has by importing an interface, and that a grant narrows.
+struct Power {
+    interface: &'static str,
+    /// Its name in a manifest's `[wants]`.
+    want: &'static str,
+    /// What it lets a plugin do.
+    does: &'static str,
+}
+
+const POWERS: [Power; 3] = [
+    Power { interface: "weir:ipvs/table", want: "table", does: "sees services and real servers" },
+    Power { interface: "weir:plugin/health", want: "health", does: "sees what checks say" },
+    Power { interface: "weir:plugin/intents", want: "weights", does: "changes weights" },
+];
+
+/// Whether `name` is this interface, in whatever version.
+fn is(name: &str, interface: &str) -> bool {
+    name.split('@').next() == Some(interface)
+}
+
+/// 15 kB, 1.2 MB.
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
+    }
+}

@@ -1,0 +1,82 @@
+//! `weir plugin build`: a component from the source of this folder.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use weir_build::{Artifact, Language, Source, Target};
+
+use super::{Component, manifest::Manifest, size};
+
+/// What `weir plugin build` takes.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The folder, with plugin.toml in it.
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+}
+
+/// The language that is cargo's.
+const RUST: &str = "rust";
+
+pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<ExitCode> {
+    let folder = &options.folder;
+    let file = folder.join("plugin.toml");
+    let text = fs::read_to_string(&file).with_context(|| {
+        format!("failed to read {}: `weir plugin new` makes one", file.display())
+    })?;
+    let manifest = Manifest::parse(&text)?;
+    let component = built(folder, &manifest)?;
+    let made = folder.join(&manifest.plugin.name).with_extension("wasm");
+    fs::write(&made, weir_build::with_manifest(&component, &text))
+        .with_context(|| format!("failed to write {}", made.display()))?;
+    let component = Component::read(&made)?;
+    ensure!(
+        component.worlds().contains(&&*manifest.plugin.world),
+        "{} is no {}: it exports {}",
+        made.display(),
+        manifest.plugin.world,
+        component.surface.exports.join(", ")
+    );
+    writeln!(out, "made     {}", made.display())?;
+    writeln!(out, "size     {}", size(component.bytes.len()))?;
+    writeln!(out, "world    {}", component.worlds().join(", "))?;
+    writeln!(out, "imports  {}", component.surface.imports.join(", "))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn built(folder: &Path, manifest: &Manifest) -> Result<Vec<u8>> {
+    let build = manifest.build.as_ref().context(
+        "plugin.toml has no [build]: a script of Starlark needs none, others want language and source",
+    )?;
+    let scratch = folder.join("build");
+    if build.language == RUST {
+        return weir_build::Plugin {
+            package: &manifest.plugin.name,
+            artifact: Artifact::Library,
+            target: Target::Bare,
+            directory: folder,
+            target_directory: &scratch,
+        }
+        .component();
+    }
+    let known = Language::ALL.into_iter().find(|it| it.name() == build.language);
+    let language = known.with_context(|| {
+        let names: Vec<_> = Language::ALL.iter().map(|it| it.name()).collect();
+        format!("language = \"{}\" is not known: rust, {}", build.language, names.join(", "))
+    })?;
+    Source {
+        language,
+        world: &manifest.plugin.world,
+        file: &folder.join(&build.source),
+        sdk: folder,
+        wit: &folder.join("weir/wit"),
+        scratch: &scratch,
+    }
+    .component()
+}

@@ -1,0 +1,153 @@
+//! `weir plugin check`: whether weir would take a plugin, a verdict a line.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use clap::Args;
+use weir_wasm::{Failure, Plugin, Runtime, World};
+
+use super::{Component, POWERS, is, size, trial};
+use crate::{builtin, cli::Exit, commands, script};
+
+/// What `weir plugin check` takes.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The plugin: a component, or a script of Starlark.
+    file: PathBuf,
+    /// Its settings, as JSON.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    config: String,
+}
+
+pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<ExitCode> {
+    let mut verdicts = Verdicts { out, failed: 0 };
+    let file = &options.file;
+    if file.extension().is_some_and(|it| it == "star") {
+        check_script(file, &options.config, &mut verdicts)?;
+    } else {
+        check_component(file, &options.config, &mut verdicts)?;
+    }
+    Ok(if verdicts.failed == 0 { ExitCode::SUCCESS } else { Exit::Failure.into() })
+}
+
+/// Where verdicts go.
+struct Verdicts<'a> {
+    out: &'a mut dyn Write,
+    failed: usize,
+}
+
+impl Verdicts<'_> {
+    /// One line; what was found, if it is good.
+    fn say<T>(&mut self, what: &str, result: Result<(T, String)>) -> Result<Option<T>> {
+        match result {
+            Ok((value, text)) => {
+                writeln!(self.out, "pass  {what:<14} {text}")?;
+                Ok(Some(value))
+            }
+            Err(error) => {
+                self.failed += 1;
+                let text = format!("{error:#}").replace('\n', "\n                     ");
+                writeln!(self.out, "FAIL  {what:<14} {text}")?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn warn(&mut self, what: &str, text: &str) -> Result<()> {
+        Ok(writeln!(self.out, "warn  {what:<14} {text}")?)
+    }
+}
+
+fn check_script(file: &Path, config: &str, verdicts: &mut Verdicts<'_>) -> Result<()> {
+    let settings =
+        script::settings(file, config).map(|it| (it, format!("{} of Starlark", file.display())));
+    let Some(settings) = verdicts.say("script", settings)? else { return Ok(()) };
+    let runtime = trial::runtime()?;
+    let builtin = builtin::POLICIES.iter().find(|it| it.name() == "starlark");
+    let builtin = builtin.context("this weir carries no starlark")?;
+    let plugin = runtime.builtin(builtin, commands::cache().as_ref())?;
+    try_sizes(&runtime, &plugin, &settings, verdicts)
+}
+
+fn check_component(file: &Path, config: &str, verdicts: &mut Verdicts<'_>) -> Result<()> {
+    let read = Component::read(file).map(|it| {
+        let text = size(it.bytes.len());
+        (it, text)
+    });
+    let Some(component) = verdicts.say("component", read)? else { return Ok(()) };
+    let runtime = trial::runtime()?;
+    // World, imports and types are checked as `weir run` checks them.
+    let loaded = trial::load(&runtime, file).map(|it| {
+        let text = format!("{}: all that it imports is offered", it.world());
+        (it, text)
+    });
+    let plugin = verdicts.say("world", loaded)?;
+    check_wants(&component, verdicts)?;
+    match plugin {
+        Some(plugin) if plugin.world() == World::Policy => {
+            try_sizes(&runtime, &plugin, config, verdicts)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the author says why it needs what it can do.
+fn check_wants(component: &Component, verdicts: &mut Verdicts<'_>) -> Result<()> {
+    let Some(manifest) = &component.manifest else {
+        let text = "it has none: `weir plugin build` puts plugin.toml into it";
+        return verdicts.warn("manifest", text);
+    };
+    for power in POWERS {
+        let imports = component.surface.imports.iter().any(|it| is(it, power.interface));
+        match (imports, manifest.reason(power.want)) {
+            (true, None) => {
+                let error = anyhow!(
+                    "it imports {}, and plugin.toml does not say why: add [wants.{}] with a reason",
+                    power.interface,
+                    power.want
+                );
+                verdicts.say::<()>("wants", Err(error))?;
+            }
+            (false, Some(_)) => {
+                let text = format!("[wants.{}] is never used", power.want);
+                verdicts.warn("wants", &text)?;
+            }
+            (true, Some(reason)) => {
+                let text = format!("{}: \"{reason}\"", power.does);
+                verdicts.say("wants", Ok(((), text)))?;
+            }
+            (false, None) => {}
+        }
+    }
+    Ok(())
+}
+
+fn try_sizes(
+    runtime: &Runtime,
+    plugin: &Plugin,
+    config: &str,
+    verdicts: &mut Verdicts<'_>,
+) -> Result<()> {
+    ensure!(
+        serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(config).is_ok(),
+        "--config is no JSON object"
+    );
+    for count in trial::SIZES {
+        let took = trial::policy(runtime, plugin, config, count).map(|it| {
+            let text = format!("started in {:.1?}, an event in {:.1?}", it.start, it.event);
+            ((), text)
+        });
+        let took = took.map_err(|failure| match failure {
+            Failure::Refused { message, .. } => anyhow!("{message}"),
+            failure => anyhow!("{failure}"),
+        });
+        if verdicts.say(&format!("{count} servers"), took)?.is_none() {
+            break;
+        }
+    }
+    Ok(())
+}

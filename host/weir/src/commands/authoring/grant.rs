@@ -1,0 +1,45 @@
+//! `weir plugin grant`: what an operator would write into weir.toml, for editing.
+
+use std::{fs, io::Write, path::Path, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+
+use super::{Component, manifest::Weights};
+
+pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
+    let source =
+        fs::canonicalize(file).with_context(|| format!("failed to find {}", file.display()))?;
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    if file.extension().is_some_and(|it| it == "star") {
+        writeln!(out, "[plugin.{stem}]\ncomponent = \"starlark\"\nscript = {source:?}\n")?;
+        write_grant(out, &stem, None)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let component = Component::read(file)?;
+    let manifest = component.manifest;
+    let name = manifest.as_ref().map_or(&stem, |it| &it.plugin.name);
+    if let Some(manifest) = manifest.as_ref().filter(|it| !it.plugin.summary.is_empty()) {
+        writeln!(out, "# {}", manifest.plugin.summary)?;
+    }
+    writeln!(out, "[plugin.{name}]\nsource = {source:?}\n")?;
+    write_grant(out, name, manifest.as_ref().and_then(|it| it.wants.weights.as_ref()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_grant(out: &mut dyn Write, name: &str, weights: Option<&Weights>) -> Result<()> {
+    writeln!(out, "[plugin.{name}.grant]")?;
+    writeln!(
+        out,
+        "services = []            # names of services, or \"all\"; nothing is seen until then"
+    )?;
+    let Some(weights) = weights else {
+        writeln!(out, "# weights = {{ intents = [\"drain\"] }}   # what it may say of them")?;
+        return Ok(());
+    };
+    let mut parts = vec![format!("intents = {:?}", weights.intents)];
+    parts.extend(weights.scale.map(|[least, most]| format!("scale = [{least}, {most}]")));
+    parts.extend(weights.floor.map(|it| format!("floor = {it}")));
+    writeln!(out, "# \"{}\"", weights.reason)?;
+    writeln!(out, "weights = {{ {} }}", parts.join(", "))?;
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! `weir plugin inspect`: what a plugin can do, read off it without running it.
+
+use std::{io::Write, path::Path, process::ExitCode};
+
+use anyhow::Result;
+
+use super::{Component, POWERS, is, size};
+
+pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
+    let component = Component::read(file)?;
+    if let Some(manifest) = &component.manifest {
+        let about = &manifest.plugin;
+        writeln!(out, "{} {}", about.name, about.version)?;
+        if !about.summary.is_empty() {
+            writeln!(out, "{}", about.summary)?;
+        }
+    }
+    let worlds = component.worlds();
+    let worlds = if worlds.is_empty() { "none of weir's".to_owned() } else { worlds.join(", ") };
+    writeln!(out, "world    {worlds}")?;
+    writeln!(out, "size     {}", size(component.bytes.len()))?;
+    for power in POWERS {
+        if !component.surface.imports.iter().any(|it| is(it, power.interface)) {
+            continue;
+        }
+        let said = component.manifest.as_ref().and_then(|it| it.reason(power.want));
+        let reason = said.map_or_else(|| "no reason given".to_owned(), |it| format!("\"{it}\""));
+        writeln!(out, "power    {}: {reason}", power.does)?;
+    }
+    for import in &component.surface.imports {
+        writeln!(out, "import   {import}")?;
+    }
+    for export in &component.surface.exports {
+        writeln!(out, "export   {export}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

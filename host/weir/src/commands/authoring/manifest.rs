@@ -1,0 +1,99 @@
+//! `plugin.toml`: what its author says of a plugin, and how it is built.
+//!
+//! `weir plugin build` puts the text into the component, so that it travels with it.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Manifest {
+    pub(super) plugin: About,
+    pub(super) build: Option<Build>,
+    #[serde(default)]
+    pub(super) wants: Wants,
+}
+
+/// `[plugin]`: what it is.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct About {
+    pub(super) name: String,
+    pub(super) world: String,
+    #[serde(default)]
+    pub(super) version: String,
+    #[serde(default)]
+    pub(super) summary: String,
+    #[serde(default)]
+    pub(super) license: String,
+}
+
+/// `[build]`: what it is made of.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Build {
+    pub(super) language: String,
+    /// From the folder of the manifest.
+    pub(super) source: PathBuf,
+}
+
+/// `[wants]`: what it asks an operator for, each with a reason.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wants {
+    pub(super) table: Option<Want>,
+    pub(super) health: Option<Want>,
+    pub(super) weights: Option<Weights>,
+}
+
+/// One wish.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Want {
+    pub(super) reason: String,
+}
+
+/// What it wants to say of weights, in the words of a grant.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Weights {
+    pub(super) intents: Vec<String>,
+    pub(super) scale: Option<[u32; 2]>,
+    pub(super) floor: Option<u32>,
+    pub(super) reason: String,
+}
+
+impl Manifest {
+    /// Reads the text of one; what is wrong is said with its line.
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        toml::from_str(text).context("its manifest, plugin.toml, is not as expected")
+    }
+
+    /// Why it wants the power of this name.
+    pub(super) fn reason(&self, want: &str) -> Option<&str> {
+        let wants = &self.wants;
+        match want {
+            "table" => wants.table.as_ref().map(|it| &*it.reason),
+            "health" => wants.health.as_ref().map(|it| &*it.reason),
+            "weights" => wants.weights.as_ref().map(|it| &*it.reason),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_have_reasons() {
+        let about = "[plugin]\nname = \"x\"\nworld = \"policy\"\n[wants.table]\n";
+        let manifest = Manifest::parse(&format!("{about}reason = \"looks\"\n")).unwrap();
+        assert_eq!(manifest.reason("table"), Some("looks"));
+        assert_eq!(manifest.reason("health"), None);
+        assert!(Manifest::parse(about).is_err());
+    }
+}

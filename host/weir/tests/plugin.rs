@@ -1,0 +1,138 @@
+//! `weir plugin`: from an empty folder to a policy that passes its test, as the pages of the
+//! SDKs say.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+
+/// What `weir` does in `folder`, where it keeps its cache, too.
+fn weir(folder: &Path, arguments: &[&str]) -> Output {
+    let mut weir = Command::new(env!("CARGO_BIN_EXE_weir"));
+    weir.args(arguments).current_dir(folder).env("XDG_CACHE_HOME", folder.join("cache"));
+    weir.output().unwrap()
+}
+
+/// What it prints, where it succeeds.
+fn said(folder: &Path, arguments: &[&str]) -> String {
+    let output = weir(folder, arguments);
+    let (out, error) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{arguments:?}\n{out}{error}");
+    out.into_owned()
+}
+
+/// What it complains of, where it fails.
+fn refused(folder: &Path, arguments: &[&str]) -> String {
+    let output = weir(folder, arguments);
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8(output.stderr).unwrap().replace(&format!("{}/", folder.display()), "")
+}
+
+fn new(language: &str) -> (TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    said(folder.path(), &["plugin", "new", "--lang", language, "gentle"]);
+    let project = folder.path().join("gentle");
+    (folder, project)
+}
+
+/// The way from an empty folder, in a language with a compiler.
+fn is_built_checked_and_tested(language: &str) {
+    let (_folder, project) = new(language);
+    let built = said(&project, &["plugin", "build"]);
+    assert!(
+        built.contains("\nworld    policy\n") && built.contains("weir:plugin/intents"),
+        "{built}"
+    );
+    let checked = said(&project, &["plugin", "check", "gentle.wasm"]);
+    assert!(checked.lines().all(|it| it.starts_with("pass  ")), "{checked}");
+    assert!(checked.contains("pass  1000 servers"), "{checked}");
+    let tested = said(&project, &["test"]);
+    assert!(tested.ends_with("1 passed, 0 failed\n"), "{tested}");
+    let shown = said(&project, &["plugin", "inspect", "gentle.wasm"]);
+    assert!(shown.starts_with("gentle 0.1.0\nDrains a real server that is down\n"), "{shown}");
+    let grant = said(&project, &["plugin", "grant", "gentle.wasm"]);
+    assert!(grant.contains("weights = { intents = [\"drain\"] }"), "{grant}");
+}
+
+#[test]
+fn a_script_is_checked_and_tested() {
+    let (_folder, project) = new("starlark");
+    let checked = said(&project, &["plugin", "check", "src/gentle.star"]);
+    assert!(checked.contains("pass  1000 servers"), "{checked}");
+    let tested = said(&project, &["test"]);
+    assert!(tested.ends_with("1 passed, 0 failed\n"), "{tested}");
+
+    fs::write(project.join("src/gentle.star"), "def on_health(change, weights):\n    x = y\n")
+        .unwrap();
+    let output = weir(&project, &["plugin", "check", "src/gentle.star"]);
+    let checked = String::from_utf8(output.stdout).unwrap();
+    let expected =
+        "FAIL  10 servers     src/gentle.star:2: Variable `y` not found, did you mean `x`?: x = y";
+    assert!(output.status.code() == Some(1) && checked.contains(expected), "{checked}");
+}
+
+#[test]
+fn rust_is_built_checked_and_tested() {
+    is_built_checked_and_tested("rust");
+}
+
+#[test]
+fn what_is_there_already_is_kept() {
+    let (folder, _) = new("c");
+    insta::assert_snapshot!(
+        refused(folder.path(), &["plugin", "new", "--lang", "c", "gentle"]),
+        @"weir: gentle is there already: choose another name, or remove it"
+    );
+    insta::assert_snapshot!(
+        refused(folder.path(), &["plugin", "new", "--lang", "c", "../x"]),
+        @r#"weir: "../x" is no name: a letter, then letters, digits and -, all small"#
+    );
+}
+
+#[test]
+fn a_missing_compiler_is_said_with_how_to_get_it() {
+    let (_folder, project) = new("c");
+    let nothing = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(["plugin", "build"])
+        .current_dir(&project)
+        .env("PATH", nothing.path())
+        .output()
+        .unwrap();
+    insta::assert_snapshot!(
+        String::from_utf8(output.stderr).unwrap(),
+        @"weir: zig is not on PATH: pip install ziglang, or https://ziglang.org/download (0.17)"
+    );
+}
+
+#[test]
+fn what_is_no_plugin_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("x.wasm"), "text").unwrap();
+    for command in ["inspect", "grant"] {
+        let said = refused(folder.path(), &["plugin", command, "x.wasm"]);
+        assert!(said.starts_with("weir: failed to use x.wasm: it is not a component"), "{said}");
+    }
+    let said = refused(folder.path(), &["plugin", "build"]);
+    assert!(said.contains("`weir plugin new` makes one"), "{said}");
+}
+
+/// Those that need a compiler, which `cargo xtask test languages` installs.
+mod toolchain {
+    macro_rules! languages {
+        ($($name:ident)*) => {
+            $(mod $name {
+                #[test]
+                fn is_built_checked_and_tested() {
+                    crate::plugin::is_built_checked_and_tested(stringify!($name));
+                }
+            })*
+        };
+    }
+
+    languages! { c zig python javascript go }
+}

@@ -1,0 +1,1 @@
+// Functions without a body are found by the linker.
