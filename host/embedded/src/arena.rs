@@ -69,10 +69,10 @@ impl<T> Arena<T> {
     /// Frees a slot in use.
     pub(crate) fn remove(&mut self, slot: u32) -> T {
         let (number, at) = place(slot);
-        let segment = &mut self.segments[number as usize];
-        if segment.is_full() {
-            self.open.insert(number);
+        if self.segments[number as usize].is_full() {
+            self.open(number);
         }
+        let segment = &mut self.segments[number as usize];
         let value = segment.remove(at);
         // The one that is used next keeps its memory.
         if segment.is_empty() && self.open.first() != Some(&number) {
@@ -126,6 +126,18 @@ impl<T> Arena<T> {
     #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
         self.segments.iter().map(|it| it.slots.capacity()).sum()
+    }
+
+    /// Makes room known. One that was the next to be used, and is so no more, need not keep
+    /// its memory.
+    fn open(&mut self, number: u32) {
+        let before = self.open.first().copied().filter(|it| number < *it);
+        if let Some(before) = before.map(|it| &mut self.segments[it as usize])
+            && before.is_empty()
+        {
+            before.give_back();
+        }
+        self.open.insert(number);
     }
 
     fn add_segment(&mut self) -> u32 {

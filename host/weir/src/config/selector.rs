@@ -183,14 +183,17 @@ fn read(mut section: Section<'_>, defaults: &Defaults, names: &mut Names) -> Opt
 
 fn selector(section: &mut Section<'_>) -> Option<Selector> {
     let mark = section.key(&FWMARK);
+    let family = section.key(&FAMILY);
     if section.value(FWMARK.name).is_some() {
-        let family = section.key(&FAMILY);
         for key in [PROTOCOL.name, ADDRESSES.name, PORTS.name] {
             if section.value(key).is_some() {
                 section.note_at(key, "goes without fwmark: match by the one or the other");
             }
         }
         return Some(Selector::Fwmark { mark: mark?, family });
+    }
+    if section.value(FAMILY.name).is_some() {
+        section.note_at(FAMILY.name, "goes with fwmark: an address has its own");
     }
     let protocol = section.key(&PROTOCOL);
     let addresses = section.key(&ADDRESSES);

@@ -372,14 +372,17 @@ fn read<'t>(
 
 fn key(section: &mut Section<'_>) -> Option<ServiceKey> {
     let mark = section.key(&FWMARK);
+    let family = section.key_or_usual(&FAMILY);
     if section.value(FWMARK.name).is_some() {
-        let family = section.key_or_usual(&FAMILY);
         for key in [PROTOCOL.name, ADDRESS.name] {
             if section.value(key).is_some() {
                 section.note_at(key, "goes without fwmark: a service has the one or the other");
             }
         }
         return Some(ServiceKey::Fwmark { mark: mark?, family });
+    }
+    if section.value(FAMILY.name).is_some() {
+        section.note_at(FAMILY.name, "goes with fwmark: an address has its own");
     }
     let protocol = section.key_or_usual(&PROTOCOL);
     let address = section.required(&ADDRESS, "\"192.0.2.1:80\", or fwmark = 1");

@@ -72,7 +72,10 @@ const EVENTS: &[(&str, &str)] = &[
     ("state-recalled", "what an earlier run left is in force again"),
     ("state-strange", "some of what an earlier run left is not understood"),
     ("stopped", "weir has stopped"),
+    ("sync-started", "a sync daemon was started, as `[[sync]]` has it"),
+    ("sync-stopped", "a sync daemon was stopped, as `[[sync]]` has it"),
     ("thawed", "weights change again"),
+    ("timeouts-set", "the time-outs of connections were set, as `[timeouts]` has them"),
     ("unreachable", "the forwarder cannot reach a real server"),
     (
         "weight",
