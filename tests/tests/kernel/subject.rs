@@ -43,6 +43,12 @@ impl Kernel {
         let generation = generation(&mut ipvs);
         Self { ipvs, director, generation, start: now(), alone: Some(alone) }
     }
+
+    /// Lets a moment pass that is no more than that: nobody else gets the machine, to whom the
+    /// moment might be a minute.
+    pub(crate) fn let_a_short_moment_pass(&mut self) {
+        thread::sleep(MOMENT);
+    }
 }
 
 impl Drop for Kernel {
@@ -107,7 +113,7 @@ impl Subject for Kernel {
 
     fn let_a_moment_pass(&mut self) {
         drop(self.alone.take());
-        thread::sleep(MOMENT);
+        self.let_a_short_moment_pass();
         self.alone = Some(guest::alone());
     }
 }
