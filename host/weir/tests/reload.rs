@@ -201,6 +201,24 @@ fn without_a_daemon_saved_tables_do() {
 }
 
 #[test]
+fn without_a_daemon_the_embedded_table_is_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = "backend = \"embedded\"\n[[service]]\nname = \"web\"\naddress = \"127.0.0.1:80\"\n\
+                  server = [\"127.0.0.1:81\"]\n";
+    fs::write(directory.path().join("weir.toml"), config).unwrap();
+    let mut plan = weir(directory.path());
+    plan.env("WEIR_SOCKET", "").env("XDG_RUNTIME_DIR", directory.path());
+    let output = plan.args(["plan", "weir.toml"]).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    insta::assert_snapshot!(said, @r"
+    would be written, in this order:
+      add  tcp 127.0.0.1:80               wlc
+      add  tcp 127.0.0.1:80 127.0.0.1:81  weight absent -> 1  stated by the configuration
+    ");
+}
+
+#[test]
 fn without_a_daemon_there_is_nothing_to_reload() {
     let directory = tempfile::tempdir().unwrap();
     let (status, said) = says(directory.path(), &["reload"]);

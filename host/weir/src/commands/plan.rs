@@ -74,7 +74,14 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> Result<ExitCode> 
                 Files::read(file.map_or(Path::new(config::DEFAULT_PATH), PathBuf::as_path))?;
             let config = config::parse_files(&files).map_err(|it| files.show(it))?;
             let now = Now { monotonic: Duration::ZERO, wall: Duration::ZERO };
-            let rehearsed = Manager::rehearse_start(now, config, &mut *live(options, backend)?);
+            let mut live = match &config.backend {
+                // It begins empty, with the daemon.
+                config::Backend::Embedded(_) if options.table.is_none() => {
+                    Box::new(Embedded::new(Settings::default()))
+                }
+                _ => live(options, backend)?,
+            };
+            let rehearsed = Manager::rehearse_start(now, config, &mut *live);
             rehearsed.map_err(|error| run::unusable(&error))?.into()
         }
     };

@@ -18,10 +18,8 @@ fn check(table: &str, is_long: bool, answer: impl Fn(&Message) -> Message, expec
         &Authority::new(),
     );
     let seen = run(async {
-        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let (udp, tcp) = listen().await;
         let address = udp.local_addr().unwrap();
-        // The same port: a server listens at both.
-        let tcp = TcpListener::bind(address).await.unwrap();
         let server = async {
             let mut buffer = [0; 2000];
             let (read, client) = udp.recv_from(&mut buffer).await.unwrap();
@@ -47,6 +45,18 @@ fn check(table: &str, is_long: bool, answer: impl Fn(&Message) -> Message, expec
         tokio::join!(probe(&check, address), server).0
     });
     assert_eq!(seen.to_string(), expected, "{table}");
+}
+
+/// A server listens at one port of both protocols: one that is free with the first may be
+/// taken with the second.
+async fn listen() -> (UdpSocket, TcpListener) {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        match TcpListener::bind(udp.local_addr().unwrap()).await {
+            Ok(tcp) => return (udp, tcp),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse),
+        }
+    }
 }
 
 /// Answers with this code, and these records.
