@@ -48,8 +48,10 @@ fn is_built_checked_and_tested(language: &str) {
         "{built}"
     );
     let checked = said(&project, &["plugin", "check", "gentle.wasm"]);
-    assert!(checked.lines().all(|it| it.starts_with("pass  ")), "{checked}");
-    assert!(checked.contains("pass  1000 servers"), "{checked}");
+    // What is interpreted may need more of the processor where tables are large: it is told.
+    let is_good = |it: &str| it.starts_with("pass  ") || it.starts_with("warn  1000 servers");
+    assert!(checked.lines().all(is_good), "{checked}");
+    assert!(checked.contains("  1000 servers"), "{checked}");
     let tested = said(&project, &["test"]);
     assert!(tested.ends_with("1 passed, 0 failed\n"), "{tested}");
     let shown = said(&project, &["plugin", "inspect", "gentle.wasm"]);

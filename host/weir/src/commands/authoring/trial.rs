@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     net::Ipv4Addr,
     path::Path,
     sync::Arc,
@@ -28,13 +29,20 @@ pub(super) struct Took {
     pub(super) event: Duration,
 }
 
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "started in {:.1?}, an event in {:.1?}", self.start, self.event)
+    }
+}
+
 /// Starts the policy with `config_json` on a table of `size` real servers, and tells it
-/// that one is down. Its limits are those of a policy, its grant is everything.
+/// that one is down. Its grant is everything.
 pub(super) fn policy(
     runtime: &Runtime,
     plugin: &Plugin,
     config_json: &str,
     size: u16,
+    limits: &Limits,
 ) -> Result<Took, Failure> {
     let view = view(size);
     let settings = Settings {
@@ -49,7 +57,7 @@ pub(super) fn policy(
             drain: true,
             lease: Duration::from_secs(60),
         },
-        limits: Limits::for_policy(),
+        limits: *limits,
         log: Arc::new(|_| {}),
     };
     let begin = now();
@@ -114,6 +122,8 @@ fn view(size: u16) -> View {
     View {
         table: Arc::new(Table::new(Snapshot { entries: vec![entry] }, 0)),
         health: Arc::new(health),
+        // Go's runtime refuses a clock that stands at zero.
+        monotonic_ns: 1_000_000_000,
         ..View::default()
     }
 }
