@@ -31,7 +31,7 @@ pub(crate) use self::{
     plugins::{PluginLine, PluginMode, PluginReload},
     status::{
         Alert, EXPLAIN, Explained, ExplainedServer, Frozen, Head, Health, Order, OrderElsewhere,
-        Plugin, STATUS, Server, Service as ShownService, StatusLine, Step, Which, Why, Word, Write,
+        STATUS, Server, Service as ShownService, StatusLine, Step, Which, Why, Word, Write,
     },
     steer::{
         DEADLINE_S_MAX, DRAIN, Drain, FREEZE, Freeze, MAINTAIN, Maintain, READY, Ready, Steered,

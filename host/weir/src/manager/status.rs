@@ -6,12 +6,11 @@ use weir_ipvs::{Endpoint, RealServerKey, ServiceKey};
 
 use super::{Manager, Now};
 use crate::{
-    config::Mode,
     control::{
         Refused, Show,
         protocol::{
-            Alert, Explained, ExplainedServer, Frozen, Head, Health, Order, OrderElsewhere, Plugin,
-            Server, ShownService as Service, Step, Word, Write,
+            Alert, Explained, ExplainedServer, Frozen, Head, Health, Order, OrderElsewhere, Server,
+            ShownService as Service, Step, Word, Write,
         },
     },
     formula::{self, Says},
@@ -63,7 +62,7 @@ impl Manager {
             servers: self.claims.values().map(|it| it.servers.len()).sum(),
             alerts: self.alerts(now),
             frozen: ordered.chain(doubt).collect(),
-            plugins: self.plugins.iter().map(|it| self.plugin(now, it)).collect(),
+            plugins: self.standings(now).into_iter().map(Into::into).collect(),
             orders: orders
                 .map(|(key, order)| OrderElsewhere {
                     service: key.service.into(),
@@ -71,24 +70,6 @@ impl Manager {
                     order: shown_order(now, order),
                 })
                 .collect(),
-        }
-    }
-
-    fn plugin(&self, now: Now, plugin: &super::Plugin) -> Plugin {
-        let until = plugin.start_at().map(|it| now.show(it));
-        let state = match until {
-            Some(_) => "waiting",
-            None if plugin.is_quarantined() => "quarantined",
-            None if plugin.granted().is_none() => "off",
-            None => "running",
-        };
-        let mode = Mode::WORDS.iter().find(|it| it.1 == plugin.mode).map_or("", |it| it.0);
-        Plugin {
-            name: plugin.name.clone(),
-            mode: mode.to_owned(),
-            state: state.to_owned(),
-            until,
-            statements: self.statements.held(&plugin.name).len(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ServiceKey, is_default};
+use super::{PluginLine, ServiceKey, is_default};
 
 /// `POST` of a [`Which`]: lines, the first a [`Head`], then a [`Service`] each.
 pub(crate) const STATUS: &str = "/v1/status";
@@ -52,7 +52,7 @@ pub(crate) struct Head {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) frozen: Vec<Frozen>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) plugins: Vec<Plugin>,
+    pub(crate) plugins: Vec<PluginLine>,
     /// Orders on real servers that are not there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) orders: Vec<OrderElsewhere>,
@@ -83,21 +83,6 @@ pub(crate) struct Frozen {
     pub(crate) since: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) until: Option<String>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Plugin {
-    pub(crate) name: String,
-    /// `enforce`, `shadow` or `off`.
-    pub(crate) mode: String,
-    /// `running`, `waiting` (to be started again), `quarantined` or `off`.
-    pub(crate) state: String,
-    /// When it is started again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) until: Option<String>,
-    /// Statements of it that stand.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub(crate) statements: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
