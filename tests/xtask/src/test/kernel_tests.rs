@@ -8,10 +8,12 @@ use std::{
     env, io,
     path::{Path, PathBuf},
     process::Command,
+    sync::Mutex,
+    thread,
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::{
     Outcome, Session,
@@ -57,12 +59,34 @@ pub(super) fn run(session: &Session<'_>, version: Version) -> Result<Outcome> {
         outcome.tally += boot(&guest, &tests.runner, &session.args.runner)?.tally;
         return Ok(outcome);
     }
-    for group in groups(&tests.runner)? {
-        outcome.tally += boot(&guest, &tests.runner, &[group])?.tally;
-    }
+    outcome.tally += boot_all(&guest, &tests.runner, groups(&tests.runner)?)?;
     let guest = guest.modules(false);
     outcome.tally += boot(&guest, &tests.runner, &[WITHOUT_MODULE.to_owned()])?.tally;
     Ok(outcome)
+}
+
+/// Runs each group of tests in a guest of its own, as many guests at once as this machine
+/// has processors: each of them has one.
+fn boot_all(guest: &Guest, runner: &Path, groups: BTreeSet<String>) -> Result<Tally> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let groups = Mutex::new(groups.into_iter());
+    let next = || groups.lock().ok()?.next();
+    let boot_in_turn = || -> Result<Tally> {
+        let mut tally = Tally::default();
+        while let Some(group) = next() {
+            tally += boot(guest, runner, &[group])?.tally;
+        }
+        Ok(tally)
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(boot_in_turn)).collect();
+        let mut total = Tally::default();
+        for worker in workers {
+            total +=
+                worker.join().map_err(|_| anyhow!("a worker that boots guests panicked"))??;
+        }
+        Ok(total)
+    })
 }
 
 /// The modules of tests that need ip_vs. Each gets a guest of its own, so that little is
@@ -99,13 +123,13 @@ fn boot_once(guest: &Guest, runner: &Path, args: &[String]) -> Result<Outcome> {
     let mut stdout = Counting::new(io::stdout());
     let mut command = vec![runner.as_os_str().to_owned()];
     command.extend(args.iter().map(Into::into));
-    let status = guest.stream(&command, &mut stdout, &mut io::stderr())?;
-    let tally = stdout.tally;
-    match status {
+    let ended = guest.stream(&command, &mut stdout, &mut io::stderr());
+    let tally = stdout.finish()?;
+    match ended? {
         0 if tally.passed == 0 => bail!("no test ran in the guest with {}", args.join(" ")),
         0 => Ok(Outcome { tally, untested: None }),
         _ if tally.failed > 0 => Ok(Outcome { tally, untested: None }),
-        _ => bail!("the tests in the guest ended with status {status}"),
+        status => bail!("the tests in the guest ended with status {status}"),
     }
 }
 

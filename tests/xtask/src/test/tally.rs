@@ -20,31 +20,38 @@ impl AddAssign for Tally {
     }
 }
 
-/// Passes everything on and counts the tests in it.
+/// Passes everything on, in whole lines, and counts the tests in it. Several can have one
+/// place to write to.
 pub(crate) struct Counting<W> {
     inner: W,
     line: Vec<u8>,
-    pub(crate) tally: Tally,
+    tally: Tally,
 }
 
 impl<W: Write> Counting<W> {
     pub(crate) fn new(inner: W) -> Self {
         Self { inner, line: Vec::new(), tally: Tally::default() }
     }
+
+    /// Passes on what has come since the last line, and tells how many tests there were.
+    pub(crate) fn finish(mut self) -> io::Result<Tally> {
+        self.inner.write_all(&self.line)?;
+        self.inner.flush()?;
+        Ok(self.tally)
+    }
 }
 
 impl<W: Write> Write for Counting<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.inner.write(bytes)?;
-        for &byte in &bytes[..count] {
-            if byte != b'\n' {
-                self.line.push(byte);
-                continue;
+        for piece in bytes.split_inclusive(|&it| it == b'\n') {
+            self.line.extend(piece);
+            if piece.ends_with(b"\n") {
+                self.tally += summary(&String::from_utf8_lossy(&self.line)).unwrap_or_default();
+                self.inner.write_all(&self.line)?;
+                self.line.clear();
             }
-            self.tally += summary(&String::from_utf8_lossy(&self.line)).unwrap_or_default();
-            self.line.clear();
         }
-        Ok(count)
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -114,9 +121,12 @@ mod tests {
 
     #[test]
     fn a_line_in_two_pieces_is_counted_once() {
-        let mut counting = Counting::new(Vec::new());
+        let mut passed_on = Vec::new();
+        let mut counting = Counting::new(&mut passed_on);
         counting.write_all(b"test result: ok. 2 pas").unwrap();
-        counting.write_all(b"sed; 0 failed; 0 ignored\nmore\n").unwrap();
-        assert_eq!(counting.tally, Tally { passed: 2, failed: 0, skipped: 0 });
+        counting.write_all(b"sed; 0 failed; 0 ignored\nmo").unwrap();
+        counting.write_all(b"re").unwrap();
+        assert_eq!(counting.finish().unwrap(), Tally { passed: 2, failed: 0, skipped: 0 });
+        assert_eq!(passed_on, b"test result: ok. 2 passed; 0 failed; 0 ignored\nmore");
     }
 }

@@ -1,7 +1,7 @@
 //! The tests that need no kernel.
 
 use std::{
-    io::{self, PipeReader, Write},
+    io::{self, PipeReader},
     process::{Command, Stdio},
     thread,
 };
@@ -69,6 +69,5 @@ pub(super) fn counted(command: &mut Command) -> Result<Outcome> {
 fn count(mut from: PipeReader) -> io::Result<Tally> {
     let mut counting = Counting::new(io::stdout());
     io::copy(&mut from, &mut counting)?;
-    counting.flush()?;
-    Ok(counting.tally)
+    counting.finish()
 }
