@@ -6,6 +6,7 @@
 
 mod cast;
 mod generate;
+mod returned;
 mod sides;
 mod step;
 
@@ -77,7 +78,10 @@ fn sequence(sides: &mut Sides, seed: u64, last: bool, tally: &mut Tally) -> Resu
                 sides.compare()?;
             }
         }
-        if last && !cast::zeroes(seed) { sides.compare_statistics() } else { Ok(()) }
+        if last && !cast::zeroes(seed) {
+            tally.counting_servers += sides.compare_statistics()?;
+        }
+        Ok(())
     };
     run().map_err(|difference| Failure { seed, taken: steps.len(), steps, difference })?;
     sides.clear();
@@ -132,6 +136,8 @@ struct Tally {
     changes: BTreeMap<&'static str, [usize; 2]>,
     /// By scheduler, how many services were made with it.
     schedulers: BTreeMap<String, usize>,
+    /// Real servers that had counted packets, and on both sides the same.
+    counting_servers: usize,
 }
 
 impl Tally {
@@ -157,13 +163,14 @@ impl Tally {
     fn summary(&self) -> String {
         format!(
             "{} operations, {} of them accepted; {} packets, of which {} arrived; changes, \
-             accepted and refused: {:?}; services by scheduler: {:?}",
+             accepted and refused: {:?}; services by scheduler: {:?}; {} servers that counted",
             self.operations,
             self.accepted,
             self.packets,
             self.arrived,
             self.changes,
-            self.schedulers
+            self.schedulers,
+            self.counting_servers
         )
     }
 
@@ -177,6 +184,7 @@ impl Tally {
         let tried = self.changes.values().all(|[accepted, _]| *accepted > 0);
         assert!(tried && self.changes.len() == KINDS, "not all was tried: {}", self.summary());
         assert_eq!(self.schedulers.len(), cast::SCHEDULERS.len(), "{}", self.summary());
+        assert!(self.counting_servers > 0, "no counter was compared: {}", self.summary());
     }
 }
 

@@ -4,10 +4,16 @@
 use std::{fmt::Write as _, time::Duration};
 
 use weir_embedded::Sysctls;
-use weir_ipvs::{Change, Connection, Stats, SyncDaemon, SyncRole, TableEntry, Timeouts, Traffic};
+use weir_ipvs::{
+    Change, Connection, RealServerStatus, Stats, SyncDaemon, SyncRole, TableEntry, Timeouts,
+    Traffic,
+};
 use weir_tests::text;
 
-use super::step::{Outcome, Step};
+use super::{
+    returned::Returned,
+    step::{Outcome, Step},
+};
 use crate::{
     conformance::{core::Core, subject::Subject},
     kernel::subject::Kernel,
@@ -29,13 +35,14 @@ const SAMPLED: Duration = Duration::from_secs(8);
 pub(crate) struct Sides {
     kernel: Kernel,
     core: Core,
+    returned: Returned,
 }
 
 impl Sides {
     pub(crate) fn set_up() -> Self {
         let kernel = Kernel::set_up();
         let core = Core::new(kernel.generation());
-        Self { kernel, core }
+        Self { kernel, core, returned: Returned::default() }
     }
 
     /// What generators look at.
@@ -49,6 +56,7 @@ impl Sides {
         self.core.advance(self.kernel.now());
         let actual = step.take(&mut self.core);
         if expected == actual {
+            self.returned.note(step, &actual);
             self.finish()?;
             return Ok(actual);
         }
@@ -74,17 +82,20 @@ impl Sides {
     /// that expire in a minute that they take do so seconds later in the kernel.
     pub(crate) fn compare(&mut self) -> Result<(), String> {
         let pause = Kernel::let_a_short_moment_pass;
-        self.within(PATIENCE, pause, |subject| State::read(subject, false))
+        self.within(PATIENCE, pause, |subject| State::read(subject, None))
     }
 
     /// Compares statistics too, but for rates, and gives others the time that it takes: it is
-    /// to be the last of a namespace.
-    pub(crate) fn compare_statistics(&mut self) -> Result<(), String> {
+    /// to be the last of a namespace. How many real servers that had traffic were compared.
+    pub(crate) fn compare_statistics(&mut self) -> Result<usize, String> {
         let start = self.kernel.now();
         while self.kernel.now() - start < SAMPLES_APART {
             self.kernel.let_a_moment_pass();
         }
-        self.within(SAMPLED, Kernel::let_a_moment_pass, |subject| State::read(subject, true))
+        let returned = std::mem::take(&mut self.returned);
+        let read = |subject: &mut dyn Subject| State::read(subject, Some(&returned));
+        self.within(SAMPLED, Kernel::let_a_moment_pass, read)?;
+        Ok(read(&mut self.core).servers_with_traffic())
     }
 
     /// Brings both to where a sequence begins, but for connections and the trash.
@@ -140,12 +151,13 @@ struct State {
 }
 
 impl State {
-    fn read(subject: &mut dyn Subject, statistics: bool) -> Self {
+    /// Reads it, and statistics, but for those that `returned` says cannot be compared.
+    fn read(subject: &mut dyn Subject, statistics: Option<&Returned>) -> Self {
         let mut entries = subject.snapshot().entries;
         // The one order that the kernel does not define.
         entries.sort_by_key(|entry| entry.service.config.key);
         let clean = |stats: &mut Stats| {
-            let total = if statistics { stats.total } else { Traffic::default() };
+            let total = if statistics.is_some() { stats.total } else { Traffic::default() };
             // The kernel counts ICMP of its own too, where a connection that is not masqueraded
             // just gave way to nobody.
             let total = Traffic { packets_out: 0, bytes_out: 0, ..total };
@@ -153,9 +165,13 @@ impl State {
         };
         for entry in &mut entries {
             clean(&mut entry.service.stats);
-            // What one that comes back to another service has counted is zeroed as it was last
-            // sampled, which no two IPVS do together.
-            entry.servers.iter_mut().for_each(|server| server.stats = Stats::default());
+            let key = entry.service.config.key;
+            for server in &mut entry.servers {
+                clean(&mut server.stats);
+                if statistics.is_some_and(|it| it.contains(key, server.config.endpoint)) {
+                    server.stats = Stats::default();
+                }
+            }
         }
         let ipvs = subject.ipvs();
         let mut totals = ipvs.totals().expect("they can be read");
@@ -167,6 +183,11 @@ impl State {
             connections: subject.connections(),
             totals,
         }
+    }
+
+    fn servers_with_traffic(&self) -> usize {
+        let has_traffic = |server: &&RealServerStatus| server.stats.total.packets_in > 0;
+        self.entries.iter().flat_map(|entry| &entry.servers).filter(has_traffic).count()
     }
 
     /// Takes over timers that are but a little apart.
