@@ -179,10 +179,12 @@ impl Manager {
         // It may have been its agent that took it out.
         server.agent.is_awaited = checks.has_agent() && server.origin == Origin::Found(0);
         let ask = |check: &Arc<Check>| Ask { place: place(check, key), check: Arc::clone(check) };
+        let all = checks.list.iter().chain(&checks.agent);
+        let asked = all.filter(|it| !server.agent.rests(checks) || it.kind.carries_agent());
         self.output.push_back(Output::Watch(Target {
             key,
             watch: self.next_watch,
-            asks: checks.list.iter().chain(&checks.agent).map(ask).collect(),
+            asks: asked.map(ask).collect(),
             needed: checks.needed,
             latency: server.latency.clone(),
         }));

@@ -1,8 +1,11 @@
 //! What is heard of checks beside verdicts: agents, and troubles of the checks themselves.
 
-use super::{Manager, Now};
+use weir_ipvs::RealServerKey;
+
+use super::{Manager, Now, Output};
 use crate::{
     health::{AgentReport, LagNews, News, Notice},
+    plan::{Health, Origin},
     report::Line,
 };
 
@@ -17,18 +20,44 @@ impl Manager {
         }
         let was_awaited = std::mem::take(&mut server.agent.is_awaited);
         let is_new = server.agent.says != says;
+        let rested = claim.check.as_ref().is_some_and(|it| server.agent.rests(it));
         if is_new {
             (server.agent.says, server.agent.since) = (says, now.monotonic);
         }
         if !is_new && !was_awaited {
             return;
         }
+        let rests = claim.check.as_ref().is_some_and(|it| server.agent.rests(it));
         let line = Line::info("agent").with("service", key.service).with("server", key.server);
         let line = line.with("says", &server.agent.says);
         self.dirty.insert(key.service);
         if is_new {
             self.log(line);
         }
+        if rests != rested {
+            self.check_otherwise(now, key);
+        }
+    }
+
+    /// Lets its agent's word on maintenance have its way: checks end, but for those that hear
+    /// the agent, or begin anew. What they said before says nothing any more.
+    fn check_otherwise(&mut self, now: Now, key: RealServerKey) {
+        let Some(mut claim) = self.claims.remove(&key.service) else { return };
+        if let Some(mut server) = claim.servers.remove(&key.server) {
+            let before = server.watch.take();
+            self.watch(key, &claim, &mut server);
+            // Not before the new watch began: what the agent said stays where both hear it.
+            if let Some(watch) = before {
+                self.output.push_back(Output::Unwatch(watch));
+                self.checked -= 1;
+            }
+            server.agent.is_awaited = false;
+            server.health = Health { since: now.monotonic, ..Health::default() };
+            server.origin = Origin::New { ramps: true };
+            claim.servers.insert(key.server, server);
+        }
+        self.doubt.forget(&key);
+        self.claims.insert(key.service, claim);
     }
 }
 

@@ -6,6 +6,7 @@ use weir_ipvs::RealServer;
 
 use super::{Claim, Server, decide::Alarm};
 use crate::{
+    config::Checks,
     formula::{Says, WHOLE, Word},
     health::{AgentSays, AgentWeight, UseIt},
 };
@@ -25,6 +26,14 @@ pub(crate) struct Heard {
     pub(crate) is_awaited: bool,
     /// When something else was said last, or nothing any more.
     pub(crate) since: Duration,
+}
+
+impl Heard {
+    /// Whether its server is not to be checked: it is in maintenance, and some of `checks`
+    /// will hear of the end of that.
+    pub(crate) fn rests(&self, checks: &Checks) -> bool {
+        checks.has_agent() && self.says.use_it == UseIt::Maintenance
+    }
 }
 
 impl AgentSays {
