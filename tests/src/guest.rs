@@ -4,7 +4,7 @@ use std::{
     env,
     path::PathBuf,
     process::Command,
-    sync::{Mutex, MutexGuard, Once, PoisonError},
+    sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 /// The original, as the guest has it.
@@ -36,14 +36,27 @@ const MODULES: [&str; 17] = [
 /// Kernel tests run one after the other, however many threads there are: while services come
 /// and go in one namespace, a listing of another may show a service twice, or not at all.
 #[must_use = "others wait only as long as it is held"]
-pub fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
+pub fn alone() -> RwLockWriteGuard<'static, ()> {
+    check_guest();
+    // A test that failed left nothing that another could see.
+    RUNNING.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The same for a test that takes long for it waits, and whose tables are small: a listing of a
+/// few services is read at once, so that such tests run together.
+#[must_use = "others wait only as long as it is held"]
+pub fn together() -> RwLockReadGuard<'static, ()> {
+    check_guest();
+    RUNNING.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+static RUNNING: RwLock<()> = RwLock::new(());
+
+fn check_guest() {
     assert!(
         env::var_os("WEIR_KERNEL_TESTS").is_some_and(|it| it == "1"),
         "kernel tests run in a guest kernel: use `cargo xtask test`, or `--skip kernel:: --skip no_ip_vs::`"
     );
-    // A test that failed left nothing that another could see.
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Loads everything of IPVS, so that no test depends on which one ran before.

@@ -59,8 +59,7 @@ impl Lab {
 
     /// Starts the HTTP server of real server `number`, from 1.
     pub fn start_server(&self, number: u8) -> HttpServer {
-        let network = &self.servers[usize::from(number) - 1];
-        let listener = within(network, || TcpListener::bind(Self::server_address(number)));
+        let listener = self.as_server(number, || TcpListener::bind(Self::server_address(number)));
         HttpServer::start(listener.expect("nothing else listens there"), number)
     }
 
@@ -73,6 +72,23 @@ impl Lab {
     /// Runs `body` as a client, on the calling thread.
     pub fn as_client<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
         within(&self.client, body)
+    }
+
+    /// Runs `body` on real server `number`, from 1.
+    pub fn as_server<T: Send>(&self, number: u8, body: impl FnOnce() -> T + Send) -> T {
+        within(&self.servers[usize::from(number) - 1], body)
+    }
+
+    /// Every packet to and from real server `number` is lost from now on.
+    pub fn silence(&self, number: u8) {
+        run(&format!("tc qdisc add dev server{number} root netem loss 100%"));
+        self.as_server(number, || run("tc qdisc add dev far root netem loss 100%"));
+    }
+
+    /// Its packets pass again.
+    pub fn unsilence(&self, number: u8) {
+        run(&format!("tc qdisc del dev server{number} root"));
+        self.as_server(number, || run("tc qdisc del dev far root"));
     }
 
     fn connect(&self, network: &Network, device: &str, subnet: u8) {
@@ -172,8 +188,14 @@ fn within<T: Send>(network: &Network, body: impl FnOnce() -> T + Send) -> T {
 }
 
 fn ip(arguments: &str) {
-    let mut command = Command::new("ip");
-    let status = command.args(arguments.split(' ')).stdin(Stdio::null()).status();
+    run(&format!("ip {arguments}"));
+}
+
+/// Runs a command of iproute2, which has to succeed.
+fn run(line: &str) {
+    let mut words = line.split(' ');
+    let mut command = Command::new(words.next().expect("a line has a word"));
+    let status = command.args(words).stdin(Stdio::null()).status();
     let status = status.expect("iproute2 is installed");
-    assert!(status.success(), "ip {arguments}: {status}");
+    assert!(status.success(), "{line}: {status}");
 }

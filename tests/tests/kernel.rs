@@ -8,6 +8,7 @@ pub(crate) mod ipvsadm_cases;
 mod netlink;
 mod operators_day;
 mod policy;
+mod scenarios;
 mod subject;
 
 use std::env;

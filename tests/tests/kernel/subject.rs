@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    sync::MutexGuard,
+    sync::RwLockWriteGuard,
     thread,
     time::{Duration, Instant},
 };
@@ -30,7 +30,7 @@ pub(crate) struct Kernel {
     generation: Generation,
     start: Instant,
     /// Given away while time passes, so that others who wait for time wait together.
-    alone: Option<MutexGuard<'static, ()>>,
+    alone: Option<RwLockWriteGuard<'static, ()>>,
 }
 
 impl Kernel {

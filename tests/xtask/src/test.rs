@@ -37,7 +37,8 @@ pub(crate) struct Args {
     /// Go on after a step that failed
     #[arg(long)]
     keep_going: bool,
-    /// The long form of long tests: ten times as many operations, unless --count says
+    /// The long form of long tests: ten times as many operations, unless --count says, and
+    /// the intervals of production in what tests of faults wait for
     #[arg(long)]
     long: bool,
     /// Operations, or invocations of ipvsadm, that each differential test generates

@@ -153,7 +153,7 @@ fn guest(session: &Session<'_>, version: Version, kernel: &Kernel, tests: &Tests
         .env("WEIR_KERNEL", version.name())
         .env("WEIR_BIN", &tests.program);
     if args.long {
-        guest = guest.env("WEIR_DIFFERENTIAL_LONG", "1");
+        guest = guest.env("WEIR_DIFFERENTIAL_LONG", "1").env("WEIR_FULL_LENGTH", "1");
     }
     if let Some(count) = args.count {
         guest = guest.env("WEIR_DIFFERENTIAL_COUNT", count.to_string());

@@ -1,0 +1,170 @@
+//! All that was seen, in the order of time: the table, weir's lines, clients, checks.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use weir_tests::narrator::now;
+
+/// How often the table is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A look later than this shows that the machine was busy with something else.
+const PUNCTUAL: Duration = Duration::from_millis(30);
+
+/// Weights by the number of the real server.
+pub(super) type Weights = BTreeMap<u8, u32>;
+
+/// What stands in the table, by the port of the service.
+pub(super) type Table = BTreeMap<u16, Weights>;
+
+#[derive(Default)]
+pub(super) struct Seen {
+    /// The table, each time that it had changed.
+    pub(super) tables: Vec<(Instant, Table)>,
+    /// What weir said.
+    pub(super) lines: Vec<(Instant, String)>,
+    /// Who answered a new connection, or that it failed; when it began.
+    pub(super) answers: Vec<(Instant, Option<u8>)>,
+    /// Who connected to which real server.
+    pub(super) arrivals: Vec<(Instant, u8, IpAddr)>,
+    /// How often everything was removed from the table past weir.
+    pub(super) clears: usize,
+    /// How late the machine was.
+    lags: Vec<(Instant, Duration)>,
+}
+
+/// What was seen so far, with whom writes to it.
+#[derive(Clone, Default)]
+pub(super) struct Record(Arc<Mutex<Seen>>);
+
+impl Record {
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        // What a test that failed saw is still to be shown.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the table of this thread's network until the observer is dropped.
+    pub(super) fn observe_table(&self) -> Observer {
+        let record = self.clone();
+        let mut last = now();
+        Observer::start(move || {
+            let table = read_table();
+            let time = now();
+            let mut seen = record.seen();
+            if seen.tables.last().is_none_or(|(_, before)| *before != table) {
+                seen.tables.push((time, table));
+            }
+            let late = (time - last).saturating_sub(LOOK);
+            if late > PUNCTUAL {
+                seen.lags.push((time, late));
+            }
+            drop(seen);
+            last = time;
+            thread::sleep(LOOK);
+        })
+    }
+}
+
+impl Seen {
+    /// How late the machine itself was since then.
+    pub(super) fn lag(&self, since: Instant) -> Duration {
+        self.lags.iter().filter(|(at, _)| *at >= since).map(|(_, late)| *late).sum()
+    }
+
+    /// The service's weights as they were last seen.
+    pub(super) fn weights(&self, port: u16) -> Weights {
+        self.tables.last().and_then(|(_, table)| table.get(&port)).cloned().unwrap_or_default()
+    }
+
+    /// Lines of one kind, such as `weight`, that speak of this server, since then.
+    pub(super) fn lines(
+        &self,
+        event: &str,
+        server: Option<u8>,
+        since: Instant,
+    ) -> Vec<(Instant, &str)> {
+        let speaks = |line: &str| {
+            let is_event = line.split_whitespace().nth(2) == Some(event);
+            is_event && server.is_none_or(|it| line.contains(&format!("server=10.9.{it}.2:80 ")))
+        };
+        let lines = self.lines.iter().filter(|(at, line)| *at >= since && speaks(line));
+        lines.map(|(at, line)| (*at, line.as_str())).collect()
+    }
+
+    /// All of it that a person wants to see of a test that failed, since then.
+    pub(super) fn story(&self, since: Instant) -> String {
+        let mut story: Vec<(Instant, String)> = self.lines.clone();
+        let table = |(at, table): &(Instant, Table)| (*at, format!("table {table:?}"));
+        story.extend(self.tables.iter().map(table));
+        story.extend(self.lags.iter().map(|(at, late)| (*at, format!("busy for {late:?}"))));
+        story.sort_by_key(|(at, _)| *at);
+        let since = since.checked_sub(Duration::from_secs(2)).unwrap_or(since);
+        let late = story.into_iter().filter(|(at, _)| *at >= since);
+        let line = |(at, what)| {
+            let at: Instant = at;
+            format!("{:8.3} {what}\n", (at - since).as_secs_f64() - 2.0)
+        };
+        late.map(line).collect()
+    }
+}
+
+/// A thread that does the same again and again, until it is dropped.
+pub(super) struct Observer {
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Observer {
+    pub(super) fn start(mut again: impl FnMut() + Send + 'static) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&over);
+        let thread = thread::spawn(move || {
+            while !is_over.load(Ordering::Acquire) {
+                again();
+            }
+        });
+        Self { over, thread: Some(thread) }
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The kernel's own listing, whose services differ by their ports and real servers by the
+/// third byte of their address.
+fn read_table() -> Table {
+    let text = fs::read_to_string("/proc/thread-self/net/ip_vs").unwrap_or_default();
+    let mut table = Table::new();
+    let mut port = None;
+    for line in text.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["TCP", address, ..] => {
+                port = address.split(':').nth(1).and_then(|it| u16::from_str_radix(it, 16).ok());
+                table.entry(port.expect("a port")).or_default();
+            }
+            ["->", address, _, weight, ..] if port.is_some() => {
+                let number = u8::from_str_radix(&address[4..6], 16).expect("an address");
+                let weight = weight.parse().expect("a weight");
+                table.entry(port.expect("seen")).or_default().insert(number, weight);
+            }
+            _ => {}
+        }
+    }
+    table
+}
