@@ -23,6 +23,7 @@ mod references;
 mod rules;
 mod schema;
 mod selector;
+mod self_probe;
 mod server;
 mod service;
 mod shorthand;
@@ -64,6 +65,7 @@ pub(crate) use self::{
     rules::{Drift, Rules, Whose},
     schema::schema,
     selector::Match,
+    self_probe::SelfProbe,
     service::NamedService,
     via::ViaAddress,
 };
@@ -89,6 +91,8 @@ pub(crate) struct Config {
     pub(crate) plugins: Vec<Plugin>,
     /// What it states of IPVS as a whole.
     pub(crate) globals: Globals,
+    /// `[[self-probe]]`: what the director must reach for its checks to be believed.
+    pub(crate) self_probes: Vec<SelfProbe>,
     /// `[control] socket`: where commands find the daemon.
     pub(crate) socket: Option<PathBuf>,
     /// A file of it whose last line has no end: whoever writes it may not be done.
@@ -179,6 +183,7 @@ static TOP: Table = Table {
         &service::POOLS,
         &service::SERVICES,
         &selector::MATCHES,
+        &self_probe::SELF_PROBES,
         &plugin::PLUGINS,
         &globals::TIMEOUTS,
         &globals::SYNC,
@@ -278,6 +283,7 @@ fn config(mut top: Section<'_>) -> Config {
     let checked = services.iter().any(NamedService::is_checked)
         || matches.iter().any(|it| it.check.is_some());
     let plugins = plugin::read_all(&mut top, &names, checked);
+    let self_probes = self_probe::read(&mut top);
     let globals = globals::read(&mut top);
     let socket = top.section(CONTROL.name).and_then(|it| one_path(it, &SOCKET, &CONTROL_TABLE));
     let log = top.section(LOG.name).map(log::read).unwrap_or_default();
@@ -299,6 +305,7 @@ fn config(mut top: Section<'_>) -> Config {
         matches,
         plugins,
         globals,
+        self_probes,
         socket,
         state,
         log,

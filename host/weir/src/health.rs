@@ -38,7 +38,7 @@ pub(crate) use self::{
     outcome::{Cause, Evidence, Outcome},
     prober::{Order, probe_all},
     streams::{
-        AgentReport, Ask, Changes, News, Notice, Place, Seen, StreamId, Streams, Target, Told,
-        Verdict,
+        AgentReport, Ask, Changes, News, Notice, Place, Seen, StreamId, Streams, Subject, Target,
+        Told, Verdict,
     },
 };

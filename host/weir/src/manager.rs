@@ -13,7 +13,8 @@
 //! [`calls`], [`weighers`] and [`guards`] say when plugins are called, by their world, and
 //! [`plugin`] what becomes of one that failed, [`replace`] how other code takes its place,
 //! [`statements`] how long its words stand, [`claims`] what is ours and [`drift`] what
-//! becomes of edits by others, [`globals`] time-outs and sync daemons, [`reconcile`] how the
+//! becomes of edits by others, [`self_probes`] whether what checks say is to be believed,
+//! [`globals`] time-outs and sync daemons, [`reconcile`] how the
 //! table becomes what it should be,
 //! [`reload`] how another configuration is taken over, [`rehearsal`] what that would change,
 //! [`requests`] what others ask and do by way of us, [`operator`] what operators order,
@@ -37,6 +38,7 @@ mod rehearsal;
 mod reload;
 mod replace;
 mod requests;
+mod self_probes;
 mod spoken;
 mod statements;
 mod status;
@@ -61,7 +63,7 @@ use weir_wasm::{Event as PolicyEvent, HealthChange, HealthStatus};
 
 use self::{
     freeze::Freezes, memory::Memory, operator::Awaiting, plugin::Plugin, reload::Refused,
-    statements::Statements, timers::Timers, view::World,
+    self_probes::SelfProbes, statements::Statements, timers::Timers, view::World,
 };
 pub(crate) use self::{
     memory::Keep,
@@ -74,7 +76,7 @@ pub(crate) use self::{
 use crate::{
     config::{self, Config, Mode},
     control::{Request, Show, Steer},
-    health::{AgentReport, LagNews, Notice, Target, Told, Verdict},
+    health::{AgentReport, LagNews, Notice, Subject, Target, Told, Verdict},
     plan::Claim,
     report::Line,
     safety::{doubt::Doubt, order::Order},
@@ -164,6 +166,7 @@ pub(crate) struct Manager {
     requests: VecDeque<Request>,
     timers: Timers,
     doubt: Doubt,
+    self_probes: SelfProbes,
     freezes: Freezes,
     /// What operators ordered, of real servers that are there and of others.
     orders: BTreeMap<RealServerKey, Order>,
@@ -210,6 +213,7 @@ impl Manager {
             requests: VecDeque::new(),
             timers: Timers::default(),
             doubt: Doubt::default(),
+            self_probes: SelfProbes::default(),
             freezes: Freezes::default(),
             orders: BTreeMap::new(),
             memory: Memory::default(),
@@ -242,6 +246,7 @@ impl Manager {
                 .with("servers", servers)
                 .with("plugins", plugins),
         );
+        self.probe_itself();
         self.start_plugins(now);
         self.deliver(now);
         self.write(now, ipvs);
@@ -324,7 +329,9 @@ impl Manager {
     }
 
     fn handle_verdict(&mut self, now: Now, verdict: &Verdict) {
-        let key = verdict.key;
+        let Subject::Server(key) = verdict.subject else {
+            return self.hear_of_itself(now, verdict);
+        };
         let Some(claim) = self.claims.get_mut(&key.service) else { return };
         let Some(server) = claim.servers.get_mut(&key.server) else { return };
         if server.watch != Some(verdict.watch) || !server.health.differs(verdict) {

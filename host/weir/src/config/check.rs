@@ -28,7 +28,7 @@ use self::{
 };
 use super::{
     keys::{
-        Key, Nested, Number, Port, Shape, Span, Table,
+        Key, Nested, Number, Port, Row, Shape, Span, Table,
         Without::{Is, Means},
         Word,
     },
@@ -162,13 +162,13 @@ pub(super) static OWN: Nested = Nested {
 };
 
 /// What all checks have; what only some types have is told in `checks.md`.
-static TABLE: Table = Table {
-    name: "check",
-    is_open: true,
-    groups: &[&[&TYPE, &PORT, &INTERVAL, &FAST, &TIMEOUT, &RISE, &FALL]],
-};
+static TABLE: Table =
+    Table { name: "check", is_open: true, groups: &[&[&TYPE, &PORT, &INTERVAL], COUNTED] };
 
-static TYPE: Key<Word<Kind>> =
+/// How what is asked becomes a verdict.
+pub(super) const COUNTED: &[&dyn Row] = &[&FAST, &TIMEOUT, &RISE, &FALL];
+
+pub(super) static TYPE: Key<Word<Kind>> =
     Key::new("type", Word(KINDS), Is(Kind::Tcp), "what is asked, see [checks.md](checks.md)");
 
 static PORT: Key<Port> =
@@ -201,11 +201,12 @@ static RISE: Key<Number> =
 static FALL: Key<Number> =
     Key::new("fall", Number(COUNTS), Is(3), "failures in a row that make a server down");
 
-const PERIODS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
+pub(super) const PERIODS: RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(3600);
 const COUNTS: RangeInclusive<u32> = 1..=100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Tcp,
     Http,
     Https,
@@ -288,6 +289,11 @@ pub(super) struct CheckKeys {
 }
 
 impl CheckKeys {
+    /// Nothing but an interval.
+    pub(super) fn every(interval: Duration) -> Self {
+        Self { interval: Some(interval), ..Self::default() }
+    }
+
     /// Reads a table over `defaults`.
     pub(super) fn read(mut section: Section<'_>, defaults: Option<&Self>) -> Self {
         let base = defaults.cloned().unwrap_or_default();

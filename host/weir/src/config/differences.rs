@@ -3,12 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::SocketAddr,
 };
 
 use weir_ipvs::{Endpoint, RealServer};
 
 use super::{
-    Check, CheckKind, Checks, Config, Globals, Match, NamedService, Plugin, value::show_duration,
+    Check, CheckKind, Checks, Config, Globals, Match, NamedService, Plugin, SelfProbe,
+    value::show_duration,
 };
 
 /// One thing that is there, is not there any more, or is stated otherwise.
@@ -45,6 +47,8 @@ impl Config {
         compare("match ", &old, &new, &mut found, of_match);
         let (old, new) = (plugins(&before.plugins), plugins(&self.plugins));
         compare("plugin ", &old, &new, &mut found, plugin);
+        let (old, new) = (self_probes(&before.self_probes), self_probes(&self.self_probes));
+        compare("self-probe ", &old, &new, &mut found, self_probe);
         found.extend(globals(&before.globals, &self.globals));
         found
     }
@@ -72,6 +76,10 @@ fn compare<K: Ord + fmt::Display, T: PartialEq>(
 
 fn services(all: &[NamedService]) -> BTreeMap<&str, &NamedService> {
     all.iter().map(|it| (it.name.as_str(), it)).collect()
+}
+
+fn self_probes(all: &[SelfProbe]) -> BTreeMap<SocketAddr, &SelfProbe> {
+    all.iter().map(|it| (it.address, it)).collect()
 }
 
 fn matches(all: &[Match]) -> BTreeMap<&str, &Match> {
@@ -178,6 +186,12 @@ fn checks(before: Option<&Checks>, after: Option<&Checks>, how: &mut How) {
     }
     how.named("check-combine", &before.needed, &after.needed);
     how.named("agent", &before.agent, &after.agent);
+}
+
+fn self_probe(before: &SelfProbe, after: &SelfProbe) -> Vec<String> {
+    let mut how = How(Vec::new());
+    check(&before.check, &after.check, &mut how);
+    how.0
 }
 
 fn check(before: &Check, after: &Check, how: &mut How) {

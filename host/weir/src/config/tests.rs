@@ -371,7 +371,7 @@ grant = { services = ["web", "shop"], weights = { intents = ["scale"], floor = 3
 "#;
     insta::assert_snapshot!(problems(text), @r#"
     weir.toml:1:11: backend: expected "kernel" or "embedded", found "kernels"
-    weir.toml:2:1: unknown key `colour`; known here: agent, backend, check, control, defaults, drain, drift, embedded, log, match, plugin, pool, profile, safety, service, slow-start, state, sync, timeouts
+    weir.toml:2:1: unknown key `colour`; known here: agent, backend, check, control, defaults, drain, drift, embedded, log, match, plugin, pool, profile, safety, self-probe, service, slow-start, state, sync, timeouts
     weir.toml:5:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found 5
     weir.toml:6:11: check: timeout: expected a duration from 10ms to 1h, such as "5s" or "200ms", found "1000m"
     weir.toml:7:1: check: unknown key `falls`; did you mean `fall`?
@@ -548,6 +548,23 @@ fn the_configurations_of_the_plugin_manual_are_good() {
     let tables = page.split("```toml\n# /etc/weir/weir.toml\n").skip(1);
     let tables: Vec<_> = tables.filter_map(|it| it.split("```").next()).map(good).collect();
     assert!(!tables.is_empty());
+}
+
+#[test]
+fn a_self_probe_is_asked_every_second() {
+    let config = parse("weir.toml", "[[self-probe]]\naddress = \"::1\"\nport = 22").unwrap();
+    let [probe] = &config.self_probes[..] else { panic!("{:?}", config.self_probes) };
+    assert_eq!(probe.address, "[::1]:22".parse().unwrap());
+    let second = Duration::from_secs(1);
+    assert_eq!((probe.check.interval, probe.check.timeout), (second, second * 2 / 5));
+
+    let problems = |text| parse("weir.toml", text).unwrap_err().to_string();
+    assert_eq!(
+        problems("[[self-probe]]\naddress = \"10.0.0.254\"\nvia = { mark = 7 }"),
+        "weir.toml:2:11: self-probe: address: there is no port to ask: add port = 22, or \
+         type = \"icmp\"\n\
+         weir.toml:3:7: self-probe: via: a self-probe goes as routes say: remove this"
+    );
 }
 
 #[test]

@@ -28,11 +28,20 @@ use super::{
 };
 use crate::config::Check;
 
-/// One real server to be checked.
+/// Whose health it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    /// A real server's.
+    Server(RealServerKey),
+    /// The director's own: whether it reaches what it must.
+    Director,
+}
+
+/// What is to be checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     /// Whose health it is.
-    pub(crate) key: RealServerKey,
+    pub(crate) subject: Subject,
     /// Tells this watch from earlier ones of the same real server, whose last verdict may
     /// still be on its way.
     pub(crate) watch: u64,
@@ -94,7 +103,7 @@ pub(crate) enum Told {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// Whose.
-    pub(crate) key: RealServerKey,
+    pub(crate) subject: Subject,
     /// [`Target::watch`].
     pub(crate) watch: u64,
     /// Never unknown.
@@ -121,8 +130,8 @@ pub(crate) struct AgentReport {
 /// Something about a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Notice {
-    /// Of which server, one of those that share it.
-    pub(crate) key: RealServerKey,
+    /// Whose, or one of those who share it.
+    pub(crate) subject: Subject,
     /// Which check, and where.
     pub(crate) check: String,
     /// What.
@@ -184,7 +193,7 @@ struct Stream {
 
 #[derive(Debug)]
 struct Watch {
-    key: RealServerKey,
+    subject: Subject,
     latency: Latency,
     needed: usize,
     streams: Vec<StreamId>,
@@ -198,7 +207,7 @@ impl Streams {
     pub(crate) fn watch(&mut self, target: Target) -> Changes {
         let mut changes = Changes::default();
         let mut watch = Watch {
-            key: target.key,
+            subject: target.subject,
             latency: target.latency,
             needed: target.needed,
             streams: Vec::new(),
@@ -214,9 +223,7 @@ impl Streams {
                 watch.standings.push((index, stream.standing.clone()));
             }
             if stream.agent.was_asked() {
-                let says = stream.agent.says().clone();
-                let report = AgentReport { key: target.key, watch: target.watch, says };
-                changes.told.push(Told::Agent(Box::new(report)));
+                changes.told.extend(watch.report(target.watch, stream.agent.says()));
             }
         }
         changes.told.extend(watch.verdict(target.watch, &self.streams));
@@ -252,9 +259,9 @@ impl Streams {
     }
 
     /// Whose health a stream is about.
-    pub(crate) fn keys(&self, id: StreamId) -> Vec<RealServerKey> {
+    pub(crate) fn subjects(&self, id: StreamId) -> Vec<Subject> {
         let watchers = self.streams.get(&id).into_iter().flat_map(|it| &it.watchers);
-        watchers.filter_map(|(watch, _)| self.watches.get(watch)).map(|it| it.key).collect()
+        watchers.filter_map(|(watch, _)| self.watches.get(watch)).map(|it| it.subject).collect()
     }
 
     /// Takes in what a probe saw, and how long it took. Returns what is to be told, and the
@@ -284,9 +291,8 @@ impl Streams {
         if seen.agent.as_ref().is_some_and(|it| stream.agent.hear(it.as_ref())) {
             let says = stream.agent.says();
             for (watch, _) in &stream.watchers {
-                let Some(it) = self.watches.get(watch) else { continue };
-                let report = AgentReport { key: it.key, watch: *watch, says: says.clone() };
-                told.push(Told::Agent(Box::new(report)));
+                let watched = self.watches.get(watch);
+                told.extend(watched.and_then(|it| it.report(*watch, says)));
             }
         }
         let next = stream.schedule.next(stream.counter.is_changing()).max(took);
@@ -322,9 +328,9 @@ impl Streams {
     }
 
     fn notice(&self, id: StreamId, news: News) -> Told {
-        let key = self.keys(id).into_iter().next();
-        let key = key.expect("a stream without watchers has ended");
-        Told::Notice(Notice { key, check: self.streams[&id].ask.to_string(), news })
+        let subject = self.subjects(id).into_iter().next();
+        let subject = subject.expect("a stream without watchers has ended");
+        Told::Notice(Notice { subject, check: self.streams[&id].ask.to_string(), news })
     }
 }
 
@@ -390,6 +396,12 @@ impl Watch {
         }
     }
 
+    /// What is to be told of what an agent says.
+    fn report(&self, watch: u64, says: &AgentSays) -> Option<Told> {
+        let Subject::Server(key) = self.subject else { return None };
+        Some(Told::Agent(Box::new(AgentReport { key, watch, says: says.clone() })))
+    }
+
     /// What is to be told of where it stands now, if that is new. What is unknown is not.
     fn verdict(&mut self, watch: u64, streams: &BTreeMap<StreamId, Stream>) -> Option<Told> {
         let standings: Vec<Standing> = self.standings.iter().map(|it| it.1.clone()).collect();
@@ -405,7 +417,7 @@ impl Watch {
         };
         self.told = now.clone();
         Some(Told::Verdict(Verdict {
-            key: self.key,
+            subject: self.subject,
             watch,
             state: now.state,
             evidence: now.evidence,

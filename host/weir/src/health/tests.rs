@@ -38,9 +38,9 @@ const QUICK: Check = Check {
 /// A real server of the service 192.0.2.1 with this port, watched under this number.
 fn target(watch: u64, address: SocketAddr, checks: &[Check], needed: usize) -> Target {
     let service = ServiceKey::from((Protocol::Tcp, weir_ipvs::Endpoint::new([192, 0, 2, 1], 80)));
-    let key = RealServerKey { service, server: address.into() };
+    let subject = Subject::Server(RealServerKey { service, server: address.into() });
     let asks = checks.iter().map(|it| ask(it, address)).collect();
-    Target { key, watch, asks, needed, latency: Latency::default() }
+    Target { subject, watch, asks, needed, latency: Latency::default() }
 }
 
 /// Watches `target` until `enough` says that what was told is.

@@ -119,6 +119,8 @@ pub(super) struct Bench {
     /// Writes that a test put by.
     pub(super) put_by: Vec<String>,
     pub(super) watches: BTreeMap<RealServerKey, u64>,
+    /// That of the last self-probe.
+    self_watch: Option<u64>,
     /// Plugins whose code the next reload replaces.
     pub(super) replaced: BTreeSet<String>,
     /// What is to be committed.
@@ -183,6 +185,7 @@ impl Bench {
             lines: Vec::new(),
             put_by: Vec::new(),
             watches: BTreeMap::new(),
+            self_watch: None,
             replaced: BTreeSet::new(),
             keeps: Vec::new(),
             records: Records::new(),
@@ -232,9 +235,10 @@ impl Bench {
         while let Some(output) = self.manager.poll_output() {
             match output {
                 Output::Log(line) => self.lines.push(line.to_string()),
-                Output::Watch(target) => {
-                    self.watches.insert(target.key, target.watch);
-                }
+                Output::Watch(target) => match target.subject {
+                    Subject::Server(key) => drop(self.watches.insert(key, target.watch)),
+                    Subject::Director => self.self_watch = Some(target.watch),
+                },
                 Output::Unwatch(watch) => self.watches.retain(|_, it| *it != watch),
                 Output::Keep(keep) => self.keeps.push(keep),
             }
@@ -275,7 +279,8 @@ impl Bench {
     }
 
     /// Verdicts that come together, as `10.0.1.1:80 down` (refused), `.. silent`, `.. up`,
-    /// `.. suspect`; of the service 10.0.0.1:80, unless `10.0.0.2:80 ..` goes before.
+    /// `.. suspect`; of the service 10.0.0.1:80, unless `10.0.0.2:80 ..` goes before. Of the
+    /// self-probe, as `director down`.
     pub(super) fn verdicts(&mut self, verdicts: &[&str]) {
         for verdict in verdicts {
             let mut words = verdict.rsplit(' ');
@@ -288,11 +293,17 @@ impl Bench {
             };
             let server = words.next().unwrap();
             let service = words.next().unwrap_or("10.0.0.1:80");
-            let key =
-                RealServerKey { service: service_key(service), server: server.parse().unwrap() };
-            let watch = self.watches.get(&key).copied().unwrap_or(0);
+            let (subject, watch) = match server {
+                "director" => (Subject::Director, self.self_watch),
+                _ => {
+                    let (service, server) = (service_key(service), server.parse().unwrap());
+                    let key = RealServerKey { service, server };
+                    (Subject::Server(key), self.watches.get(&key).copied())
+                }
+            };
+            let watch = watch.unwrap_or(0);
             let detail = detail.to_owned();
-            let verdict = Verdict { key, watch, state, evidence, percent: 100, detail };
+            let verdict = Verdict { subject, watch, state, evidence, percent: 100, detail };
             self.manager.handle(self.at(), Event::Health(verdict));
         }
         self.settle();

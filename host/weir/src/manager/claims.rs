@@ -8,7 +8,7 @@ use weir_wasm::Latency;
 use super::{GRACE, Manager, Now, Output};
 use crate::{
     config::{Check, ViaAddress, Whose},
-    health::{Ask, Place, Target},
+    health::{Ask, Place, Subject, Target},
     plan::{self, Claim, Connections, Origin, Role, Server},
     report::Line,
 };
@@ -182,7 +182,7 @@ impl Manager {
         let all = checks.list.iter().chain(&checks.agent);
         let asked = all.filter(|it| !server.agent.rests(checks) || it.kind.carries_agent());
         self.output.push_back(Output::Watch(Target {
-            key,
+            subject: Subject::Server(key),
             watch: self.next_watch,
             asks: asked.map(ask).collect(),
             needed: checks.needed,

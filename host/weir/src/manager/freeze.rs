@@ -73,7 +73,7 @@ impl Manager {
     }
 
     /// The time within which every check shows a fault.
-    fn detection(&self) -> Duration {
+    pub(super) fn detection(&self) -> Duration {
         let checks = self.claims.values().filter_map(|it| it.check.as_ref());
         checks.map(|it| it.detection()).max().unwrap_or(Duration::ZERO)
     }

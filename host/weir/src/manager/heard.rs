@@ -4,7 +4,7 @@ use weir_ipvs::RealServerKey;
 
 use super::{Manager, Now, Output};
 use crate::{
-    health::{AgentReport, LagNews, News, Notice},
+    health::{AgentReport, LagNews, News, Notice, Subject},
     plan::{Health, Origin},
     report::Line,
 };
@@ -69,10 +69,11 @@ pub(super) fn notice(notice: &Notice) -> Line {
         News::Warning(_) => Line::warn("check-warns"),
         News::UnknownWords(_) => Line::warn("agent-unclear"),
     };
-    let line = line
-        .with("service", notice.key.service)
-        .with("server", notice.key.server)
-        .with("check", &notice.check);
+    let line = match notice.subject {
+        Subject::Server(key) => line.with("service", key.service).with("server", key.server),
+        Subject::Director => line,
+    };
+    let line = line.with("check", &notice.check);
     match &notice.news {
         News::CannotAsk(why) => {
             line.with("reason", why).with("then", "it counts as nothing, and is tried again")

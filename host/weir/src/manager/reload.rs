@@ -119,6 +119,7 @@ impl Manager {
         }
         self.reload_plugins(&before, reload.codes, &reload.replaced);
         self.dirty.extend(self.claims.keys());
+        self.probe_itself_anew(now, &before.self_probes);
         // What is new in the configuration is claimed when the table is read.
         self.next_poll = now.monotonic;
         let services = self.config.services.len() + self.config.matches.len();

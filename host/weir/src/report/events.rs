@@ -58,6 +58,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("reload-failed", "another configuration has mistakes, which `report` names"),
     ("reload-refused", "another configuration is not taken over, for the reason given"),
     ("reloaded", "another configuration is in force"),
+    ("self-probe", "the director reaches what it must, or does not"),
     ("server-edited", "a real server was written, its weight apart"),
     ("service-added", "a service was added to the table"),
     ("service-edited", "a service of the table was edited"),

@@ -12,6 +12,7 @@ use weir_ipvs::{Change, Endpoint, RealServerKey};
 use weir_wasm::{HealthStatus, LogSink};
 
 use super::{
+    board::Health,
     machinery::{Machinery, Traps},
     server::{Answer, Reception},
     stage::{Event, Request, Stage, Stream},
@@ -21,8 +22,8 @@ use crate::{
     config::{self, CheckKind, Config, Files, Mode},
     control::{self, Expiry, Steer, Wish},
     health::{
-        Ask, Cause, Changes, Evidence, Outcome, Reply, Seen, State, StreamId, Streams, Told,
-        Verdict,
+        Ask, Cause, Changes, Evidence, Outcome, Reply, Seen, State, StreamId, Streams, Subject,
+        Told, Verdict,
     },
     manager::{self, Manager, Now, Output, Reload},
     report::Line,
@@ -179,7 +180,7 @@ impl Daemon {
         probes.begun += 1;
         let number = probes.begun;
         probes.under_way = Some((number, stage.now()));
-        for key in self.streams.keys(stream.id) {
+        for key in self.checked_by(stream.id) {
             stage.board.health.entry(key).or_default().probes += 1;
         }
         let server = stage.servers.checked_at(Endpoint::from(ask.place.address));
@@ -269,7 +270,8 @@ impl Daemon {
         for (watch, key) in self.watched.iter().filter(|(_, key)| servers.contains(&key.server)) {
             self.scripted.insert(*watch);
             let (key, watch, detail) = (*key, *watch, reason.to_owned());
-            let verdict = Verdict { key, watch, state, evidence, percent: 100, detail };
+            let subject = Subject::Server(key);
+            let verdict = Verdict { subject, watch, state, evidence, percent: 100, detail };
             told.push(Told::Verdict(verdict));
         }
         self.tell(told, stage);
@@ -300,7 +302,7 @@ impl Daemon {
     fn seen(&mut self, stream: Stream, seen: &Seen, stage: &mut Stage) {
         let Some((_, probes)) = self.stream(stream) else { return };
         let Some((_, started)) = probes.under_way.take() else { return };
-        for key in self.streams.keys(stream.id) {
+        for key in self.checked_by(stream.id) {
             let health = stage.board.health.entry(key).or_default();
             health.failing = match &seen.outcome {
                 None | Some(Outcome::Indeterminate(_)) => health.failing,
@@ -319,16 +321,25 @@ impl Daemon {
         self.tell(told, stage);
     }
 
+    /// The real servers that a stream checks.
+    fn checked_by(&self, stream: StreamId) -> Vec<RealServerKey> {
+        let subjects = self.streams.subjects(stream).into_iter();
+        let server = |it| if let Subject::Server(key) = it { Some(key) } else { None };
+        subjects.filter_map(server).collect()
+    }
+
     /// Tells the manager: what comes together is one batch.
     fn tell(&mut self, told: Vec<Told>, stage: &mut Stage) {
         if told.is_empty() {
             return;
         }
         for told in told {
-            if let Told::Verdict(verdict) = &told {
-                let health = stage.board.health.entry(verdict.key).or_default();
+            if let Told::Verdict(verdict) = &told
+                && let Subject::Server(key) = verdict.subject
+            {
+                let health = stage.board.health.entry(key).or_default();
                 health.status = verdict.state.status();
-                let record = Record::verdict(verdict, stage.timeline.names());
+                let record = Record::verdict(key, verdict, stage.timeline.names());
                 stage.note(record);
             }
             self.manager.handle(now(stage), told.into());
@@ -360,13 +371,19 @@ impl Daemon {
                     log(stage, &line);
                 }
                 Output::Watch(target) => {
-                    stage.board.health.entry(target.key).or_default();
-                    self.watched.insert(target.watch, target.key);
+                    if let Subject::Server(key) = target.subject {
+                        let health = stage.board.health.entry(key).or_default();
+                        *health = Health { probes: health.probes, ..Health::default() };
+                        self.watched.insert(target.watch, key);
+                    }
                     let changes = self.streams.watch(target);
                     self.change(changes, stage);
                 }
                 Output::Unwatch(watch) => {
-                    if let Some(key) = self.watched.remove(&watch) {
+                    // Another watch of the same server may have taken its place.
+                    if let Some(key) = self.watched.remove(&watch)
+                        && !self.watched.values().any(|it| *it == key)
+                    {
                         stage.board.health.remove(&key);
                     }
                     self.scripted.remove(&watch);

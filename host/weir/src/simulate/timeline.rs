@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::{Serialize, Serializer};
-use weir_ipvs::Change;
+use weir_ipvs::{Change, RealServerKey};
 
 use super::{
     board::{Board, Mark, percentile, status_word},
@@ -274,10 +274,10 @@ fn clients(board: &Board, since: &Mark, scenario: &Scenario) -> Vec<ClientsSampl
 }
 
 impl Record {
-    pub(crate) fn verdict(verdict: &Verdict, names: &Names) -> Self {
+    pub(crate) fn verdict(key: RealServerKey, verdict: &Verdict, names: &Names) -> Self {
         Self::Verdict {
-            service: names.service(&verdict.key.service),
-            server: names.server(verdict.key.server),
+            service: names.service(&key.service),
+            server: names.server(key.server),
             state: verdict.state.to_string(),
             status: status_word(verdict.state.status()),
             reason: verdict.detail.clone(),

@@ -56,6 +56,8 @@ fn around(table: &str, key: &str, row: &str) -> String {
             "forwarding = \"tunnel\"\n[[service.server]]\naddress = \"10.0.0.2\"\n\
              [service.server.tunnel]\ntype = \"gue\"\n{row}"
         )),
+        "self-probe" if key == "address" => format!("[[self-probe]]\n{row}"),
+        "self-probe" => format!("[[self-probe]]\naddress = \"10.0.0.254\"\n{row}"),
         "match" if key == "name" => format!("[[match]]\nprotocol = \"tcp\"\n{row}"),
         "match" => format!("[[match]]\nname = \"m\"\n{row}"),
         "profile" => format!("[profile.p]\n{row}"),

@@ -374,6 +374,42 @@ fn a_weight_is_written_at_most_once_a_second_but_to_zero() {
 }
 
 #[test]
+fn a_director_that_does_not_reach_its_gateway_believes_no_check() {
+    let probe = "[[self-probe]]\ntype = \"icmp\"\naddress = \"10.0.0.254\"";
+    let mut bench = settled_with(probe, "");
+    bench.verdicts(&["director up"]);
+    bench.verdicts(&["director silent"]);
+    assert_eq!(
+        bench.said("frozen"),
+        ["frozen reason=\"the self-probe icmp does not reach 10.0.0.254: timeout, 3 in a row\" \
+          then=\"checks are followed a round after it passes\""]
+    );
+    bench.verdicts(&["10.0.1.1:80 silent", "10.0.1.2:80 silent"]);
+    bench.pass(300);
+    assert_eq!(bench.writes(), NONE, "for as long as it takes");
+
+    // What they say now may still be from before: one round, and then they are believed.
+    bench.verdicts(&["director up", "10.0.1.2:80 up"]);
+    bench.pass(11);
+    assert_eq!((bench.writes(), bench.said("thawed")), (vec![], vec![]));
+    bench.pass(1);
+    assert_eq!(bench.said("thawed"), ["thawed"]);
+    assert_eq!(bench.writes(), [format!("{A}=0")]);
+}
+
+#[test]
+fn a_self_probe_that_is_configured_no_more_freezes_nothing() {
+    let probe = "[[self-probe]]\naddress = \"10.0.0.254\"\nport = 22\n";
+    let mut bench = settled_with(probe, "");
+    bench.verdicts(&["director down"]);
+    assert_eq!(bench.said("frozen").len(), 1);
+    bench.verdicts(&["10.0.1.1:80 down"]);
+    bench.reload(CONFIG);
+    bench.pass(13);
+    assert_eq!(bench.writes(), [format!("{A}=0")]);
+}
+
+#[test]
 fn a_director_that_sees_everything_fail_doubts_itself() {
     let service = |number: u32| {
         format!(
