@@ -359,7 +359,7 @@ impl Daemon {
 
     /// Does what the manager wants, and takes note of what it wrote.
     fn put_out(&mut self, stage: &mut Stage) {
-        let mut explained = Vec::new();
+        let mut explained = BTreeMap::new();
         let mut kept = None;
         for line in self.said.take() {
             log(stage, &line);
@@ -367,7 +367,7 @@ impl Daemon {
         while let Some(output) = self.manager.poll_output() {
             match output {
                 Output::Log(line) => {
-                    explained.extend(Explanation::of(&line));
+                    explained.extend(explanation(&line));
                     log(stage, &line);
                 }
                 Output::Watch(target) => {
@@ -399,8 +399,8 @@ impl Daemon {
         for change in stage.kernel.take_written() {
             stage.changed.control = true;
             if let Some((key, weight)) = changed_weight(&change, stage) {
-                match explained.iter().find(|it| it.is_of(&key)) {
-                    Some(it) => drop(stage.board.reasons.insert(key, it.reason.clone())),
+                match explained.get(&(key.service.to_string(), key.server.to_string())) {
+                    Some(reason) => drop(stage.board.reasons.insert(key, reason.clone())),
                     None => {
                         let server = stage.timeline.names().server(key.server);
                         let change = format!("{server} weight {weight}, without a reason");
@@ -469,24 +469,12 @@ fn log(stage: &mut Stage, line: &Line) {
     stage.note(Record::log(line));
 }
 
-/// Why a weight was changed, by a line of the log.
-struct Explanation {
-    service: String,
-    server: String,
-    reason: String,
-}
-
-impl Explanation {
-    fn of(line: &Line) -> Option<Self> {
-        let field = |key| line.field(key).filter(|it| !it.is_empty()).map(str::to_owned);
-        let (service, server) = (field("service")?, field("server")?);
-        let is_weight = line.event() == "weight";
-        field("reason").filter(|_| is_weight).map(|reason| Self { service, server, reason })
-    }
-
-    fn is_of(&self, key: &RealServerKey) -> bool {
-        self.server == key.server.to_string() && self.service == key.service.to_string()
-    }
+/// Why a weight was changed, and whose, by service and server, if a line of the log says so.
+fn explanation(line: &Line) -> Option<((String, String), String)> {
+    let field = |key| line.field(key).filter(|it| !it.is_empty()).map(str::to_owned);
+    let whose = (field("service")?, field("server")?);
+    let is_weight = line.event() == "weight";
+    field("reason").filter(|_| is_weight).map(|reason| (whose, reason))
 }
 
 /// Whose weight a write changes, and to what.

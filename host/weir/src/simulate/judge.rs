@@ -134,9 +134,9 @@ impl Judge {
         self.open.iter().filter_map(Watched::until).max()
     }
 
-    /// Whether anything that is watched can change with traffic alone.
-    pub(crate) fn watches_traffic(&self) -> bool {
-        self.open.iter().any(Watched::moves_with_traffic)
+    /// Whether a look can see something new.
+    pub(crate) fn watches(&self, changed: Changed) -> bool {
+        self.open.iter().any(|it| it.depends_on(changed))
     }
 
     /// What was not met, in the order in which that was known.

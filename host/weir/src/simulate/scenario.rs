@@ -42,9 +42,17 @@ pub(crate) struct Names {
     pub(crate) services: BTreeMap<String, ServiceKey>,
     /// Of real servers.
     pub(crate) servers: BTreeMap<String, Endpoint>,
+    /// What each service is called: the first of its names.
+    called: BTreeMap<ServiceKey, String>,
 }
 
 impl Names {
+    /// Gives a service a name.
+    pub(crate) fn name_service(&mut self, name: &str, service: ServiceKey) {
+        self.services.insert(name.to_owned(), service);
+        self.called.entry(service).or_insert_with(|| name.to_owned());
+    }
+
     /// A real server's name, or its address.
     pub(crate) fn server(&self, server: Endpoint) -> String {
         let named = self.servers.iter().find(|it| *it.1 == server);
@@ -53,8 +61,7 @@ impl Names {
 
     /// A service's name, or its key.
     pub(crate) fn service(&self, service: &ServiceKey) -> String {
-        let named = self.services.iter().find(|it| it.1 == service);
-        named.map_or_else(|| service.to_string(), |it| it.0.clone())
+        self.called.get(service).cloned().unwrap_or_else(|| service.to_string())
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::scenario::{Fact, Step, What};
+use super::{
+    judge::Changed,
+    scenario::{Fact, Step, What},
+};
 
 /// See the module.
 #[derive(Debug)]
@@ -42,9 +45,10 @@ impl<'s> Script<'s> {
         self.cursor
     }
 
-    /// Whether what it waits for can change with traffic alone.
-    pub(crate) fn watches_traffic(&self) -> bool {
-        matches!(self.waiting, Waiting::For(fact, ..) if fact.moves_with_traffic())
+    /// Whether what it waits for can be so after this.
+    pub(crate) fn watches(&self, changed: Changed) -> bool {
+        let Waiting::For(fact, ..) = self.waiting else { return false };
+        changed.control || (changed.traffic && fact.moves_with_traffic())
     }
 
     /// When it has a line to carry out, as far as that is known.

@@ -180,9 +180,8 @@ impl<'s> Simulation<'s> {
     /// Lets the judge and the script see what changed.
     fn look(&mut self) {
         let changed = std::mem::take(&mut self.stage.changed);
-        let is_traffic_seen =
-            changed.traffic && (self.judge.watches_traffic() || self.script.watches_traffic());
-        if !changed.control && !is_traffic_seen {
+        // A big table is not read for nobody, each time that something changes.
+        if !self.judge.watches(changed) && !self.script.watches(changed) {
             return self.report();
         }
         self.stage.refresh();

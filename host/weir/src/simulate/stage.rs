@@ -156,8 +156,8 @@ impl Servers {
     /// own, and what is wrong with a host is wrong with all its ports.
     pub(crate) fn checked_at(&self, address: Endpoint) -> Endpoint {
         let same_host = || {
-            let mut hosts = self.by_address.keys();
-            hosts.find(|it| it.address == address.address).copied()
+            let mut ports = self.by_address.range(Endpoint { port: 0, ..address }..);
+            ports.next().map(|it| *it.0).filter(|it| it.address == address.address)
         };
         if self.by_address.contains_key(&address) {
             return address;

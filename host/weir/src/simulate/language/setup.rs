@@ -58,7 +58,7 @@ impl Declared {
     pub(super) fn new(config: Option<&Config>) -> Self {
         let mut declared = Self { has_weir: config.is_some(), ..Self::default() };
         for service in config.into_iter().flat_map(|it| &it.services) {
-            declared.names.services.insert(service.name.clone(), service.service.key);
+            declared.names.name_service(&service.name, service.service.key);
         }
         declared.plugins =
             config.into_iter().flat_map(|it| &it.plugins).map(|it| it.name.clone()).collect();
@@ -112,11 +112,11 @@ impl Declared {
 /// key     = ("tcp" | "udp" | "sctp") ADDRESS | "fwmark" NUMBER ["ipv6"]
 /// ```
 pub(super) fn service(line: &mut Line<'_>, declared: &mut Declared) -> Read<()> {
-    let name = declared.new_name(line, "web")?.to_owned();
+    let name = declared.new_name(line, "web")?;
     let Some(key) = key(line)? else {
         return Err(line.expected("what it is, such as `tcp 192.0.2.1:80` or `fwmark 7`"));
     };
-    declared.names.services.insert(name, key);
+    declared.names.name_service(name, key);
     Ok(())
 }
 
