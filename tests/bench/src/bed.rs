@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
 };
@@ -97,6 +98,11 @@ impl Bed {
         self.bed == Kind::StandIn
     }
 
+    /// Whether what is written stays so.
+    pub(crate) fn is_real(&self) -> bool {
+        !self.is_stand_in()
+    }
+
     /// Whether this is for what needs no kernel.
     pub(crate) fn is_machine(&self) -> bool {
         self.bed == Kind::None
@@ -142,9 +148,13 @@ impl Bed {
         self.other(&self.ipvsadm, size)
     }
 
-    /// keepalived.
-    pub(crate) fn keepalived(&self, size: Size) -> Command {
-        self.other(&self.keepalived, size)
+    /// keepalived, in the foreground.
+    pub(crate) fn run_keepalived(&self, size: Size, configuration: &Path) -> Command {
+        let mut command = self.other(&self.keepalived, size);
+        command.args(["-n", "-l", "-C", "-f"]).arg(configuration);
+        command.arg("-p").arg(scratch().join("keepalived.pid"));
+        command.arg("-c").arg(scratch().join("checkers.pid"));
+        command
     }
 
     /// HAProxy.
@@ -152,9 +162,24 @@ impl Bed {
         self.command(&self.haproxy, Size::EMPTY)
     }
 
+    /// weir, as a daemon that remembers nothing of those before it.
+    pub(crate) fn run_weir(&self, size: Size, configuration: &Path) -> Result<Command> {
+        let directory = scratch().join("daemon");
+        match fs::remove_dir_all(&directory) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).context("failed to clear a daemon's directory");
+            }
+            _ => fs::create_dir(&directory).context("failed to make a daemon's directory")?,
+        }
+        let mut command = self.command(&self.weir, size);
+        command.args(["run", "--config"]).arg(configuration);
+        command.arg("--socket").arg(directory.join("weir.sock"));
+        Ok(command)
+    }
+
     /// weir, called by its own name.
-    pub(crate) fn weir(&self, size: Size) -> Command {
-        self.command(&self.weir, size)
+    pub(crate) fn weir(&self) -> Command {
+        self.command(&self.weir, Size::EMPTY)
     }
 
     /// weir, called by the name of ipvsadm.

@@ -4,7 +4,7 @@
 //! Each runs alone for some seconds, in turns. What it used of the processor, all its
 //! processes and threads, is divided by the connections that the servers saw.
 
-use std::{fs, io::Write as _, process::Command, thread::sleep, time::Duration};
+use std::{fs, process::Command, thread::sleep, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 
@@ -18,8 +18,17 @@ use crate::{
     server::{Manner, Server},
 };
 
-/// Between two checks of one real server.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How every real server is checked.
+#[derive(Clone, Copy)]
+pub(crate) struct Checks {
+    /// Between two.
+    pub(crate) interval: Duration,
+    /// So many failures in a row, an interval apart, put a server out; one success brings
+    /// it back.
+    pub(crate) fall: u32,
+}
+
+const CHECKS: Checks = Checks { interval: Duration::from_secs(1), fall: 1 };
 
 /// For start-up, and for the first checks to be spread as the program spreads them.
 const WARM_UP: Duration = Duration::from_secs(4);
@@ -44,27 +53,19 @@ fn compare(bed: &Bed, manner: Manner, kind: &str) -> Result<Row> {
     let size = size(bed);
     let server = Server::start(manner)?;
     let keepalived_config = scratch().join("keepalived.conf");
-    fs::write(&keepalived_config, keepalived_configuration(size, manner))?;
+    fs::write(&keepalived_config, keepalived_configuration(size, manner, CHECKS))?;
     let weir_config = scratch().join("weir.toml");
-    fs::write(&weir_config, weir_configuration(size, manner, INTERVAL))?;
+    fs::write(&weir_config, weir_configuration(size, manner, CHECKS))?;
     let window = Duration::from_secs(if bed.rounds(1, 0) == 1 { 10 } else { 4 });
     let rounds = bed.rounds(5, 1);
     let (mut original, mut weir) = (Vec::new(), Vec::new());
     let mut rates = [0.0; 2];
     for _ in 0..rounds {
-        let mut command = bed.keepalived(size);
-        let pid = |name| scratch().join(name);
-        command.args(["-n", "-l", "-C", "-f"]).arg(&keepalived_config);
-        command.arg("-p").arg(pid("keepalived.pid")).arg("-c").arg(pid("checkers.pid"));
+        let command = bed.run_keepalived(size, &keepalived_config);
         let (cost, rate) = measure(command, &server, window, size)?;
         original.push(cost);
         rates[0] = rate;
-        let mut command = bed.weir(size);
-        command
-            .args(["run", "--config"])
-            .arg(&weir_config)
-            .arg("--socket")
-            .arg(scratch().join("weir.sock"));
+        let command = bed.run_weir(size, &weir_config)?;
         let (cost, rate) = measure(command, &server, window, size)?;
         weir.push(cost);
         rates[1] = rate;
@@ -101,36 +102,42 @@ fn measure(command: Command, server: &Server, window: Duration, size: Size) -> R
     Ok((cpu.as_secs_f64() * 1e6 / checks, checks / window.as_secs_f64()))
 }
 
-/// What makes weir check every real server at `interval`.
-pub(crate) fn weir_configuration(size: Size, manner: Manner, interval: Duration) -> String {
+/// What makes weir check every real server.
+pub(crate) fn weir_configuration(size: Size, manner: Manner, checks: Checks) -> String {
     let kind = match manner {
         Manner::Accept => "type = \"tcp\"",
         Manner::Http => "type = \"http\"\npath = \"/health\"",
     };
-    let interval = interval.as_millis();
+    let (interval, fall) = (checks.interval.as_millis(), checks.fall);
     let timeout = interval * 9 / 10;
-    let mut text = Vec::new();
-    let mut put = |line: String| writeln!(text, "{line}").is_ok();
-    put(format!("[check]\n{kind}\ninterval = \"{interval}ms\"\nfast = \"{interval}ms\""));
-    put(format!("timeout = \"{timeout}ms\"\nrise = 1\nfall = 1"));
+    let mut text = format!(
+        "[check]\n{kind}\ninterval = \"{interval}ms\"\nfast = \"{interval}ms\"\n\
+         timeout = \"{timeout}ms\"\nrise = 1\nfall = {fall}\n"
+    );
     for service in 0..size.services {
         let address = service_address(service);
-        put(format!("\n[[service]]\nname = \"service-{service}\"\naddress = \"{address}:80\""));
-        put("scheduler = \"wrr\"".to_owned());
+        text +=
+            &format!("\n[[service]]\nname = \"service-{service}\"\naddress = \"{address}:80\"\n");
+        text += "scheduler = \"wrr\"\n";
         for number in 0..size.servers {
             let server = server_address(service, number);
-            put(format!("[[service.server]]\naddress = \"{server}:8080\"\nweight = 1"));
+            text += &format!("[[service.server]]\naddress = \"{server}:8080\"\nweight = 1\n");
         }
     }
-    String::from_utf8_lossy(&text).into_owned()
+    text
 }
 
-fn keepalived_configuration(size: Size, manner: Manner) -> String {
-    let check = match manner {
-        Manner::Accept => "TCP_CHECK { connect_timeout 1 }",
-        Manner::Http => "HTTP_GET { url { path /health\n status_code 200\n }\n connect_timeout 1 }",
+/// What makes keepalived do the same.
+pub(crate) fn keepalived_configuration(size: Size, manner: Manner, checks: Checks) -> String {
+    let (kind, url) = match manner {
+        Manner::Accept => ("TCP_CHECK", ""),
+        Manner::Http => ("HTTP_GET", "url { path /health\n status_code 200\n }\n"),
     };
-    let interval = INTERVAL.as_secs();
+    let (interval, retries) = (checks.interval.as_secs(), checks.fall - 1);
+    let timeout = checks.interval.as_secs_f64() * 0.9;
+    let check = format!(
+        "{kind} {{ {url} connect_timeout {timeout}\n retry {retries}\n delay_before_retry {interval}\n }}"
+    );
     let mut text = String::new();
     for service in 0..size.services {
         let address = service_address(service);

@@ -24,8 +24,8 @@ const BATCHES: [usize; 2] = [100, 1000];
 /// Changes in one round.
 const ROUND: usize = 20_000;
 
-/// Where services begin, a million addresses, and where their real servers do.
-const SERVICES: u32 = 10 << 24;
+/// Where services begin, and where their real servers do: all of this machine.
+const SERVICES: u32 = (127 << 24) + (128 << 16);
 const SERVERS: u32 = (127 << 24) + (1 << 16);
 const SERVERS_APART: u32 = 64;
 

@@ -9,9 +9,11 @@ mod bed;
 mod checks;
 mod daemon;
 mod edits;
+mod faults;
 mod instances;
 mod list;
 mod load;
+mod monitor;
 mod namespace;
 mod processor;
 mod proxies;
@@ -53,7 +55,7 @@ enum Run {
 }
 
 /// In the order of the report.
-const MEASUREMENTS: [Measurement; 18] = [
+const MEASUREMENTS: [Measurement; 22] = [
     Measurement { name: "list-empty", fits: Bed::has_table, run: Run::One(list::empty) },
     Measurement { name: "list-10x10", fits: Bed::has_table, run: Run::One(list::small) },
     Measurement { name: "list-1000x10", fits: Bed::has_table, run: Run::One(list::large) },
@@ -65,6 +67,7 @@ const MEASUREMENTS: [Measurement; 18] = [
     Measurement { name: "check-tcp", fits: Bed::has_table, run: Run::One(checks::tcp) },
     Measurement { name: "check-http", fits: Bed::has_table, run: Run::One(checks::http) },
     Measurement { name: "verdict", fits: Bed::has_table, run: Run::One(verdict::run) },
+    Measurement { name: "faults", fits: Bed::has_kernel, run: Run::Several(faults::run) },
     Measurement {
         name: "proxy-connections",
         fits: Bed::is_machine,
@@ -75,6 +78,13 @@ const MEASUREMENTS: [Measurement; 18] = [
     Measurement { name: "scale-fill", fits: Bed::is_machine, run: Run::Several(scale::fill) },
     Measurement { name: "scale-change", fits: Bed::is_machine, run: Run::One(scale::change) },
     Measurement { name: "scale-checks", fits: Bed::is_machine, run: Run::Several(scale::checks) },
+    Measurement { name: "scale-verdict", fits: Bed::is_machine, run: Run::One(scale::verdict) },
+    Measurement { name: "scale-lose", fits: Bed::is_real, run: Run::One(scale::lose) },
+    Measurement {
+        name: "scale-simulate",
+        fits: Bed::is_machine,
+        run: Run::Several(scale::simulate),
+    },
     Measurement { name: "scale-adopt", fits: Bed::has_kernel, run: Run::One(scale::adopt) },
 ];
 

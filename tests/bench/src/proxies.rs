@@ -211,9 +211,7 @@ fn start_weir(bed: &Bed, servers: &[SocketAddr]) -> Result<Proxy> {
     for server in servers {
         text += &format!("[[service.server]]\naddress = \"{server}\"\nweight = 1\n");
     }
-    let mut command = bed.weir(Size::EMPTY);
-    command.args(["run", "--config"]).arg(write("proxy.toml", &text)?);
-    command.arg("--socket").arg(scratch().join("proxy.sock"));
+    let command = bed.run_weir(Size::EMPTY, &write("proxy.toml", &text)?)?;
     Ok(Proxy { address, daemon: Daemon::start(command)? })
 }
 

@@ -11,19 +11,19 @@ use anyhow::Result;
 
 use crate::{
     bed::{Bed, Size, scratch},
-    checks::weir_configuration,
+    checks::{Checks, weir_configuration},
     edits::server_address,
     namespace,
     row::{Goal, Row},
     sample,
-    server::{Manner, Server},
+    server::{Illness, Manner, Server},
     told::Told,
 };
 
 /// Few, so that the machine is idle between checks.
 const TABLE: Size = Size::new(4, 5);
 
-const INTERVAL: Duration = Duration::from_millis(200);
+const CHECKS: Checks = Checks { interval: Duration::from_millis(200), fall: 1 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -31,10 +31,8 @@ pub(crate) fn run(bed: &Bed) -> Result<Row> {
     namespace::fresh_network()?;
     let server = Server::start(Manner::Http)?;
     let config = scratch().join("weir.toml");
-    fs::write(&config, weir_configuration(TABLE, Manner::Http, INTERVAL))?;
-    let mut command = bed.weir(TABLE);
-    command.args(["run", "--config"]).arg(&config).arg("--socket").arg(scratch().join("weir.sock"));
-    let weir = Told::start(command)?;
+    fs::write(&config, weir_configuration(TABLE, Manner::Http, CHECKS))?;
+    let weir = Told::start(bed.run_weir(TABLE, &config)?)?;
     for _ in 0..TABLE.services * TABLE.servers {
         weir.wait_for(&["health ", "after=up"])?;
     }
@@ -65,8 +63,8 @@ pub(crate) fn latencies(
     let mut times = Vec::new();
     for (service, number) in targets {
         let target = server_address(service, number);
-        for (ill, weight) in [(true, "after=0"), (false, "after=1")] {
-            let told = server.turn(target, ill, PATIENCE)?;
+        for (illness, weight) in [(Some(Illness::Fails), "after=0"), (None, "after=1")] {
+            let told = server.turn(target, illness, PATIENCE)?;
             let name = format!("server={target}:8080");
             let written = weir.wait_for(&[" weight ", &name, weight])?;
             times.push(written.saturating_duration_since(told).as_secs_f64() * 1e3);

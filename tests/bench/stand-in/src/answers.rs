@@ -26,8 +26,10 @@ const PORT: u16 = 80;
 const SERVER_PORT: u16 = 8080;
 const SCHEDULER: &[u8] = b"wrr\0";
 const HASHED: u32 = 2;
-/// Real servers are of this machine, so that they can be checked: 127.1.0.0 and up.
-const SERVERS_FROM: u32 = 0x1_0000;
+/// Both are of this machine, so that services can be used and real servers be checked:
+/// from 127.128.0.0 and 127.1.0.0.
+const SERVICES_FROM: u32 = 0x7f80_0000;
+const SERVERS_FROM: u32 = 0x7f01_0000;
 const SERVERS_APART: u32 = 64;
 const MASQUERADE: u32 = 0;
 
@@ -107,7 +109,7 @@ pub(crate) fn question(header: &Header, body: &[u8]) -> Option<Asked> {
 fn service(attributes: &[u8]) -> u32 {
     let address = find(attributes, ATTR_SERVICE).and_then(|it| find(it, SERVICE_ADDR));
     let octets = address.and_then(<[u8]>::first_chunk::<4>);
-    octets.map_or(u32::MAX, |it| u32::from_be_bytes(*it) & 0x00ff_ffff)
+    octets.map_or(u32::MAX, |it| u32::from_be_bytes(*it).wrapping_sub(SERVICES_FROM))
 }
 
 /// Writes one datagram of the answer; what is left to be asked after it.
@@ -214,7 +216,7 @@ fn put_service(out: &mut Writer<'_>, number: u32) {
     out.nest(ATTR_SERVICE | NESTED, |out| {
         out.attribute(1, &2_u16.to_ne_bytes());
         out.attribute(2, &TCP.to_ne_bytes());
-        put_address(out, SERVICE_ADDR, 10, number);
+        put_address(out, SERVICE_ADDR, SERVICES_FROM.wrapping_add(number));
         out.attribute(4, &PORT.to_be_bytes());
         out.attribute(6, SCHEDULER);
         out.nest(7, |out| {
@@ -229,12 +231,8 @@ fn put_service(out: &mut Writer<'_>, number: u32) {
 
 fn put_server(out: &mut Writer<'_>, service: u32, number: u32) {
     out.nest(ATTR_DEST | NESTED, |out| {
-        put_address(
-            out,
-            1,
-            127,
-            SERVERS_FROM.wrapping_add(service.wrapping_mul(SERVERS_APART)).wrapping_add(number),
-        );
+        let servers = SERVERS_FROM.wrapping_add(service.wrapping_mul(SERVERS_APART));
+        put_address(out, 1, servers.wrapping_add(number));
         out.attribute(2, &SERVER_PORT.to_be_bytes());
         out.attribute(3, &MASQUERADE.to_ne_bytes());
         for (kind, value) in [(4, 1_u32), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0)] {
@@ -248,9 +246,9 @@ fn put_server(out: &mut Writer<'_>, service: u32, number: u32) {
     });
 }
 
-fn put_address(out: &mut Writer<'_>, kind: u16, first: u32, rest: u32) {
+fn put_address(out: &mut Writer<'_>, kind: u16, address: u32) {
     out.nest(kind, |out| {
-        out.put(&((first << 24) | (rest & 0x00ff_ffff)).to_be_bytes());
+        out.put(&address.to_be_bytes());
         out.put(&[0; 12]);
     });
 }
