@@ -9,6 +9,7 @@
 
 mod agents;
 mod decide;
+mod down;
 mod drain;
 
 use std::{

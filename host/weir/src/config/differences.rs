@@ -217,6 +217,7 @@ fn rules(before: &super::Rules, after: &super::Rules, how: &mut How) {
     how.shown("drain.deadline", &before.drain_deadline, &after.drain_deadline, |it| {
         show_duration(*it)
     });
+    how.named("drain.remove-down", &before.remove_down, &after.remove_down);
     how.named("drift", &before.drift, &after.drift);
     if before != after && how.0.is_empty() {
         how.0.push("rules".to_owned());

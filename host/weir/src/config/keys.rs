@@ -264,6 +264,32 @@ impl Form for Span {
     }
 }
 
+/// What this form writes, or `false` for none.
+pub(super) struct OrFalse<F>(pub(super) F);
+
+impl<F: Form> Form for OrFalse<F> {
+    type Value = Option<F::Value>;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<Self::Value, String> {
+        match value {
+            DeValue::Boolean(false) => Ok(None),
+            _ => self
+                .0
+                .read(value)
+                .map(Some)
+                .map_err(|it| it.replacen(", found", ", or false, found", 1)),
+        }
+    }
+
+    fn schema(&self) -> Json {
+        json!({"anyOf": [self.0.schema(), {"const": false}]})
+    }
+
+    fn range(&self) -> String {
+        self.0.range()
+    }
+}
+
 /// A whole number within a range.
 pub(super) struct Number(pub(super) RangeInclusive<u32>);
 

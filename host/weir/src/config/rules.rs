@@ -8,7 +8,11 @@ use std::{ops::RangeInclusive, time::Duration};
 use toml::de::DeValue;
 
 use super::{
-    keys::{Decimal, Form as _, Key, Nested, Percent, Shape, Span, Table, Without::Is, Word},
+    keys::{
+        Decimal, Form as _, Key, Nested, OrFalse, Percent, Shape, Span, Table,
+        Without::{Is, Means},
+        Word,
+    },
     reader::{Section, found},
     value,
 };
@@ -29,6 +33,9 @@ pub(crate) struct Rules {
     pub(crate) damping: Option<Damping>,
     /// How long a drain may last, whatever connections are left.
     pub(crate) drain_deadline: Duration,
+    /// How long a real server is down before it is taken out of the table; none within =
+    /// never, none = as the protocol needs it.
+    pub(crate) remove_down: Option<Option<Duration>>,
     /// What becomes of edits by others.
     pub(crate) drift: Drift,
 }
@@ -90,6 +97,7 @@ pub(super) struct RulesKeys {
     flap_hold: Option<Duration>,
     flap_hold_max: Option<Duration>,
     drain_deadline: Option<Duration>,
+    remove_down: Option<Option<Duration>>,
     drift: DriftKeys,
 }
 
@@ -176,7 +184,8 @@ pub(super) static DRAIN: Nested = Nested {
     meaning: "how real servers leave",
 };
 
-static DRAIN_TABLE: Table = Table { name: "drain", is_open: false, groups: &[&[&DEADLINE]] };
+static DRAIN_TABLE: Table =
+    Table { name: "drain", is_open: false, groups: &[&[&DEADLINE, &REMOVE_DOWN]] };
 
 static DEADLINE: Key<Span> = Key::new(
     "deadline",
@@ -184,6 +193,14 @@ static DEADLINE: Key<Span> = Key::new(
     Is(Duration::from_secs(300)),
     "a real server that is taken out of the configuration is removed when its connections are \
      over, or after this time; for UDP, after one UDP time-out at the latest",
+);
+
+static REMOVE_DOWN: Key<OrFalse<Span>> = Key::new(
+    "remove-down",
+    OrFalse(Span(Duration::ZERO..=Duration::from_secs(86_400))),
+    Means("`\"0s\"` for UDP, unless its scheduler is `dh` or `mh`; else `false`"),
+    "how long a real server is down before it is taken out of the table until it is up, so that \
+     what clings to it ends; `false` = it stays, with weight 0",
 );
 
 pub(super) static DRIFT: Nested = Nested {
@@ -229,6 +246,7 @@ impl RulesKeys {
         }
         if let Some(mut drain) = section.section(DRAIN.name) {
             self.drain_deadline = drain.key(&DEADLINE).or(self.drain_deadline);
+            self.remove_down = drain.key(&REMOVE_DOWN).or(self.remove_down);
             drain.finish_as(&DRAIN_TABLE);
         }
         self.drift.read(section);
@@ -300,6 +318,7 @@ impl RulesKeys {
             },
             damping: (hold > Duration::ZERO).then_some(Damping { hold, hold_max }),
             drain_deadline: self.drain_deadline.unwrap_or(DEADLINE.usual()),
+            remove_down: self.remove_down,
             drift: self.drift.finish(),
         }
     }

@@ -113,6 +113,7 @@ fn a_service_overrides_the_rules_key_by_key() {
             },
         ),
         drain_deadline: 300s,
+        remove_down: None,
         drift: Drift {
             service: Restore,
             servers: Restore,

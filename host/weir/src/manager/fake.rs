@@ -71,8 +71,9 @@ impl Fake {
     pub(super) fn new(table: &str) -> Self {
         let mut fake = Self::default();
         for line in table.lines().map(str::trim).filter(|it| !it.is_empty()) {
-            let mut words = line.split_whitespace().skip(1);
-            let key = service_key(words.next().unwrap());
+            let mut words = line.split_whitespace();
+            let (protocol, address) = (words.next().unwrap(), words.next().unwrap());
+            let key = service_key(&format!("{protocol}:{address}"));
             let service = Service::new(key, words.next().unwrap());
             fake.make(&Change::AddService(service)).unwrap();
             for word in words {
@@ -173,8 +174,13 @@ impl Fake {
 }
 
 /// A TCP service, by `10.0.0.1:80`.
-pub(super) fn service_key(address: &str) -> ServiceKey {
-    ServiceKey::from((Protocol::Tcp, address.parse().unwrap()))
+/// `10.0.0.1:80`, or `udp:10.0.0.1:80`.
+pub(super) fn service_key(words: &str) -> ServiceKey {
+    let (protocol, address) = match words.strip_prefix("udp:") {
+        Some(address) => (Protocol::Udp, address),
+        None => (Protocol::Tcp, words.strip_prefix("tcp:").unwrap_or(words)),
+    };
+    ServiceKey::from((protocol, address.parse().unwrap()))
 }
 
 /// A masqueraded real server.

@@ -103,6 +103,7 @@ impl Claim {
             self.lift();
             self.ramp(curve.as_ref(), &mut alarm);
             self.hold_in_panic();
+            self.remove_down(around, &mut alarm);
         }
         let drained = self.end_drains(around, &mut alarm);
         for server in self.servers.values_mut() {
@@ -131,7 +132,7 @@ impl Claim {
         if server.role == Role::Real { self.terms() } else { Terms::PLAIN }
     }
 
-    fn scheduler(&self) -> &str {
+    pub(super) fn scheduler(&self) -> &str {
         self.stated.as_ref().or(self.seen.as_ref()).map_or("", |it| &it.scheduler)
     }
 

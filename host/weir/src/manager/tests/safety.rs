@@ -410,6 +410,54 @@ fn a_self_probe_that_is_configured_no_more_freezes_nothing() {
 }
 
 #[test]
+fn a_server_that_stays_down_leaves_the_table_where_that_is_wanted() {
+    let mut bench = settled_with("", "drain = { remove-down = \"60s\" }");
+    bench.verdicts(&["10.0.1.1:80 down"]);
+    bench.pass(59);
+    assert_eq!(bench.writes(), [format!("{A}=0")]);
+    bench.pass(1);
+    assert_eq!(bench.writes(), ["delete 10.0.1.1:80"]);
+    assert_eq!(
+        bench.said("weight").last().unwrap(),
+        "weight service=\"tcp 10.0.0.1:80\" server=10.0.1.1:80 before=0 after=absent plugin=weir \
+         reason=\"refused, 3 in a row; out of the table, so that its flows end\""
+    );
+    bench.pass(600);
+    assert_eq!(bench.writes(), NONE);
+    bench.verdicts(&["10.0.1.1:80 up"]);
+    assert_eq!(bench.writes(), ["add 10.0.1.1:80=100"]);
+}
+
+#[test]
+fn of_udp_it_leaves_at_once_unless_others_would_be_moved() {
+    let writes = |scheduler: &str| {
+        let udp = |text: &str| text.replace("tcp 10", "udp 10").replace("wrr", scheduler);
+        let config = udp(CONFIG).replace("[check]", "[check]\nport = 53");
+        let config = config.replace("scheduler =", "protocol = \"udp\"\nscheduler =");
+        let mut bench = Bench::new(&config, &udp(TABLE));
+        let of_udp = |address: &str, state| format!("udp:10.0.0.1:80 {address} {state}");
+        let all = ["10.0.1.1:80", "10.0.1.2:80", "10.0.1.3:80", "10.0.1.4:80"];
+        let up: Vec<String> = all.iter().map(|it| of_udp(it, "up")).collect();
+        bench.verdicts(&up.iter().map(String::as_str).collect::<Vec<_>>());
+        bench.writes();
+        bench.verdicts(&[&of_udp(A, "down")]);
+        bench.pass(1);
+        bench.writes()
+    };
+    assert_eq!(writes("wrr"), ["delete 10.0.1.1:80"]);
+    assert_eq!(writes("mh"), ["10.0.1.1:80=0"]);
+}
+
+#[test]
+fn a_server_that_is_held_in_panic_leaves_no_table() {
+    let mut bench = settled_with("", "drain = { remove-down = \"0s\" }");
+    bench.verdicts(&["10.0.1.1:80 silent", "10.0.1.2:80 silent", "10.0.1.3:80 silent"]);
+    bench.pass(60);
+    assert_eq!(bench.said("panic").len(), 1);
+    assert!(!bench.writes().iter().any(|it| it.starts_with("10.0.1.3:80")), "it is held");
+}
+
+#[test]
 fn a_director_that_sees_everything_fail_doubts_itself() {
     let service = |number: u32| {
         format!(
