@@ -15,7 +15,9 @@ use std::{
 };
 
 use anyhow::bail;
-use redb::{Builder, Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{
+    Builder, Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction,
+};
 
 /// Records by their keys.
 pub(crate) type Records = BTreeMap<String, String>;
@@ -114,15 +116,13 @@ impl Store {
             Err(Unread::Unreachable(why)) => bail!(why),
         };
         let database = match database {
-            Some(database) => database,
-            None => make(&self.path)?,
+            Some(database) => {
+                write_all(&database, &self.records)?;
+                database
+            }
+            None => make(&self.path, &self.records)?,
         };
         self.is_unread = false;
-        let transaction = database.begin_write()?;
-        transaction.delete_table(TABLE)?;
-        transaction.commit()?;
-        let records = self.records.iter().map(|(key, it)| (key.clone(), Some(it.clone())));
-        write(&database, &records.collect())?;
         Ok(database)
     }
 
@@ -134,10 +134,20 @@ impl Store {
     }
 }
 
-fn make(path: &Path) -> anyhow::Result<Database> {
-    make_directory(path)?;
-    let database = builder().create(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+/// Makes a file that holds `records`, which appears whole: a crash before leaves none.
+fn make(path: &Path, records: &Records) -> anyhow::Result<Database> {
+    let directory = make_directory(path)?;
+    let mut unborn = path.as_os_str().to_owned();
+    unborn.push(".new");
+    match fs::remove_file(&unborn) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let database = builder().create(&unborn)?;
+    fs::set_permissions(&unborn, fs::Permissions::from_mode(0o600))?;
+    write_all(&database, records)?;
+    fs::rename(&unborn, path)?;
+    fs::File::open(directory)?.sync_all()?;
     Ok(database)
 }
 
@@ -157,19 +167,32 @@ fn builder() -> Builder {
     builder
 }
 
+/// Commits `changes`.
 fn write(database: &Database, changes: &Changes) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
-    {
-        transaction.open_table(META)?.insert("format", FORMAT)?;
-        let mut table = transaction.open_table(TABLE)?;
-        for (key, record) in changes {
-            match record {
-                Some(record) => table.insert(key.as_str(), record.as_str())?,
-                None => table.remove(key.as_str())?,
-            };
-        }
-    }
+    put(&transaction, changes)?;
     Ok(transaction.commit()?)
+}
+
+/// Commits these `records` in place of all that there are.
+fn write_all(database: &Database, records: &Records) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    transaction.delete_table(TABLE)?;
+    let all = records.iter().map(|(key, it)| (key.clone(), Some(it.clone())));
+    put(&transaction, &all.collect())?;
+    Ok(transaction.commit()?)
+}
+
+fn put(transaction: &WriteTransaction, changes: &Changes) -> Result<(), redb::Error> {
+    transaction.open_table(META)?.insert("format", FORMAT)?;
+    let mut table = transaction.open_table(TABLE)?;
+    for (key, record) in changes {
+        match record {
+            Some(record) => table.insert(key.as_str(), record.as_str())?,
+            None => table.remove(key.as_str())?,
+        };
+    }
+    Ok(())
 }
 
 /// Why nothing was read.
@@ -243,9 +266,13 @@ fn set_aside(path: &Path, why: String) -> Found {
     }
 }
 
-fn make_directory(path: &Path) -> std::io::Result<()> {
-    let Some(directory) = path.parent().filter(|it| *it != Path::new("")) else { return Ok(()) };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+/// Makes the directory of that file, if it is missing; which one it is.
+fn make_directory(path: &Path) -> std::io::Result<&Path> {
+    let Some(directory) = path.parent().filter(|it| *it != Path::new("")) else {
+        return Ok(Path::new("."));
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    Ok(directory)
 }
 
 #[cfg(test)]
@@ -290,6 +317,22 @@ mod tests {
         let (store, found) = place.open();
         assert_eq!((found, store.records()), (Found::Records, &records(&[("b", "3")])));
         assert!(Store::open(place.path()).is_err(), "two at a time");
+    }
+
+    #[test]
+    fn what_a_crash_left_unborn_is_no_loss() {
+        let place = Place::new();
+        drop(place.open());
+        let unborn = place.0.path().join("lib/state.redb.new");
+        fs::create_dir(unborn.parent().unwrap()).unwrap();
+        fs::write(&unborn, "half a database").unwrap();
+        let (mut store, found) = place.open();
+        assert_eq!(found, Found::Nothing);
+        store.commit(&changes(&[("a", Some("1"))])).unwrap();
+        store.commit(&changes(&[("b", Some("2"))])).unwrap();
+        assert!(!unborn.exists());
+        drop(store);
+        assert_eq!(place.open().0.records(), &records(&[("a", "1"), ("b", "2")]));
     }
 
     fn check_set_aside(spoil: impl FnOnce(&Path)) -> String {
