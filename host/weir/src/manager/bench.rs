@@ -132,6 +132,9 @@ pub(super) struct Bench {
     pub(super) fuse: Fuse,
     /// Whether commits wait for the test to make them.
     pub(super) is_disk_slow: bool,
+    /// Whether commits fail; what they left is committed with the first that does not.
+    pub(super) is_disk_full: bool,
+    uncommitted: Changes,
 }
 
 fn parse(config: &str) -> Config {
@@ -191,6 +194,8 @@ impl Bench {
             records: Records::new(),
             commits: Vec::new(),
             is_disk_slow: false,
+            is_disk_full: false,
+            uncommitted: Changes::new(),
         }
     }
 
@@ -245,12 +250,19 @@ impl Bench {
         }
     }
 
-    /// Commits what is to be kept, as a disk does that is fast and works.
+    /// Commits what is to be kept, as a disk does that is fast.
     fn keep(&mut self) {
         for keep in std::mem::take(&mut self.keeps) {
+            if self.is_disk_full {
+                self.uncommitted.extend(keep.changes);
+                let full = Err("no space left on device".to_owned());
+                self.manager.handle(self.at(), Event::Kept(keep.number, full));
+                continue;
+            }
             if !self.fuse.burn() {
                 continue;
             }
+            apply(&mut self.records, &std::mem::take(&mut self.uncommitted));
             apply(&mut self.records, &keep.changes);
             self.commits.push(keep.changes);
             self.manager.handle(self.at(), Event::Kept(keep.number, Ok(())));
