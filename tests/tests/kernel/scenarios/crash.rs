@@ -35,7 +35,7 @@ fn a_server_process_crashes() {
         let [(suspect, first), (down, last)] = health[..] else { panic!("{health:?}") };
         assert!(first.contains("after=suspect") && last.contains("after=down"), "{health:?}");
         let least = 2 * stage.check.fast.mul_f64(0.9);
-        assert!(down - suspect + Duration::from_millis(50) >= least, "{:?}", down - suspect);
+        assert!(down - suspect + Duration::from_millis(10) >= least, "{:?}", down - suspect);
         // Nobody is sent there any more.
         let failed = seen.answers.iter().filter(|(at, answer)| *at >= clear && answer.is_none());
         assert_eq!(failed.count(), 0, "{}", seen.story(crash));

@@ -14,8 +14,8 @@ const MOMENT: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_server_is_drained_for_maintenance() {
-    let [deadline, maintenance] = [length(6_000, 300_000), length(2_000, 600_000)];
-    stage::play("drain", "slow-start = { window = \"10s\" }\n", "", |stage| {
+    let [deadline, maintenance] = [length(12_000, 300_000), length(2_000, 600_000)];
+    stage::play("drain", "slow-start = { window = \"5s\" }\n", "", |stage| {
         let [mut one, mut two, ..] = connect(stage);
         let left = one.len() / 10;
         let order = format!("--deadline {}s", deadline.as_secs());
@@ -43,7 +43,6 @@ fn a_server_is_drained_for_maintenance() {
 
         let bound = deadline + MOMENT;
         stage.expect_since(drain, "1 is away", bound, |seen| !seen.weights(WEB).contains_key(&1));
-        let bound = Duration::from_secs(1) + MOMENT;
         stage.expect("both drains are over", bound, |seen| {
             [1, 2].iter().all(|it| !seen.lines("drained", Some(*it), drain).is_empty())
         });

@@ -30,6 +30,9 @@ fn someone_else_edits_the_table() {
         stage.ipvsadm("-A -t 10.9.0.100:82 -s rr");
         repaired(stage, "a server is put back", |seen| seen.weights(WEB) == weights([100; 4]));
         is_told(stage, removal, 2);
+        stage.expect("both writes are told", PATIENCE, |seen| {
+            seen.lines("weight", None, edit).len() >= 2
+        });
         // One write for each of the two, and the operator's own weight stayed.
         let seen = stage.record.seen();
         let writes = seen.lines("weight", None, edit);
@@ -80,7 +83,7 @@ fn repaired(stage: &Stage, what: &str, is_so: impl Fn(&Seen) -> bool) {
 
 /// Whether weir said that someone changed that server.
 fn is_told(stage: &Stage, since: std::time::Instant, number: u8) {
-    stage.expect("it is told", WRITE, |seen| {
+    stage.expect("it is told", PATIENCE, |seen| {
         let lines = seen.lines("foreign-edit", Some(number), since);
         lines.iter().any(|(_, line)| line.contains("10.9.0.100:80\""))
     });

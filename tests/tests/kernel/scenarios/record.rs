@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use weir_tests::narrator::now;
@@ -30,7 +30,7 @@ pub(super) type Table = BTreeMap<u16, Weights>;
 pub(super) struct Seen {
     /// The table, each time that it had changed.
     pub(super) tables: Vec<(Instant, Table)>,
-    /// What weir said.
+    /// What weir said, and when, by its own word.
     pub(super) lines: Vec<(Instant, String)>,
     /// Who answered a new connection, or that it failed; when it began.
     pub(super) answers: Vec<(Instant, Option<u8>)>,
@@ -50,6 +50,12 @@ impl Record {
     pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         // What a test that failed saw is still to be shown.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes down a line of weir's.
+    pub(super) fn add_line(&self, line: &str) {
+        let said = now().checked_sub(age(line)).expect("the machine is older than the test");
+        self.seen().lines.push((said, line.to_owned()));
     }
 
     /// Looks at the table of this thread's network until the observer is dropped.
@@ -115,6 +121,19 @@ impl Seen {
         };
         late.map(line).collect()
     }
+}
+
+/// How old a line is that begins with the time, as in `2026-11-22T16:00:07.412Z`.
+#[expect(clippy::disallowed_methods, reason = "what is tested is real time")]
+fn age(line: &str) -> Duration {
+    const DAY_MS: u128 = 86_400_000;
+    let part = |from: usize, to: usize| line.get(from..to).and_then(|it| it.parse::<u128>().ok());
+    let said =
+        || Some(((part(11, 13)? * 60 + part(14, 16)?) * 60 + part(17, 19)?) * 1000 + part(20, 23)?);
+    let said = said().unwrap_or_else(|| panic!("no time in front of it: {line}"));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_millis();
+    let age = (now + DAY_MS - said) % DAY_MS;
+    Duration::from_millis(u64::try_from(age).expect("less than a day"))
 }
 
 /// A thread that does the same again and again, until it is dropped.

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use weir_tests::narrator::now;
+use weir_tests::{engine::PATIENCE, narrator::now};
 
 use super::{
     record::Seen,
@@ -48,6 +48,9 @@ fn everything_is_down_and_there_is_a_sorry_server() {
         stage.expect("2 serves alone, with all its weight", bound, |seen| {
             let weights = seen.weights(WEB);
             weights.get(&2) == Some(&100) && !weights.contains_key(&SORRY)
+        });
+        stage.expect("it is told", PATIENCE, |seen| {
+            seen.lines("weight", Some(SORRY), last).iter().any(|(_, it)| it.contains("=absent p"))
         });
         let seen = stage.record.seen();
         let put_in = position(&seen, "server=10.9.2.2:80 before=0 after=100");

@@ -136,7 +136,7 @@ impl Stage {
     /// Starts `weir run`, and waits until it is ready.
     pub(super) fn start_weir(&mut self) {
         let record = self.record.clone();
-        let keep = move |line: &str| record.seen().lines.push((now(), line.to_owned()));
+        let keep = move |line: &str| record.add_line(line);
         let engine = Engine::start(&guest::weir(), &self.config, keep);
         let is_ready = engine.wait_for_line(PATIENCE, |line| line.contains(" ready "));
         assert!(is_ready, "never ready:\n{}", self.record.seen().story(self.began));
@@ -170,11 +170,10 @@ impl Stage {
         crash
     }
 
-    /// Loses every packet to and from a real server.
+    /// Loses every packet to and from a real server; since when it is so.
     pub(super) fn silence(&self, number: u8) -> Instant {
-        let silence = now();
         self.lab.silence(number);
-        silence
+        now()
     }
 
     pub(super) fn unsilence(&self, number: u8) -> Instant {
