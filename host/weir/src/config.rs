@@ -42,6 +42,8 @@ use std::{
 use toml::de::DeValue;
 use weir_ipvs::ServiceKey;
 
+#[cfg(test)]
+pub(crate) use self::check::AgentCheck;
 use self::{
     agent::AgentKeys,
     check::CheckKeys,
@@ -67,10 +69,8 @@ pub(crate) use self::{
     selector::Match,
     self_probe::SelfProbe,
     service::NamedService,
-    via::ViaAddress,
+    via::{Via, ViaAddress},
 };
-#[cfg(test)]
-pub(crate) use self::{check::AgentCheck, via::Via};
 use crate::problems::{Place, Problems};
 
 /// Where the configuration is, unless it is said.

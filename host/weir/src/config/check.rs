@@ -34,7 +34,7 @@ use super::{
     },
     reader::{Section, found},
     value,
-    via::Via,
+    via::{self, Via},
 };
 
 /// How one service's real servers are checked.
@@ -162,8 +162,11 @@ pub(super) static OWN: Nested = Nested {
 };
 
 /// What all checks have; what only some types have is told in `checks.md`.
-static TABLE: Table =
-    Table { name: "check", is_open: true, groups: &[&[&TYPE, &PORT, &INTERVAL], COUNTED] };
+static TABLE: Table = Table {
+    name: "check",
+    is_open: true,
+    groups: &[&[&TYPE, &PORT, &INTERVAL], COUNTED, &[&via::VIA]],
+};
 
 /// How what is asked becomes a verdict.
 pub(super) const COUNTED: &[&dyn Row] = &[&FAST, &TIMEOUT, &RISE, &FALL];

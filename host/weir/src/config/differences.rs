@@ -131,6 +131,7 @@ fn service(before: &NamedService, after: &NamedService) -> Vec<String> {
     let quorum = |it: &NamedService| it.quorum;
     let labels = |it: &NamedService| (it.labels.clone(), it.server_labels.clone());
     how.named("labels", &labels(before), &labels(after));
+    how.named("via of real servers", &before.vias, &after.vias);
     how.named("quorum", &quorum(before), &quorum(after));
     let sorry = |it: &Option<Endpoint>| it.map_or_else(|| "none".to_owned(), |it| it.to_string());
     let endpoint = |it: &NamedService| it.sorry.map(|it| it.endpoint);

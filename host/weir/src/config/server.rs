@@ -15,6 +15,7 @@ use super::{
     },
     reader::{Section, found},
     value,
+    via::{self, Via},
 };
 
 /// The largest weight that the kernel and its tools agree on.
@@ -24,7 +25,7 @@ pub(super) const WEIGHT_MAX: u32 = 0x7fff_ffff;
 pub(crate) type Labels = BTreeMap<String, String>;
 
 pub(super) static TABLE: Table =
-    Table { name: "server", is_open: false, groups: &[&[&ADDRESS], SHARED, &[&LABELS]] };
+    Table { name: "server", is_open: false, groups: &[&[&ADDRESS], SHARED, &[&via::OWN, &LABELS]] };
 
 /// What real servers have from their service, where they say nothing.
 pub(super) const SHARED: &[&dyn Row] =
@@ -135,6 +136,8 @@ pub(super) fn labels(value: &DeValue<'_>) -> Result<Labels, String> {
 pub(super) struct Servers {
     pub(super) servers: BTreeMap<Endpoint, RealServer>,
     pub(super) labels: BTreeMap<Endpoint, Labels>,
+    /// Those that say a way of their own.
+    pub(super) vias: BTreeMap<Endpoint, Via>,
 }
 
 impl Servers {
@@ -147,6 +150,7 @@ impl Servers {
     ) {
         let notes = section.here();
         let labels = section.key(&LABELS).unwrap_or_default();
+        let via = Via::default().read(&mut section);
         let Some(server) = real_server(section, service) else { return };
         let endpoint = server.endpoint;
         if check.is_some_and(|it| !it.has_ports(endpoint.port)) {
@@ -157,6 +161,12 @@ impl Servers {
         }
         if !labels.is_empty() {
             self.labels.insert(endpoint, labels);
+        }
+        if via != Via::default() {
+            if check.is_none() {
+                notes.note_at(via::OWN.name, "it is not checked: add a check, or remove this");
+            }
+            self.vias.insert(endpoint, via);
         }
         if self.servers.insert(endpoint, server).is_some() {
             notes.note_at(ADDRESS.name, format!("{endpoint} is there twice: remove one"));
@@ -218,6 +228,7 @@ fn real_server(mut section: Section<'_>, service: Option<ServiceKey>) -> Option<
 /// Notes what is wrong with `section` whatever service it is of.
 pub(super) fn check_alone(mut section: Section<'_>) {
     section.key(&LABELS);
+    Via::default().read(&mut section);
     real_server(section, None);
 }
 

@@ -18,6 +18,7 @@ use super::{
     rules::{DRAIN, DRIFT, Rules, SAFETY, SLOW_START},
     server::{self, LABELS, Labels, Servers, WEIGHT_MAX},
     value,
+    via::Via,
 };
 use crate::safety::quorum::Quorum;
 
@@ -43,6 +44,8 @@ pub(crate) struct NamedService {
     pub(crate) labels: Labels,
     /// The same of real servers that have any.
     pub(crate) server_labels: BTreeMap<Endpoint, Labels>,
+    /// The way of probes of those real servers that have one of their own.
+    pub(crate) vias: BTreeMap<Endpoint, Via>,
 }
 
 impl NamedService {
@@ -354,7 +357,7 @@ fn read<'t>(
     }
     server::check_shared(&mut section);
     section.finish_as(&TABLE);
-    let (servers, server_labels) = (servers.servers, servers.labels);
+    let Servers { servers, labels: server_labels, vias } = servers;
     let (name, service) = (name?, service?);
     names.insert(name.clone(), labels.clone());
     Some(NamedService {
@@ -367,6 +370,7 @@ fn read<'t>(
         rules,
         labels,
         server_labels,
+        vias,
     })
 }
 

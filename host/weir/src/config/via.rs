@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use toml::de::DeValue;
 
 use super::{
+    keys::{By, Key, Nested, Number, Shape, Table, Without::Means},
     reader::{Section, found},
-    value,
 };
 
 /// The way that probes go, where it is not the usual one.
@@ -29,16 +29,57 @@ pub(crate) enum ViaAddress {
     At(IpAddr),
 }
 
+/// The `via` of a check, an agent's included.
+pub(super) static VIA: Nested = Nested {
+    name: "via",
+    table: &TABLE,
+    shape: Shape::One,
+    default: "as routes say",
+    meaning: "the way that probes go, see [checks.md](checks.md#the-way-of-probes)",
+};
+
+/// The `via` of a real server.
+pub(super) static OWN: Nested = Nested {
+    name: "via",
+    table: &TABLE,
+    shape: Shape::One,
+    default: "that of the check",
+    meaning: "the way that probes of it go, over that of each check key by key",
+};
+
+static TABLE: Table = Table { name: "via", is_open: false, groups: &[&[&ADDRESS, &SOURCE, &MARK]] };
+
+static ADDRESS: Key<By<ViaAddress>> = Key::new(
+    "address",
+    By { read: address, types: &["string"] },
+    Means("the real server's"),
+    "an address, or `\"service\"`: the virtual one",
+);
+
+static SOURCE: Key<By<IpAddr>> = Key::new(
+    "source",
+    By { read: ip, types: &["string"] },
+    Means("as routes say"),
+    "the address that probes come from, one of this machine",
+);
+
+static MARK: Key<Number> = Key::new(
+    "mark",
+    Number(1..=u32::MAX),
+    Means("none"),
+    "the firewall mark of their packets (`SO_MARK`, socket(7)); takes `CAP_NET_ADMIN`",
+);
+
 impl Via {
     /// Reads the table `via` of `section` over this.
     pub(super) fn read(self, section: &mut Section<'_>) -> Self {
-        let Some(mut table) = section.section("via") else { return self };
+        let Some(mut table) = section.section(VIA.name) else { return self };
         let own = Self {
-            address: table.get("address", address),
-            source: table.get("source", ip),
-            mark: table.get("mark", |it| value::number(it, 1..=u32::MAX)),
+            address: table.key(&ADDRESS),
+            source: table.key(&SOURCE),
+            mark: table.key(&MARK),
         };
-        table.finish();
+        table.finish_as(&TABLE);
         own.over(self)
     }
 

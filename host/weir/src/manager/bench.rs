@@ -119,6 +119,8 @@ pub(super) struct Bench {
     /// Writes that a test put by.
     pub(super) put_by: Vec<String>,
     pub(super) watches: BTreeMap<RealServerKey, u64>,
+    /// What was asked of real servers that were taken up since last looked at.
+    pub(super) asks: Vec<Vec<String>>,
     /// That of the last self-probe.
     self_watch: Option<u64>,
     /// Plugins whose code the next reload replaces.
@@ -188,6 +190,7 @@ impl Bench {
             lines: Vec::new(),
             put_by: Vec::new(),
             watches: BTreeMap::new(),
+            asks: Vec::new(),
             self_watch: None,
             replaced: BTreeSet::new(),
             keeps: Vec::new(),
@@ -241,7 +244,10 @@ impl Bench {
             match output {
                 Output::Log(line) => self.lines.push(line.to_string()),
                 Output::Watch(target) => match target.subject {
-                    Subject::Server(key) => drop(self.watches.insert(key, target.watch)),
+                    Subject::Server(key) => {
+                        self.watches.insert(key, target.watch);
+                        self.asks.push(target.asks.iter().map(ToString::to_string).collect());
+                    }
                     Subject::Director => self.self_watch = Some(target.watch),
                 },
                 Output::Unwatch(watch) => self.watches.retain(|_, it| *it != watch),

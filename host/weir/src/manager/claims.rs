@@ -7,7 +7,7 @@ use weir_wasm::Latency;
 
 use super::{GRACE, Manager, Now, Output};
 use crate::{
-    config::{Check, ViaAddress, Whose},
+    config::{Check, Via, ViaAddress, Whose},
     health::{Ask, Place, Subject, Target},
     plan::{self, Claim, Connections, Origin, Role, Server},
     report::Line,
@@ -178,7 +178,10 @@ impl Manager {
         server.latency = Latency::default();
         // It may have been its agent that took it out.
         server.agent.is_awaited = checks.has_agent() && server.origin == Origin::Found(0);
-        let ask = |check: &Arc<Check>| Ask { place: place(check, key), check: Arc::clone(check) };
+        let own = plan::named(&self.config, &key.service).and_then(|it| it.vias.get(&key.server));
+        let own = own.copied().unwrap_or_default();
+        let place = |check: &Arc<Check>| place(check, own.over(check.via), key);
+        let ask = |check: &Arc<Check>| Ask { place: place(check), check: Arc::clone(check) };
         let all = checks.list.iter().chain(&checks.agent);
         let asked = all.filter(|it| !server.agent.rests(checks) || it.kind.carries_agent());
         self.output.push_back(Output::Watch(Target {
@@ -226,8 +229,7 @@ impl Manager {
 }
 
 /// Where a check asks a real server, and on which way.
-fn place(check: &Check, key: RealServerKey) -> Place {
-    let via = check.via;
+fn place(check: &Check, via: Via, key: RealServerKey) -> Place {
     let virtual_address = match key.service {
         ServiceKey::Address { endpoint, .. } => endpoint.address,
         // It has none; a check that asks one asks the real server.

@@ -115,7 +115,7 @@ impl Manager {
         self.ending.extend(roles(&before));
         self.ending.retain(|it| !stated.contains(it));
         for key in self.claims.keys().copied().collect::<Vec<_>>() {
-            self.reclaim(now, key);
+            self.reclaim(now, key, &before);
         }
         self.reload_plugins(&before, reload.codes, &reload.replaced);
         self.dirty.extend(self.claims.keys());
@@ -164,7 +164,7 @@ impl Manager {
     }
 
     /// Brings a claim in line with the configuration.
-    fn reclaim(&mut self, now: Now, key: ServiceKey) {
+    fn reclaim(&mut self, now: Now, key: ServiceKey, before: &Config) {
         let Some(mut claim) = self.claims.remove(&key) else { return };
         self.world.touch(key);
         let mut servers = mem::take(&mut claim.servers);
@@ -185,15 +185,16 @@ impl Manager {
         };
         for (endpoint, mut server) in mem::take(&mut servers) {
             let key = RealServerKey { service: key, server: endpoint };
-            let before = server.role;
+            let role = server.role;
             if !self.restate(&claim, key, &mut server) {
                 self.release(key, &server, "no longer in the configuration");
                 continue;
             }
-            if server.role == Role::Leaving && before != Role::Leaving {
+            if server.role == Role::Leaving && role != Role::Leaving {
                 server.leaving_since = now.monotonic;
             }
-            if server.role != Role::Real || is_new_check {
+            let via = |it| plan::named(it, &key.service)?.vias.get(&endpoint);
+            if server.role != Role::Real || is_new_check || via(before) != via(&self.config) {
                 self.unwatch(&mut server);
             }
             if server.role == Role::Real && server.watch.is_none() {

@@ -22,10 +22,11 @@ fn check_current(name: &str, generated: &str) {
 
 #[test]
 fn the_manual_has_the_tables_of_keys() {
-    let manual = fs::read_to_string(docs("configuration.md")).unwrap();
-    let current = with_tables(&manual);
-    assert!(!current.contains("there is no table"), "{current}");
-    check_current("configuration.md", &current);
+    for name in ["configuration.md", "checks.md"] {
+        let current = with_tables(&fs::read_to_string(docs(name)).unwrap());
+        assert!(!current.contains("there is no table"), "{current}");
+        check_current(name, &current);
+    }
 }
 
 #[test]
@@ -56,6 +57,7 @@ fn around(table: &str, key: &str, row: &str) -> String {
             "forwarding = \"tunnel\"\n[[service.server]]\naddress = \"10.0.0.2\"\n\
              [service.server.tunnel]\ntype = \"gue\"\n{row}"
         )),
+        "via" => format!("[check.via]\n{row}"),
         "self-probe" if key == "address" => format!("[[self-probe]]\n{row}"),
         "self-probe" => format!("[[self-probe]]\naddress = \"10.0.0.254\"\n{row}"),
         "match" if key == "name" => format!("[[match]]\nprotocol = \"tcp\"\n{row}"),

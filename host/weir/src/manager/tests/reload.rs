@@ -55,6 +55,23 @@ fn what_stays_keeps_its_state_what_is_new_waits_and_what_goes_is_drained() {
 }
 
 #[test]
+fn checks_go_the_way_of_their_server_and_begin_anew_on_another() {
+    let with = |own: &str| {
+        let check = "[check]\nvia = { source = \"10.0.9.1\", mark = 1 }";
+        let config = CONFIG.replace("[check]", check);
+        config.replace("10.0.1.2:80\",", &format!("10.0.1.2:80\", via = {{ {own} }},"))
+    };
+    let mut bench = Bench::new(&with("mark = 2"), TABLE);
+    let asks = std::mem::take(&mut bench.asks);
+    assert_eq!(asks[0], ["tcp at 10.0.1.1:80 from 10.0.9.1 marked 1"]);
+    assert_eq!(asks[1], ["tcp at 10.0.1.2:80 from 10.0.9.1 marked 2"]);
+    bench.reload(&with("mark = 2"));
+    assert!(bench.asks.is_empty());
+    bench.reload(&with("address = \"service\""));
+    assert_eq!(bench.asks, [["tcp at 10.0.0.1:80 from 10.0.9.1 marked 1"]]);
+}
+
+#[test]
 fn a_drain_ends_at_its_deadline() {
     let mut bench = settled();
     bench.ipvs.connections.insert("10.0.1.4:80".into(), 3);
