@@ -30,12 +30,14 @@ fn a_server_process_crashes() {
         assert_eq!(writes.len(), 1, "{}", seen.story(crash));
         let (_, write) = writes[0];
         assert!(write.contains("server=10.9.1.2:80") && write.contains("refused"), "{write}");
-        // Three failures are two fast periods, each shorter by a tenth at most.
+        // Three failures are two fast periods, each shorter by a tenth at most, and by what the
+        // first one was late.
         let health = seen.lines("health", Some(1), crash);
         let [(suspect, first), (down, last)] = health[..] else { panic!("{health:?}") };
         assert!(first.contains("after=suspect") && last.contains("after=down"), "{health:?}");
         let least = 2 * stage.check.fast.mul_f64(0.9);
-        assert!(down - suspect + Duration::from_millis(10) >= least, "{:?}", down - suspect);
+        let late = Duration::from_millis(10) + seen.lag(crash);
+        assert!(down - suspect + late >= least, "{:?}", down - suspect);
         // Nobody is sent there any more.
         let failed = seen.answers.iter().filter(|(at, answer)| *at >= clear && answer.is_none());
         assert_eq!(failed.count(), 0, "{}", seen.story(crash));

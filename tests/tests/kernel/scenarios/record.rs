@@ -38,6 +38,7 @@ pub(super) struct Seen {
     pub(super) arrivals: Vec<(Instant, u8, IpAddr)>,
     /// How often everything was removed from the table past weir.
     pub(super) clears: usize,
+    clock: Clock,
     /// How late the machine was.
     lags: Vec<(Instant, Duration)>,
 }
@@ -54,8 +55,9 @@ impl Record {
 
     /// Takes down a line of weir's.
     pub(super) fn add_line(&self, line: &str) {
-        let said = now().checked_sub(age(line)).expect("the machine is older than the test");
-        self.seen().lines.push((said, line.to_owned()));
+        let mut seen = self.seen();
+        let said = seen.clock.said(line);
+        seen.lines.push((said, line.to_owned()));
     }
 
     /// Looks at the table of this thread's network until the observer is dropped.
@@ -123,17 +125,50 @@ impl Seen {
     }
 }
 
-/// How old a line is that begins with the time, as in `2026-11-22T16:00:07.412Z`.
+/// Says which instant a time is, as in `2026-11-22T16:00:07.412Z`.
+struct Clock {
+    instant: Instant,
+    /// The same by the clock on the wall, since midnight.
+    since_midnight: Duration,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Default for Clock {
+    /// Both clocks are read at once: again, if anything came between.
+    fn default() -> Self {
+        loop {
+            let instant = now();
+            let since_midnight = since_midnight();
+            if instant.elapsed() < Duration::from_millis(1) {
+                return Self { instant, since_midnight };
+            }
+        }
+    }
+}
+
+impl Clock {
+    /// When the line was said that begins with the time.
+    fn said(&self, line: &str) -> Instant {
+        let part =
+            |from: usize, to: usize| line.get(from..to).and_then(|it| it.parse::<u64>().ok());
+        let said = || {
+            let seconds = (part(11, 13)? * 60 + part(14, 16)?) * 60 + part(17, 19)?;
+            Some(Duration::from_millis(seconds * 1000 + part(20, 23)?))
+        };
+        let said = said().unwrap_or_else(|| panic!("no time in front of it: {line}"));
+        // What was said before the clocks were read was said on the day after.
+        self.instant
+            + said
+                .checked_sub(self.since_midnight)
+                .unwrap_or_else(|| said + DAY - self.since_midnight)
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "what is tested is real time")]
-fn age(line: &str) -> Duration {
-    const DAY_MS: u128 = 86_400_000;
-    let part = |from: usize, to: usize| line.get(from..to).and_then(|it| it.parse::<u128>().ok());
-    let said =
-        || Some(((part(11, 13)? * 60 + part(14, 16)?) * 60 + part(17, 19)?) * 1000 + part(20, 23)?);
-    let said = said().unwrap_or_else(|| panic!("no time in front of it: {line}"));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_millis();
-    let age = (now + DAY_MS - said) % DAY_MS;
-    Duration::from_millis(u64::try_from(age).expect("less than a day"))
+fn since_midnight() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later");
+    Duration::new(now.as_secs() % DAY.as_secs(), now.subsec_nanos())
 }
 
 /// A thread that does the same again and again, until it is dropped.
@@ -166,7 +201,7 @@ impl Drop for Observer {
 
 /// The kernel's own listing, whose services differ by their ports and real servers by the
 /// third byte of their address.
-fn read_table() -> Table {
+pub(super) fn read_table() -> Table {
     let text = fs::read_to_string("/proc/thread-self/net/ip_vs").unwrap_or_default();
     let mut table = Table::new();
     let mut port = None;

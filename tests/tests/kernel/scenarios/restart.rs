@@ -5,7 +5,7 @@ use std::{fs, time::Instant};
 use weir_tests::{engine::PATIENCE, narrator::now};
 
 use super::{
-    record::Seen,
+    record::{Seen, read_table},
     stage::{self, Connection, Stage, WEB, WRITE, length, weights},
 };
 
@@ -35,7 +35,7 @@ fn the_director_is_restarted() {
         let counted = counted(stage);
         let stop = now();
         stage.stop_weir();
-        down(stage, stop);
+        down(stage);
         stage.start_weir();
         stage.expect("3 is whole", 2 * window, |seen| seen.weights(WEB)[&3] == 100);
         // In one direction, and nobody else has what he had not.
@@ -46,7 +46,7 @@ fn the_director_is_restarted() {
         let kill = now();
         stage.kill_weir();
         stage.start_server(2);
-        down(stage, kill);
+        down(stage);
         stage.start_weir();
         // The first check decides.
         let bound = stage.check.interval.mul_f64(1.1) + stage.check.timeout + WRITE;
@@ -67,10 +67,11 @@ fn the_director_is_restarted() {
 }
 
 /// While weir is down nobody touches the table.
-fn down(stage: &Stage, since: Instant) {
-    stage.hold("the table without weir", length(2_000, 30_000), |seen| {
-        seen.tables.last().is_some_and(|(at, _)| *at <= since)
-    });
+fn down(stage: &Stage) {
+    let table = read_table();
+    let is_same = |seen: &Seen| seen.tables.last().is_some_and(|(_, it)| *it == table);
+    stage.expect("the last table", PATIENCE, is_same);
+    stage.hold("the table without weir", length(2_000, 30_000), is_same);
 }
 
 /// No entry was ever away, or had less than `least`; those that had nothing and are out, nothing.

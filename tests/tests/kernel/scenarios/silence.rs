@@ -2,6 +2,8 @@
 
 use std::{fs, time::Duration};
 
+use weir_tests::narrator::now;
+
 use super::{
     record::Seen,
     stage::{self, Stage, WEB, length, weights},
@@ -12,6 +14,7 @@ fn a_server_goes_silent_and_is_heard_again() {
     let slow_start =
         format!("slow-start = {{ window = \"{}s\" }}\n", length(3_000, 60_000).as_secs());
     stage::play("silence", &slow_start, "", |stage| {
+        let before = now();
         let silence = stage.silence(1);
         let bound = stage.check.silent();
         let sockets = || assert!(sockets() <= 1, "{} sockets towards 1", sockets());
@@ -24,7 +27,7 @@ fn a_server_goes_silent_and_is_heard_again() {
             seen.weights(WEB) == weights([0, 100, 100, 100])
         });
         let seen = stage.record.seen();
-        let writes = seen.lines("weight", None, silence);
+        let writes = seen.lines("weight", None, before);
         assert!(writes.len() == 1 && writes[0].1.contains("timeout"), "{}", seen.story(silence));
         for number in [2, 3, 4] {
             is_punctual(&seen, stage, number);

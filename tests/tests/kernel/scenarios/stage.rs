@@ -129,7 +129,7 @@ impl Stage {
         }
         stage.observers.push(stage.record.observe_table());
         stage.start_weir();
-        stage.expect("the four serve", PATIENCE, |seen| seen.weights(WEB) == weights([100; 4]));
+        stage.settled(WEB);
         stage
     }
 
@@ -141,6 +141,17 @@ impl Stage {
         let is_ready = engine.wait_for_line(PATIENCE, |line| line.contains(" ready "));
         assert!(is_ready, "never ready:\n{}", self.record.seen().story(self.began));
         self.engine = Some(engine);
+    }
+
+    /// Waits until all of a service have their weight 100, and weir said so.
+    pub(super) fn settled(&self, port: u16) {
+        let of = format!("10.9.0.100:{port}\"");
+        self.expect("the four serve", PATIENCE, |seen| {
+            let lines = seen.lines("weight", None, self.began);
+            let said =
+                lines.iter().filter(|(_, it)| it.contains(&of) && it.contains(" after=100 "));
+            said.count() == ALL.len() && seen.weights(port) == weights([100; 4])
+        });
     }
 
     /// Starts the process of a real server.
