@@ -6,7 +6,7 @@ use weir_tests::{engine::PATIENCE, narrator::now};
 
 use super::{
     record::Seen,
-    stage::{self, ALL, Connection, Stage, WEB, WRITE, length},
+    stage::{self, ALL, Connection, Stage, WEB, WRITE, length, second_service},
 };
 
 /// How much longer than weir waits, until its table shows that it waited long enough.
@@ -15,7 +15,10 @@ const MOMENT: Duration = Duration::from_secs(1);
 #[test]
 fn a_server_is_drained_for_maintenance() {
     let [deadline, maintenance] = [length(12_000, 300_000), length(2_000, 600_000)];
-    stage::play("drain", "slow-start = { window = \"5s\" }\n", "", |stage| {
+    let persistent = second_service(81, "persistence = \"5m\"\n", 100);
+    stage::play("drain", "slow-start = { window = \"5s\" }\n", &persistent, |stage| {
+        let said = stage.weir("drain web-81 10.9.4.2 --keep");
+        assert!(said.contains("clients that know 10.9.4.2:80 still come to it"), "{said}");
         let [mut one, mut two, ..] = connect(stage);
         let left = one.len() / 10;
         let order = format!("--deadline {}s", deadline.as_secs());

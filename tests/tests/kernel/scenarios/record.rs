@@ -30,8 +30,8 @@ pub(super) type Table = BTreeMap<u16, Weights>;
 pub(super) struct Seen {
     /// The table, each time that it had changed.
     pub(super) tables: Vec<(Instant, Table)>,
-    /// What weir said, and when, by its own word.
-    pub(super) lines: Vec<(Instant, String)>,
+    /// What weir said.
+    pub(super) lines: Vec<Line>,
     /// Who answered a new connection, or that it failed; when it began.
     pub(super) answers: Vec<(Instant, Option<u8>)>,
     /// Who connected to which real server.
@@ -41,6 +41,13 @@ pub(super) struct Seen {
     clock: Clock,
     /// How late the machine was.
     lags: Vec<(Instant, Duration)>,
+}
+
+pub(super) struct Line {
+    /// When, by the word of weir, whose clock is a tenth of a second off on a busy machine.
+    said: Instant,
+    read: Instant,
+    pub(super) text: String,
 }
 
 /// What was seen so far, with whom writes to it.
@@ -57,7 +64,7 @@ impl Record {
     pub(super) fn add_line(&self, line: &str) {
         let mut seen = self.seen();
         let said = seen.clock.said(line);
-        seen.lines.push((said, line.to_owned()));
+        seen.lines.push(Line { said, read: now(), text: line.to_owned() });
     }
 
     /// Looks at the table of this thread's network until the observer is dropped.
@@ -93,7 +100,8 @@ impl Seen {
         self.tables.last().and_then(|(_, table)| table.get(&port)).cloned().unwrap_or_default()
     }
 
-    /// Lines of one kind, such as `weight`, that speak of this server, since then.
+    /// Lines of one kind, such as `weight`, that speak of this server and were read since then,
+    /// and when they were said.
     pub(super) fn lines(
         &self,
         event: &str,
@@ -104,13 +112,14 @@ impl Seen {
             let is_event = line.split_whitespace().nth(2) == Some(event);
             is_event && server.is_none_or(|it| line.contains(&format!("server=10.9.{it}.2:80 ")))
         };
-        let lines = self.lines.iter().filter(|(at, line)| *at >= since && speaks(line));
-        lines.map(|(at, line)| (*at, line.as_str())).collect()
+        let lines = self.lines.iter().filter(|it| it.read >= since && speaks(&it.text));
+        lines.map(|it| (it.said, it.text.as_str())).collect()
     }
 
     /// All of it that a person wants to see of a test that failed, since then.
     pub(super) fn story(&self, since: Instant) -> String {
-        let mut story: Vec<(Instant, String)> = self.lines.clone();
+        let line = |it: &Line| (it.said, it.text.clone());
+        let mut story: Vec<(Instant, String)> = self.lines.iter().map(line).collect();
         let table = |(at, table): &(Instant, Table)| (*at, format!("table {table:?}"));
         story.extend(self.tables.iter().map(table));
         story.extend(self.lags.iter().map(|(at, late)| (*at, format!("busy for {late:?}"))));

@@ -64,6 +64,6 @@ fn everything_is_down_and_there_is_a_sorry_server() {
 
 /// Which of weir's lines is the last one that tells of that write.
 fn position(seen: &Seen, write: &str) -> usize {
-    let found = seen.lines.iter().rposition(|(_, line)| line.contains(write));
+    let found = seen.lines.iter().rposition(|it| it.text.contains(write));
     found.unwrap_or_else(|| panic!("no {write}\n{}", seen.story(seen.tables[0].0)))
 }
