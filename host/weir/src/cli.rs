@@ -70,7 +70,8 @@ enum Command {
     /// waits for --confirm, 1 if there are mistakes or there is no daemon, 2 if the command
     /// line is wrong.
     Reload(commands::reload::Options),
-    /// Show plugins, load their files again, change their modes.
+    /// Make, build, check and inspect plugins, write grants for them; list those of the daemon,
+    /// load their files again, change their modes.
     Plugin(commands::plugin::Options),
     /// Run a scenario in virtual time: servers that fail, clients that connect, and weir.
     ///
