@@ -181,6 +181,15 @@ impl RealServer {
             lower_threshold: 0,
         }
     }
+
+    /// The same without a tunnel that its forwarding method has no use for, which a reading
+    /// may leave out.
+    pub fn without_idle_tunnel(self) -> Self {
+        match self.forwarding {
+            Forwarding::Tunnel => self,
+            _ => Self { tunnel: Tunnel::default(), ..self },
+        }
+    }
 }
 
 /// A real server as it runs.

@@ -6,7 +6,8 @@ use crate::{RealServerStatus, ServiceKey, ServiceStatus};
 /// what was not asked for is then zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fields {
-    /// Thresholds and tunnels. Address, forwarding method and weight always come.
+    /// Thresholds, and the tunnels of what is reached through one: of others they may be
+    /// left out. Address, forwarding method and weight always come.
     pub details: bool,
     /// Active and inactive connections.
     pub connections: bool,
@@ -19,6 +20,8 @@ pub struct Fields {
 impl Fields {
     /// Everything.
     pub const ALL: Self = Self { details: true, connections: true, templates: true, stats: true };
+    /// Everything but traffic: what a look at a big table costs least for.
+    pub const BUT_STATS: Self = Self { stats: false, ..Self::ALL };
     /// What identifies and configures real servers.
     pub const CONFIG: Self =
         Self { details: true, connections: false, templates: false, stats: false };

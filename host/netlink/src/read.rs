@@ -70,7 +70,7 @@ impl Netlink {
         let mut sockopt = if quick { Sockopt::open(services.len()) } else { None };
         let mut entries = Vec::with_capacity(services.len());
         for service in services {
-            let told = sockopt.as_mut().and_then(|it| it.servers(&service.config.key));
+            let told = sockopt.as_mut().and_then(|it| it.servers(&service.config.key, fields));
             match told {
                 Some(servers) => entries.push(TableEntry { service, servers }),
                 None => entries.extend(self.read_entry(service, fields)?),

@@ -4,8 +4,11 @@
 //! Source: `include/uapi/linux/ip_vs.h`. It tells what netlink tells, in the same order,
 //! but knows no tunnels, cuts counters to 32 bits, and passes over what has an IPv6
 //! address, without a word. So it is asked first how many real servers each service has,
-//! and a service of which it does not tell just as many is left to netlink; as is
-//! everything where the kernel does not know this way.
+//! and a service of which it does not tell just as many, or of which a tunnel is asked for,
+//! is left to netlink; as is everything where the kernel does not know this way.
+//!
+//! `/proc/net/ip_vs`, the third way, tells less and costs more: each page of it is found by
+//! a walk from the first service, and it lacks thresholds and templates.
 
 use std::{
     collections::HashMap,
@@ -151,9 +154,13 @@ impl Sockopt {
         Ok(())
     }
 
-    /// The real servers of a service, newest first, without tunnels and traffic; none if
-    /// it cannot tell all of them.
-    pub(crate) fn servers(&mut self, key: &ServiceKey) -> Option<Vec<RealServerStatus>> {
+    /// The real servers of a service, newest first, without traffic; none if it cannot tell
+    /// all of them, or not all of `fields`.
+    pub(crate) fn servers(
+        &mut self,
+        key: &ServiceKey,
+        fields: Fields,
+    ) -> Option<Vec<RealServerStatus>> {
         let expected = *self.counts.get(key)?;
         if expected == 0 {
             return Some(Vec::new());
@@ -170,7 +177,9 @@ impl Sockopt {
                 .map(server),
         );
         let last = &self.buffer[DESTS_AT + expected * DEST_BYTES..];
-        (servers.len() == expected && bytes(last, flags_at) == UNFILLED).then_some(servers)
+        let is_whole = servers.len() == expected && bytes(last, flags_at) == UNFILLED;
+        let has_tunnel = servers.iter().any(|it| it.config.forwarding == Forwarding::Tunnel);
+        (is_whole && !(fields.details && has_tunnel)).then_some(servers)
     }
 
     fn ask(&mut self, key: &ServiceKey, places: usize) -> io::Result<()> {
@@ -216,9 +225,9 @@ impl Sockopt {
     }
 }
 
-/// Whether it tells all that is asked for.
+/// Whether it may tell all that is asked for.
 pub(crate) fn tells(fields: Fields) -> bool {
-    !fields.details && !fields.stats
+    !fields.stats
 }
 
 fn server(entry: &[u8]) -> RealServerStatus {
@@ -226,8 +235,13 @@ fn server(entry: &[u8]) -> RealServerStatus {
     let endpoint =
         endpoint(entry, offset_of!(DestEntry, address_be), offset_of!(DestEntry, port_be));
     let forwarding = Forwarding::from_number(number(offset_of!(DestEntry, flags)));
+    let weight = number(offset_of!(DestEntry, weight));
     RealServerStatus {
-        config: RealServer::new(endpoint, forwarding, number(offset_of!(DestEntry, weight))),
+        config: RealServer {
+            upper_threshold: number(offset_of!(DestEntry, upper_threshold)),
+            lower_threshold: number(offset_of!(DestEntry, lower_threshold)),
+            ..RealServer::new(endpoint, forwarding, weight)
+        },
         active: number(offset_of!(DestEntry, active)),
         inactive: number(offset_of!(DestEntry, inactive)),
         persistent: number(offset_of!(DestEntry, persistent)),
@@ -274,7 +288,9 @@ mod tests {
         put(&mut entry, 0, &[10, 1, 0, 3, 0x1f, 0x90]);
         let found = server(&entry);
         let endpoint = "10.1.0.3:8080".parse().unwrap();
-        assert_eq!(found.config, RealServer::new(endpoint, Forwarding::Direct, 7));
+        let plain = RealServer::new(endpoint, Forwarding::Direct, 7);
+        let expected = RealServer { upper_threshold: 9, lower_threshold: 8, ..plain };
+        assert_eq!(found.config, expected);
         assert_eq!((found.active, found.inactive, found.persistent), (1, 2, 3));
     }
 }

@@ -19,10 +19,12 @@ use crate::{
 const ATTEMPTS: usize = 3;
 
 impl Manager {
-    /// Reads the whole table.
+    /// Reads the whole table, but for the traffic of real servers, which stays as it was
+    /// last read for who asked for it.
     pub(super) fn read_all(&mut self, now: Now, ipvs: &mut dyn Ipvs) -> Result<Snapshot, Error> {
         self.next_poll = now.monotonic.saturating_add(POLL);
-        let snapshot = ipvs.read(Scope::All, Fields::ALL)?;
+        let mut snapshot = ipvs.read(Scope::All, Fields::BUT_STATS)?;
+        snapshot.entries.iter_mut().for_each(|it| self.world.add_stats(it));
         self.world.refresh(ipvs);
         Ok(snapshot)
     }
@@ -267,6 +269,7 @@ impl Manager {
         let cause = server.written(now.monotonic, before, after);
         if after.is_none() && server.role == Role::Leaving {
             claim.servers.remove(&key.server);
+            self.memory.touched.insert(key.service);
             if claim.servers.is_empty() && claim.is_leaving {
                 // Its turn has come now.
                 self.timers.set(key.service, Some(now.monotonic));

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use weir_ipvs::{Endpoint, Ipvs, RealServerKey, ServiceKey, SyncDaemon, TableEntry, Timeouts};
+use weir_ipvs::{
+    Endpoint, Ipvs, RealServerKey, ServiceKey, Stats, SyncDaemon, TableEntry, Timeouts,
+};
 use weir_wasm::{HealthReport, Table, View};
 
 use super::{Manager, Now};
@@ -36,6 +38,17 @@ impl World {
     /// The same, for a change.
     pub(super) fn get_mut(&mut self, key: &ServiceKey) -> Option<&mut TableEntry> {
         Arc::make_mut(&mut self.table).get_mut(key)
+    }
+
+    /// Adds the traffic that was last read to a reading that was made without.
+    pub(super) fn add_stats(&self, entry: &mut TableEntry) {
+        let Some(last) = self.get(&entry.service.config.key) else { return };
+        for server in entry.servers.iter_mut().filter(|it| it.stats == Stats::default()) {
+            let mut there = last.servers.iter();
+            if let Some(it) = there.find(|it| it.config.endpoint == server.config.endpoint) {
+                server.stats = it.stats;
+            }
+        }
     }
 
     /// Takes the reading of a service in; none = it is not there.

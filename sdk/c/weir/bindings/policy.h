@@ -311,7 +311,7 @@ typedef weir_ipvs_real_servers_real_server_t weir_ipvs_snapshots_real_server_t;
 // What will be looked at beside address, forwarding method and weight.
 typedef uint8_t weir_ipvs_snapshots_fields_t;
 
-// Thresholds and tunnels.
+// Thresholds, and the tunnels of what is reached through one.
 #define WEIR_IPVS_SNAPSHOTS_FIELDS_DETAILS (1 << 0)
 // Active and inactive connections.
 #define WEIR_IPVS_SNAPSHOTS_FIELDS_CONNECTIONS (1 << 1)
@@ -902,7 +902,9 @@ extern void weir_ipvs_snapshots_method_snapshot_columns(weir_ipvs_snapshots_borr
 extern uint64_t weir_ipvs_snapshots_method_snapshot_taken_at(weir_ipvs_snapshots_borrow_snapshot_t self);
 
 // Imported Functions from `weir:ipvs/table@0.1.0`
-// Services and real servers.
+// Services and real servers. Connections are those of the last look at the table, 10
+// seconds ago at most; stats of real servers those last read for a `stats` event, or
+// for someone else's.
 extern weir_ipvs_table_own_snapshot_t weir_ipvs_table_current(void);
 // Grows with each change the host has seen, whoever made it.
 extern uint64_t weir_ipvs_table_generation(void);

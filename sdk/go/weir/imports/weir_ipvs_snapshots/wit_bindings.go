@@ -23,7 +23,7 @@ type Service = weir_ipvs_services.Service
 type RealServer = weir_ipvs_real_servers.RealServer
 
 const (
-// Thresholds and tunnels.
+// Thresholds, and the tunnels of what is reached through one.
 Fields_Details uint8 = 1 << 0
 // Active and inactive connections.
 Fields_Connections uint8 = 1 << 1
