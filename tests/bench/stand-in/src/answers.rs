@@ -1,6 +1,8 @@
 //! What the kernel would answer, from the made-up table. Numbers of commands and
 //! attributes are of `include/uapi/linux/ip_vs.h` and `genetlink.h`.
 
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use crate::wire::{Header, Writer, find};
 
 /// The number that the family has here.
@@ -12,6 +14,7 @@ const DONE: u16 = 3;
 const MULTIPLE: u16 = 2;
 
 const GET_SERVICE: u8 = 4;
+const SET_DEST: u8 = 6;
 const GET_DEST: u8 = 8;
 const GET_CONFIG: u8 = 13;
 const GET_INFO: u8 = 15;
@@ -20,6 +23,8 @@ const NESTED: u16 = 0x8000;
 const ATTR_SERVICE: u16 = 1;
 const ATTR_DEST: u16 = 2;
 const SERVICE_ADDR: u16 = 3;
+const DEST_ADDR: u16 = 1;
+const DEST_WEIGHT: u16 = 4;
 
 const TCP: u16 = 6;
 const PORT: u16 = 80;
@@ -32,6 +37,15 @@ const SERVICES_FROM: u32 = 0x7f80_0000;
 const SERVERS_FROM: u32 = 0x7f01_0000;
 const SERVERS_APART: u32 = 64;
 const MASQUERADE: u32 = 0;
+
+/// The weight of every real server that nobody gave another.
+const WEIGHT: u32 = 1;
+
+/// Real servers whose weight can be changed, by their addresses: those of 64 services.
+const WEIGHED_MAX: usize = 64 * SERVERS_APART as usize;
+
+/// In what bits their weights differ from [`WEIGHT`]: zeros take no room in a file.
+static WEIGHTS: [AtomicU32; WEIGHED_MAX] = [const { AtomicU32::new(0) }; WEIGHED_MAX];
 
 /// How many services there are, and real servers of each.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -100,8 +114,29 @@ pub(crate) fn question(header: &Header, body: &[u8]) -> Option<Asked> {
         (FAMILY, GET_CONFIG) => Some(Asked::Config),
         (FAMILY, GET_INFO) => Some(Asked::Info),
         _ if dump => Some(Asked::Done),
+        (FAMILY, SET_DEST) => {
+            set_weight(attributes);
+            (header.flags & ACK != 0).then_some(Asked::Acknowledgement(0))
+        }
         _ if header.flags & ACK != 0 => Some(Asked::Acknowledgement(0)),
         _ => None,
+    }
+}
+
+/// The place where the difference of the weight of this real server is kept.
+fn weight_of(address: u32) -> Option<&'static AtomicU32> {
+    WEIGHTS.get(address.wrapping_sub(SERVERS_FROM) as usize)
+}
+
+/// Takes note of the weight that a change gives.
+fn set_weight(attributes: &[u8]) {
+    let Some(server) = find(attributes, ATTR_DEST) else { return };
+    let address = find(server, DEST_ADDR).and_then(<[u8]>::first_chunk::<4>);
+    let weight = find(server, DEST_WEIGHT).and_then(<[u8]>::first_chunk::<4>);
+    if let (Some(address), Some(weight)) = (address, weight)
+        && let Some(kept) = weight_of(u32::from_be_bytes(*address))
+    {
+        kept.store(u32::from_ne_bytes(*weight) ^ WEIGHT, Ordering::Relaxed);
     }
 }
 
@@ -232,10 +267,12 @@ fn put_service(out: &mut Writer<'_>, number: u32) {
 fn put_server(out: &mut Writer<'_>, service: u32, number: u32) {
     out.nest(ATTR_DEST | NESTED, |out| {
         let servers = SERVERS_FROM.wrapping_add(service.wrapping_mul(SERVERS_APART));
-        put_address(out, 1, servers.wrapping_add(number));
+        let address = servers.wrapping_add(number);
+        let weight = weight_of(address).map_or(0, |it| it.load(Ordering::Relaxed)) ^ WEIGHT;
+        put_address(out, DEST_ADDR, address);
         out.attribute(2, &SERVER_PORT.to_be_bytes());
         out.attribute(3, &MASQUERADE.to_ne_bytes());
-        for (kind, value) in [(4, 1_u32), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0)] {
+        for (kind, value) in [(DEST_WEIGHT, weight), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0)] {
             out.attribute(kind, &value.to_ne_bytes());
         }
         out.attribute(11, &2_u16.to_ne_bytes());
@@ -286,6 +323,20 @@ mod tests {
         let mut places: Vec<_> = (0..1000).map(|it| table.at(it)).collect();
         places.sort_unstable();
         assert!(places.into_iter().eq(0..1000));
+    }
+
+    #[test]
+    fn a_weight_that_is_set_is_kept() {
+        let mut bytes = [0; 512];
+        let mut out = Writer::new(&mut bytes);
+        put_server(&mut out, 63, 63);
+        let length = out.len();
+        let last = SERVERS_FROM + 64 * 64 - 1;
+        let kept = weight_of(last).unwrap();
+        kept.store(7, Ordering::Relaxed);
+        set_weight(&bytes[..length]);
+        assert_eq!(kept.load(Ordering::Relaxed) ^ WEIGHT, 1, "as the entry had it");
+        assert!(weight_of(last + 1).is_none() && weight_of(0).is_none());
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! It takes the place of the C library's socket functions: preloaded, for a dynamic
 //! program, or linked in, for a static one. Sockets are real, so that opening, binding and
 //! setting them up cost what they cost; what is sent on one of generic netlink never
-//! reaches the kernel, and what is received was made here. Nothing is stored: the table
-//! stays as it is, and every change is acknowledged.
+//! reaches the kernel, and what is received was made here. Every change is acknowledged,
+//! and nothing of it is stored but the weights of the real servers of the first services.
 //!
 //! `WEIR_STAND_IN=SxR` in the environment makes a table of S services with R real servers
 //! each; without it the table is empty.
