@@ -89,6 +89,8 @@ pub(crate) struct Config {
     /// `[plugin.NAME]`, in the order in which they are called; those that are off are left
     /// out.
     pub(crate) plugins: Vec<Plugin>,
+    /// What the tables at the top say of services: holds for those that it has no more.
+    pub(crate) rules: Rules,
     /// What it states of IPVS as a whole.
     pub(crate) globals: Globals,
     /// `[[self-probe]]`: what the director must reach for its checks to be believed.
@@ -296,6 +298,7 @@ fn config(mut top: Section<'_>) -> Config {
     };
     let places = plugins.iter().filter_map(place).collect();
     top.finish_as(&TOP);
+    let rules = common.defaults().rules.finish();
     let positions =
         services.iter().enumerate().map(|(index, it)| (it.service.key, index)).collect();
     let unfinished = None;
@@ -304,6 +307,7 @@ fn config(mut top: Section<'_>) -> Config {
         services,
         matches,
         plugins,
+        rules,
         globals,
         self_probes,
         socket,

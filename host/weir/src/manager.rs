@@ -237,6 +237,7 @@ impl Manager {
     /// states otherwise. Fails only if the table cannot be read.
     pub(crate) fn start(&mut self, now: Now, ipvs: &mut dyn Ipvs) -> Result<(), Error> {
         let snapshot = self.read_all(now, ipvs)?;
+        self.doubt_departures();
         self.claim_all(now, snapshot);
         let servers: usize = self.claims.values().map(|it| it.servers.len()).sum();
         let (services, plugins) = (self.claims.len(), self.plugins.len());

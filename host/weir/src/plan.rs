@@ -276,6 +276,13 @@ pub(crate) fn claim(config: &Config, key: &ServiceKey) -> Option<Claim> {
     Some(Claim::new(config, &it.name, None, it.check.clone(), it.rules.clone()))
 }
 
+/// The claim on a service that the configuration does not have, and had when weir last ran:
+/// its real servers leave, and then it does.
+pub(crate) fn leftover(config: &Config, name: &str, found: &Service) -> Claim {
+    let claim = Claim::new(config, name, Some(found.clone()), None, config.rules.clone());
+    Claim { is_leaving: true, ..claim }
+}
+
 /// The `[[service]]` with this key.
 pub(crate) fn named<'c>(config: &'c Config, key: &ServiceKey) -> Option<&'c NamedService> {
     config.service(key)

@@ -17,6 +17,8 @@ pub(crate) mod pulse;
 mod signals;
 mod watch;
 
+pub(crate) use keeper::Left;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -38,7 +40,6 @@ use weir_netlink::{Autoload, Netlink};
 use weir_wasm::{LogSink, Runtime};
 
 use self::{
-    clock::Clock,
     forwarding::Forwarding,
     keeper::Keeper,
     logging::print,
@@ -56,7 +57,6 @@ use crate::{
     health,
     manager::{Event, Keep, Manager, Output},
     report::Line,
-    store::Records,
 };
 
 /// Events that the manager takes in before it acts on them.
@@ -88,7 +88,7 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
         Backend::Kernel => Some(TableClaim::take(claim.path())?),
         Backend::Embedded(_) => None,
     };
-    let keeper = Keeper::open(&config, claim.path())?;
+    let (keeper, left) = Keeper::open(&config, claim.path())?;
     let tasks =
         Builder::new_current_thread().enable_all().build().context("failed to start the checks")?;
     let socket_path = claim.path().to_owned();
@@ -121,8 +121,6 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
     reader.watched.set(&config.plugins, &loaded);
     let (orders, to_read) = mpsc::channel(ORDERS_WAITING);
     let (done, ended) = oneshot::channel::<()>();
-    let recalled =
-        Recalled { records: keeper.records(), lost: keeper.lost.clone(), clock: keeper.clock };
     let (keeps, keeping) = keeper.start(events.clone())?;
     let decisions = logging::decisions(&config, &socket_path);
     let start = |path| logging::write_decisions(path, config.log.bounds.clone(), events.clone());
@@ -135,7 +133,7 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
             let _done = done;
             let read = (config, loaded);
             let outlets = Outlets { watches, keeps };
-            manage((read, recalled), table, &runtime, &pulse, &incoming, &ordered, &outlets)
+            manage((read, left), table, &runtime, &pulse, &incoming, &ordered, &outlets)
         };
         thread::Builder::new()
             .name("manager".into())
@@ -171,18 +169,18 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
     result.map(|()| ExitCode::SUCCESS)
 }
 
-/// What an earlier run left.
-struct Recalled {
-    records: Records,
-    /// Why there is less than there should be, if it is so.
-    lost: Option<String>,
-    /// Goes on from that run's.
-    clock: Clock,
+/// What a daemon with this configuration would begin with, and what it would say of that;
+/// `socket` is the argument of `--socket`.
+pub(crate) fn left(socket: Option<&Path>, config: &Config) -> (Left, Option<Line>) {
+    match commands::socket(socket, config) {
+        Ok(socket) => Left::peek(config, &socket),
+        Err(_) => (Left::nothing(), None),
+    }
 }
 
 /// The manager's thread: waits for events, lets it act, and does what it wants.
 fn manage(
-    ((config, loaded), Recalled { records, lost, clock }): ((Config, Vec<Loaded>), Recalled),
+    ((config, loaded), Left { records, lost, clock }): ((Config, Vec<Loaded>), Left),
     table: Option<Handle>,
     runtime: &Arc<Runtime>,
     pulse: &Arc<Pulse>,

@@ -16,7 +16,8 @@ use std::{
 
 use anyhow::bail;
 use redb::{
-    Builder, Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction,
+    Builder, Database, ReadableDatabase as _, ReadableTable as _, StorageBackend as _,
+    TableDefinition, WriteTransaction, backends::InMemoryBackend,
 };
 
 /// Records by their keys.
@@ -134,6 +135,27 @@ impl Store {
     }
 }
 
+/// The records of the file at `path`, which stays as it is: what a crash left undone is done
+/// in memory. None where there is no file; why they cannot be had, where there is one.
+pub(crate) fn peek(path: &Path) -> Result<Records, String> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Records::new()),
+        Err(error) => return Err(error.to_string()),
+    };
+    let open = || -> Result<_, redb::Error> {
+        let copy = InMemoryBackend::new();
+        copy.set_len(bytes.len() as u64)?;
+        copy.write(0, &bytes)?;
+        read_records(&builder().create_with_backend(copy)?)
+    };
+    match guarded(open) {
+        Ok(records) => Ok(records),
+        Err(Unread::Broken(why) | Unread::Unreachable(why)) => Err(why),
+        Err(Unread::Taken) => Err("another process has it".to_owned()),
+    }
+}
+
 /// Makes a file that holds `records`, which appears whole: a crash before leaves none.
 fn make(path: &Path, records: &Records) -> anyhow::Result<Database> {
     let directory = make_directory(path)?;
@@ -209,16 +231,20 @@ fn read(path: &Path) -> Result<Option<(Database, Records)>, Unread> {
         Err(error) => return Err(Unread::Unreachable(error.to_string())),
         Ok(_) => {}
     }
-    // Of a file that it did not write, redb may think that only a bug of its own could be the
-    // cause.
-    let opened = catch_unwind(AssertUnwindSafe(|| -> Result<_, redb::Error> {
+    guarded(|| {
         let database = builder().open(path)?;
         let records = read_records(&database)?;
-        Ok((database, records))
-    }));
-    match opened {
-        Ok(Ok((database, Ok(records)))) => Ok(Some((database, records))),
-        Ok(Ok((_, Err(format)))) => {
+        Ok(records.map(|records| (database, records)))
+    })
+    .map(Some)
+}
+
+/// What comes of opening a file. Of one that it did not write, redb may think that only a bug
+/// of its own could be the cause.
+fn guarded<T>(open: impl FnOnce() -> Result<Result<T, u64>, redb::Error>) -> Result<T, Unread> {
+    match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(Ok(Ok(opened))) => Ok(opened),
+        Ok(Ok(Err(format))) => {
             Err(Unread::Broken(format!("it has format {format}, which a later weir wrote")))
         }
         Ok(Err(redb::Error::DatabaseAlreadyOpen)) => Err(Unread::Taken),
@@ -308,12 +334,16 @@ mod tests {
         let place = Place::new();
         let (mut store, found) = place.open();
         assert_eq!((found, store.records().len()), (Found::Nothing, 0));
+        assert_eq!(peek(&place.path()), Ok(Records::new()));
         assert!(!place.path().exists(), "nothing is written where there is nothing to keep");
         store.commit(&changes(&[("a", Some("1")), ("b", Some("2"))])).unwrap();
         store.commit(&changes(&[("a", None), ("b", Some("3"))])).unwrap();
         let mode = fs::metadata(place.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         drop(store);
+        let bytes = fs::read(place.path()).unwrap();
+        assert_eq!(peek(&place.path()), Ok(records(&[("b", "3")])));
+        assert_eq!(fs::read(place.path()).unwrap(), bytes, "to peek changes nothing");
         let (store, found) = place.open();
         assert_eq!((found, store.records()), (Found::Records, &records(&[("b", "3")])));
         assert!(Store::open(place.path()).is_err(), "two at a time");
@@ -341,6 +371,7 @@ mod tests {
         store.commit(&changes(&[("a", Some("1"))])).unwrap();
         drop(store);
         spoil(&place.path());
+        assert!(peek(&place.path()).is_err());
         let (mut store, found) = place.open();
         let Found::SetAside { to, why } = found else { panic!("{found:?}") };
         assert!(to.exists() && !place.path().exists());

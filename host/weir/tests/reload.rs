@@ -219,6 +219,34 @@ fn without_a_daemon_the_embedded_table_is_empty() {
 }
 
 #[test]
+fn without_a_daemon_what_operators_ordered_is_known() {
+    let config = config(&[("7021", 5), ("7022", 5)]);
+    let state = tempfile::tempdir().unwrap();
+    let config = format!("{config}[state]\ndirectory = \"{}\"\n", state.path().display());
+    let mut daemon = Daemon::start(&config);
+    let (status, said) = daemon.says(&["drain", "web", "127.0.0.1:7021"]);
+    assert_eq!(status, 0, "{said}");
+    daemon.child.kill().unwrap();
+    daemon.child.wait().unwrap();
+    let plan = || {
+        let mut plan = weir(daemon.directory.path());
+        plan.env("WEIR_SOCKET", "").env("XDG_RUNTIME_DIR", daemon.directory.path());
+        let output = plan.args(["plan", "weir.toml"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(4));
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let said = plan();
+    // Nothing clings to it: in a table that begins empty its drain is over.
+    assert!(said.contains("would be told: drained "), "{said}");
+    assert!(!said.contains("127.0.0.1:7021  weight"), "{said}");
+    assert!(said.contains("127.0.0.1:7022  weight absent -> 5"), "{said}");
+    fs::write(state.path().join("state.redb"), "no database").unwrap();
+    let said = plan();
+    assert!(said.contains("would be told: state-lost"), "{said}");
+    assert!(said.contains("127.0.0.1:7021  weight absent -> 5"), "{said}");
+}
+
+#[test]
 fn without_a_daemon_there_is_nothing_to_reload() {
     let directory = tempfile::tempdir().unwrap();
     let (status, said) = says(directory.path(), &["reload"]);

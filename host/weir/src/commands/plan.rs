@@ -1,7 +1,7 @@
 //! `weir plan`: what a configuration, or a saved table, would change, before it does.
 //!
 //! Of what runs, the daemon knows best what would follow: it is asked. Without one it is what
-//! `weir run` would do first. Nothing is written.
+//! `weir run` would do first, with what its last run left. Nothing is written.
 
 use std::{
     fmt::Display,
@@ -9,7 +9,6 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf, absolute},
     process::ExitCode,
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -27,8 +26,8 @@ use crate::{
     config::{self, Files},
     control::{self, Backend, Plan, PlanStep, protocol},
     inherited,
-    manager::{Manager, Now},
-    run,
+    manager::Manager,
+    run::{self, Left},
     simulate::{self, Machinery},
 };
 
@@ -73,7 +72,11 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> Result<ExitCode> 
             let files =
                 Files::read(file.map_or(Path::new(config::DEFAULT_PATH), PathBuf::as_path))?;
             let config = config::parse_files(&files).map_err(|it| files.show(it))?;
-            let now = Now { monotonic: Duration::ZERO, wall: Duration::ZERO };
+            let (left, told) = match options.table {
+                // It may be that of another machine.
+                Some(_) => (Left::nothing(), None),
+                None => run::left(socket, &config),
+            };
             let mut live = match &config.backend {
                 // It begins empty, with the daemon.
                 config::Backend::Embedded(_) if options.table.is_none() => {
@@ -81,8 +84,11 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> Result<ExitCode> 
                 }
                 _ => live(options, backend)?,
             };
-            let rehearsed = Manager::rehearse_start(now, config, &mut *live);
-            rehearsed.map_err(|error| run::unusable(&error))?.into()
+            let now = left.clock.now();
+            let mut rehearsed = Manager::rehearse_start(now, config, left.records, &mut *live)
+                .map_err(|error| run::unusable(&error))?;
+            rehearsed.news.splice(..0, told);
+            rehearsed.into()
         }
     };
     let mut out = io::stdout().lock();

@@ -49,6 +49,11 @@ pub(crate) struct NamedService {
 }
 
 impl NamedService {
+    /// Whether this is one of its real servers, or stands in for them.
+    pub(crate) fn states(&self, server: &Endpoint) -> bool {
+        self.servers.contains_key(server) || self.sorry.is_some_and(|it| it.endpoint == *server)
+    }
+
     /// Whether its real servers are checked.
     pub(crate) fn is_checked(&self) -> bool {
         self.check.is_some()

@@ -30,7 +30,8 @@ impl Manager {
         for entry in snapshot.entries {
             let key = entry.service.config.key;
             if !self.claims.contains_key(&key) {
-                let Some(claim) = plan::claim(&self.config, &key) else { continue };
+                let claim = plan::claim(&self.config, &key);
+                let Some(claim) = claim.or_else(|| self.left_behind(&entry)) else { continue };
                 self.claims.insert(key, claim);
                 self.world.touch(key);
             }
@@ -109,6 +110,13 @@ impl Manager {
             claim.check.as_ref().is_some_and(|it| it.has_ports(endpoint.port))
         };
         let mut new = Vec::new();
+        let leaving = |it: RealServer, since| Server {
+            role: Role::Leaving,
+            leaving_since: since,
+            ..Server::stated(it, Some(it), Origin::Known)
+        };
+        let left = self.recall_left(now, key);
+        let left = left.iter().filter_map(|(it, since)| Some(leaving(find(entry, it)?, *since)));
         if let Some(named) = plan::named(&self.config, &key) {
             let origin = |found: Option<RealServer>, endpoint| match found {
                 _ if !checked(endpoint) => Origin::Known,
@@ -121,16 +129,8 @@ impl Manager {
                 let server = Server::stated(*it, found, origin(found, &it.endpoint));
                 Server { owns_base: claim.rules.drift.weight != Whose::Adopt, ..server }
             }));
-            // What left it, and was not gone yet when an earlier run ended, leaves still.
-            for (endpoint, since) in self.recall_leaving(key) {
-                let found = find(entry, &endpoint).filter(|it| is_new(&it));
-                let is_ours = !named.servers.contains_key(&endpoint);
-                new.extend(found.filter(|_| is_ours).map(|it| Server {
-                    role: Role::Leaving,
-                    leaving_since: since,
-                    ..Server::stated(it, Some(it), Origin::Known)
-                }));
-            }
+            let leaves = |it: &RealServer| is_new(&it) && !named.states(&it.endpoint);
+            new.extend(left.filter(|it| it.seen.as_ref().is_some_and(leaves)));
             let sorry = named.sorry.as_ref().filter(is_new);
             new.extend(sorry.map(|it| Server::sorry(*it, find(entry, &it.endpoint))));
         } else if let Some(matched) = plan::matched(&self.config, &key) {
@@ -143,6 +143,8 @@ impl Manager {
             for (endpoint, server) in gone.collect::<Vec<_>>() {
                 self.release(RealServerKey { service: key, server: endpoint }, &server, REMOVED);
             }
+        } else if !claim.looked {
+            new.extend(left);
         }
         for mut server in new {
             server.health.since = now.monotonic;
@@ -245,7 +247,7 @@ fn place(check: &Check, via: Via, key: RealServerKey) -> Place {
 }
 
 fn find(entry: Option<&TableEntry>, endpoint: &Endpoint) -> Option<RealServer> {
-    let mut servers = entry?.servers.iter().map(|it| it.config);
+    let mut servers = entry?.servers.iter().map(|it| it.config.without_idle_tunnel());
     servers.find(|it| it.endpoint == *endpoint)
 }
 

@@ -5,21 +5,26 @@
 //! table is one that a crash does not lose. What the manager would find again by itself, or
 //! only does more cautiously without, is kept after it happened.
 //!
+//! What the configuration states of the kernel's table is kept, too: so what it states no
+//! more when weir starts is known as ours, and leaves as with a reload.
+//!
 //! Times are those of the monotonic clock, which whoever runs the manager continues across
 //! restarts: so neither a restart nor a clock that is set prolongs or ends anything.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
-use weir_ipvs::{Endpoint, RealServerKey, ServiceKey};
+use weir_ipvs::{Endpoint, RealServerKey, ServiceKey, TableEntry};
 
 use super::{Awaiting, Manager, Now, Output, view::first};
 use crate::{
+    config::Backend,
     formula::Word,
-    plan::{Role, Server},
+    plan::{self, Claim, Role, Server},
     report::Line,
     safety::{
         flap::Flaps,
@@ -55,6 +60,10 @@ pub(super) struct Memory {
     records: Records,
     /// Of the last run, about real servers that were not seen yet.
     recalled: BTreeMap<RealServerKey, ServerRecord>,
+    /// What the last run's configuration stated, until the table was looked at.
+    stated: BTreeMap<ServiceKey, ClaimRecord>,
+    /// Of these, what is not to leave though it is stated no more.
+    given_up: Vec<ServiceKey>,
     /// Services of which something may be other than recorded.
     pub(super) touched: BTreeSet<ServiceKey>,
     /// The last batch that was given out, and the last whose fate is known.
@@ -123,6 +132,17 @@ pub(super) struct ServerRecord {
     base: Option<u32>,
 }
 
+/// What the configuration states of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct ClaimRecord {
+    name: String,
+    /// The real servers that are to stay.
+    servers: BTreeSet<SocketAddr>,
+    /// The configuration had it no more, and it was about to go.
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_leaving: bool,
+}
+
 impl Manager {
     /// Goes on from what an earlier run left, unless it is `lost`, for the reason given; from
     /// now on, what must survive is given out as [`Output::Keep`]. Before [`Manager::start`].
@@ -173,6 +193,10 @@ impl Manager {
                 let record = serde_json::from_str(record).ok()?;
                 self.memory.recalled.insert(server_key(of)?, record);
             }
+            "claim" => {
+                let record = serde_json::from_str(record).ok()?;
+                self.memory.stated.insert(of.parse().ok()?, record);
+            }
             "clock" => {}
             _ => return None,
         }
@@ -180,11 +204,54 @@ impl Manager {
     }
 
     /// Real servers of `service` that left the configuration while an earlier run was at work,
-    /// and since when.
-    pub(super) fn recall_leaving(&self, service: ServiceKey) -> Vec<(Endpoint, Duration)> {
+    /// or since, and since when.
+    pub(super) fn recall_left(
+        &self,
+        now: Now,
+        service: ServiceKey,
+    ) -> BTreeMap<Endpoint, Duration> {
+        let stated = self.memory.stated.get(&service).into_iter().flat_map(|it| &it.servers);
+        let mut left: BTreeMap<_, _> = stated.map(|it| (endpoint(it), now.monotonic)).collect();
         let recalled = self.memory.recalled.range(first(service)..);
         let of_it = recalled.take_while(|(key, _)| key.service == service);
-        of_it.filter_map(|(key, it)| Some((key.server, from_ms(it.leaving_since_ms?)))).collect()
+        left.extend(
+            of_it.filter_map(|(key, it)| Some((key.server, from_ms(it.leaving_since_ms?)))),
+        );
+        left
+    }
+
+    /// A claim on what the configuration has no more, if it had it when weir last ran.
+    pub(super) fn left_behind(&self, entry: &TableEntry) -> Option<Claim> {
+        let found = &entry.service.config;
+        let record = self.memory.stated.get(&found.key)?;
+        Some(plan::leftover(&self.config, &record.name, found))
+    }
+
+    /// Forgets what the last run's configuration stated if the present one lacks most of it, or
+    /// looks cut off: as with a reload that is more likely a mistake than a wish, but here
+    /// nobody can be asked. What was leaving before leaves still.
+    pub(super) fn doubt_departures(&mut self) {
+        let (mut going, mut owned) = (0, 0);
+        for (key, record) in self.memory.stated.iter().filter(|(_, it)| !it.is_leaving) {
+            let all = 1 + record.servers.len();
+            owned += all;
+            going += match plan::named(&self.config, key) {
+                Some(it) => record.servers.iter().filter(|at| !it.states(&endpoint(at))).count(),
+                None if plan::matched(&self.config, key).is_some() => 0,
+                None => all,
+            };
+        }
+        if going * 2 > owned || (going > 0 && self.config.unfinished.is_some()) {
+            let doubted = self.memory.stated.extract_if(.., |_, it| !it.is_leaving);
+            self.memory.given_up = doubted.map(|(key, _)| key).collect();
+            self.log(
+                Line::warn("left-behind")
+                    .with("entries", going)
+                    .with("of", owned)
+                    .with("reason", "the configuration had them when weir last ran")
+                    .with("then", "they stay as they are: remove them with ipvsadm"),
+            );
+        }
     }
 
     /// What an earlier run knew of a real server that is seen for the first time.
@@ -283,13 +350,17 @@ impl Manager {
         }
     }
 
-    /// What is recorded of real servers that are not there: they are gone.
+    /// What is recorded of services and real servers that are not there: they are gone.
     pub(super) fn forget_unseen(&mut self) {
         let unseen = std::mem::take(&mut self.memory.recalled);
-        let changes: Changes = unseen
+        let mut changes: Changes = unseen
             .keys()
             .map(|it| (format!("server {} {}", it.service, it.server), None))
             .collect();
+        let stated = std::mem::take(&mut self.memory.stated).into_keys();
+        let stated = stated.chain(std::mem::take(&mut self.memory.given_up));
+        let gone = stated.filter(|it| !self.claims.contains_key(it));
+        changes.extend(gone.map(|it| (claim_key(it), None)));
         if !changes.is_empty() {
             self.keep(changes);
         }
@@ -325,6 +396,11 @@ impl Manager {
             server.is_none_or(|it| !recalled.contains_key(&it))
         };
         changes.extend(before.into_iter().filter(is_gone).map(|key| (key, None)));
+        let key = claim_key(service);
+        let record = self.claims.get(&service).and_then(|it| self.claim_record(it));
+        if self.memory.records.get(&key) != record.as_ref() {
+            changes.insert(key, record);
+        }
         for (key, order) in self.orders.range(first(service)..) {
             if key.service != service {
                 break;
@@ -334,6 +410,12 @@ impl Manager {
                 changes.insert(key, record);
             }
         }
+    }
+
+    /// None where nothing is stated, or of a table that ends with weir.
+    fn claim_record(&self, claim: &Claim) -> Option<String> {
+        let outlives_us = self.config.backend == Backend::Kernel && claim.stated.is_some();
+        outlives_us.then(|| to_json(&ClaimRecord::of(claim)))
     }
 
     fn keep(&mut self, changes: Changes) -> u64 {
@@ -390,6 +472,17 @@ impl ServerRecord {
     }
 }
 
+impl ClaimRecord {
+    fn of(claim: &Claim) -> Self {
+        let stays = claim.servers.iter().filter(|(_, it)| it.role != Role::Leaving);
+        Self {
+            name: claim.name.clone(),
+            servers: stays.map(|(it, _)| (it.address, it.port).into()).collect(),
+            is_leaving: claim.is_leaving,
+        }
+    }
+}
+
 impl From<&Order> for OrderRecord {
     fn from(order: &Order) -> Self {
         let (kind, until, is_kept, is_over) = match order.kind {
@@ -426,6 +519,14 @@ fn server_key(text: &str) -> Option<RealServerKey> {
     Some(RealServerKey { service: service.parse().ok()?, server: server.parse().ok()? })
 }
 
+fn endpoint(at: &SocketAddr) -> Endpoint {
+    Endpoint::new(at.ip(), at.port())
+}
+
+fn claim_key(service: ServiceKey) -> String {
+    format!("claim {service}")
+}
+
 fn to_json(record: &impl Serialize) -> String {
     serde_json::to_string(record).expect("records have no keys but text")
 }
@@ -436,6 +537,10 @@ fn to_ms(time: Duration) -> u64 {
 
 fn from_ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
+}
+
+fn is_false(it: &bool) -> bool {
+    !it
 }
 
 fn is_zero(number: &u32) -> bool {

@@ -18,6 +18,7 @@ use crate::{
     formula::Says,
     plan::{Role, Server, WAITS},
     report::Line,
+    store::Records,
 };
 
 /// See the module.
@@ -72,16 +73,19 @@ impl Manager {
         Ok(Rehearsal { refusal, differences, ..double.rehearse_writes(now, snapshot) })
     }
 
-    /// What starting with `config` would change of the table as it is now. Fails if that
-    /// cannot be read.
+    /// What starting with `config`, and with the records that an earlier run left, would change
+    /// of the table as it is now. Fails if that cannot be read.
     pub(crate) fn rehearse_start(
         now: Now,
         config: Config,
+        records: Records,
         ipvs: &mut dyn Ipvs,
     ) -> Result<Rehearsal, weir_ipvs::Error> {
         let codes: Vec<Code> = config.plugins.iter().map(|_| mute()).collect();
         let mut double = Self::new(config, codes);
+        double.recall(records, None);
         let snapshot = double.read_all(now, ipvs)?;
+        double.doubt_departures();
         Ok(double.rehearse_writes(now, snapshot))
     }
 

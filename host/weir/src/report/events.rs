@@ -32,6 +32,10 @@ const EVENTS: &[(&str, &str)] = &[
         "health",
         "a check's state changed: `up`, `suspect` (up, but the last probes failed), `down`, `rising` (down, but the last probes passed)",
     ),
+    (
+        "left-behind",
+        "most of what weir had in the table is not in the configuration: it stays there",
+    ),
     ("listen-failed", "the forwarder cannot listen where a service is"),
     ("listening", "the forwarder listens where a service is"),
     ("log", "a plugin says something"),

@@ -18,7 +18,7 @@ pub(super) const RECORD: &str = "clock";
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     origin: Instant,
     /// What it showed then.
     before: Duration,
@@ -52,7 +52,7 @@ impl Clock {
         serde_json::to_string(&stand).expect("records have no keys but text")
     }
 
-    pub(super) fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         let monotonic = self.before.saturating_add(self.origin.elapsed());
         Now { monotonic, wall: wall() }
     }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::sync::oneshot;
 use weir_embedded::Settings;
 
-use super::{Clock, Signals, print};
+use super::{Signals, clock::Clock, print};
 use crate::{
     config::Embedded,
     forward::{Forwarder, Handle, Options},

@@ -19,26 +19,36 @@ use crate::{
     events::Events,
     manager::{Event, Keep},
     report::Line,
-    store::{Changes, Found, Records, Store},
+    store::{self, Changes, Found, Records, Store},
 };
 
-/// What an earlier run left, and the way to keep more.
+/// What an earlier run left.
+#[derive(Debug)]
+pub(crate) struct Left {
+    pub(crate) records: Records,
+    /// Why there is less than there should be, if it is so.
+    pub(crate) lost: Option<String>,
+    /// Goes on from that run's.
+    pub(crate) clock: Clock,
+}
+
+/// The way to keep more.
 pub(super) struct Keeper {
     store: Store,
-    /// The clock that goes on from the last run's.
-    pub(super) clock: Clock,
-    /// Why what was kept is lost, if it is.
-    pub(super) lost: Option<String>,
+    clock: Clock,
 }
+
+/// The name of the file.
+const FILE: &str = "state.redb";
 
 /// Waits for the last commit.
 pub(super) struct Ending(Receiver<()>);
 
 impl Keeper {
-    /// Opens the file of the daemon at `socket`. Fails if another daemon has it; otherwise
-    /// weir runs, with what could be read.
-    pub(super) fn open(config: &Config, socket: &Path) -> anyhow::Result<Self> {
-        let path = place(config, socket, "state.redb");
+    /// Opens the file of the daemon at `socket`, for what was left and what is to come. Fails
+    /// if another daemon has it; otherwise weir runs, with what could be read.
+    pub(super) fn open(config: &Config, socket: &Path) -> anyhow::Result<(Self, Left)> {
+        let path = place(config, socket, FILE);
         let (store, found) = Store::open(path.clone())?;
         let line = Line::info("state").with("at", path.display());
         let lost = match found {
@@ -53,22 +63,11 @@ impl Keeper {
             Found::SetAside { to, why } => Some(format!("{why}; set aside as {}", to.display())),
             Found::Unreachable(why) => Some(why),
         };
-        if let Some(why) = &lost {
-            print(
-                &Line::error("state-lost")
-                    .with("at", path.display())
-                    .with("reason", why)
-                    .with("then", "weir starts from the table; operators' drains may be lost"),
-            );
+        let left = Left::new(store.records().clone(), lost);
+        if let Some(line) = left.told(&path) {
+            print(&line);
         }
-        let clock = store.records().get(clock::RECORD);
-        let clock = clock.map_or_else(Clock::new, |it| Clock::from_record(it));
-        Ok(Self { store, clock, lost })
-    }
-
-    /// What is kept.
-    pub(super) fn records(&self) -> Records {
-        self.store.records().clone()
+        Ok((Self { store, clock: left.clock }, left))
     }
 
     /// Commits what comes, until nobody sends any more.
@@ -97,6 +96,38 @@ impl Keeper {
             changes.extend(Changes::from([(clock::RECORD.to_owned(), stand)]));
             events.send_blocking(Event::Kept(number, self.store.commit(&changes)));
         }
+    }
+}
+
+impl Left {
+    fn new(records: Records, lost: Option<String>) -> Self {
+        let clock = records.get(clock::RECORD);
+        let clock = clock.map_or_else(Clock::new, |it| Clock::from_record(it));
+        Self { records, lost, clock }
+    }
+
+    /// Nothing: as before the first run.
+    pub(crate) fn nothing() -> Self {
+        Self::new(Records::new(), None)
+    }
+
+    /// What a daemon at `socket` would begin with, and what it would say of that. Its file is
+    /// looked at, and stays as it is.
+    pub(crate) fn peek(config: &Config, socket: &Path) -> (Self, Option<Line>) {
+        let path = place(config, socket, FILE);
+        let left = match store::peek(&path) {
+            Ok(records) => Self::new(records, None),
+            Err(why) => Self::new(Records::new(), Some(why)),
+        };
+        let told = left.told(&path);
+        (left, told)
+    }
+
+    /// What is to be told if something of it is lost.
+    fn told(&self, path: &Path) -> Option<Line> {
+        let line = Line::error("state-lost").with("at", path.display());
+        let line = line.with("reason", self.lost.as_ref()?);
+        Some(line.with("then", "weir starts from the table; operators' drains may be lost"))
     }
 }
 

@@ -9,6 +9,15 @@ use crate::control::{Expiry, Wish};
 const A: &str = "10.0.1.1:80";
 const ALL_UP: [&str; 4] = ["10.0.1.1:80 up", "10.0.1.2:80 up", "10.0.1.3:80 up", "10.0.1.4:80 up"];
 
+/// The record of what the configuration states.
+const CLAIM: &str = "claim tcp 10.0.0.1:80: {\"name\":\"web\",\"servers\":[\"10.0.1.1:80\",\
+                     \"10.0.1.2:80\",\"10.0.1.3:80\",\"10.0.1.4:80\"]}";
+
+/// What is kept, a line each.
+fn kept(bench: &Bench) -> Vec<String> {
+    bench.records.iter().map(|(key, it)| format!("{key}: {it}")).collect()
+}
+
 fn ramping() -> String {
     format!("slow-start = {{}}\n[safety]\npanic-mode = \"off\"\nflap-hold = \"30s\"\n{CONFIG}")
 }
@@ -25,10 +34,12 @@ fn keeping(config: &str) -> Bench {
 }
 
 #[test]
-fn a_settled_table_keeps_nothing() {
+fn a_settled_table_keeps_what_is_stated_and_no_more() {
     let mut bench = keeping(&ramping());
+    let begun = bench.commits.len();
     bench.pass(600);
-    assert_eq!((bench.commits.len(), bench.records.len()), (0, 0));
+    assert_eq!(bench.commits.len(), begun);
+    assert_eq!(kept(&bench), [CLAIM]);
 }
 
 #[test]
@@ -49,9 +60,12 @@ fn an_order_is_kept_before_it_shows() {
     assert_eq!(bench.writes(), ["10.0.1.1:80=0"]);
     assert!(answer.try_recv().unwrap().is_ok());
     assert_eq!(
-        bench.records.iter().map(|(key, it)| format!("{key}: {it}")).collect::<Vec<_>>(),
-        ["order tcp 10.0.0.1:80 10.0.1.1:80: {\"kind\":\"drain\",\"by\":\"root\",\
-          \"since_ms\":1000000,\"until_ms\":1300000,\"is_kept\":false,\"is_over\":false}"]
+        kept(&bench),
+        [
+            CLAIM,
+            "order tcp 10.0.0.1:80 10.0.1.1:80: {\"kind\":\"drain\",\"by\":\"root\",\
+          \"since_ms\":1000000,\"until_ms\":1300000,\"is_kept\":false,\"is_over\":false}"
+        ]
     );
 }
 
@@ -116,7 +130,7 @@ fn a_restart_keeps_drains_ramps_and_holds() {
     bench.pass(100);
     assert!(bench.ipvs.show().ends_with("10.0.1.4:80=100"));
     bench.pass(1000);
-    assert_eq!(bench.records, Default::default(), "all is over");
+    assert_eq!(kept(&bench), [CLAIM], "all is over");
 }
 
 #[test]
@@ -132,6 +146,56 @@ fn what_left_the_configuration_leaves_after_a_restart() {
     assert_eq!(bench.writes(), NONE, "its connections go on");
     bench.pass(10);
     assert_eq!(bench.writes(), ["delete 10.0.1.1:80"]);
+}
+
+const OTHER: &str = "[[service]]\nname = \"other\"\naddress = \"10.0.0.2:80\"\n\
+                     server = [\"10.0.2.1:80\"]\n";
+
+#[test]
+fn what_left_the_configuration_while_weir_was_down_leaves() {
+    let mut bench = keeping(&format!("{CONFIG}{OTHER}"));
+    bench.verdicts(&["10.0.2.1:80 up"]);
+    bench.ipvs.connections.insert(A.into(), 7);
+    let fewer = CONFIG.replace("{ address = \"10.0.1.1:80\", weight = 100 },", "");
+    bench.writes();
+    bench.restart(&fewer, 3);
+    let mut gone = vec!["10.0.1.1:80=0", "delete 10.0.2.1:80", "delete tcp 10.0.0.2:80"];
+    bench.pass(10);
+    assert_eq!(bench.writes(), gone);
+    // Killed meanwhile, it goes on.
+    bench.restart(&fewer, 3);
+    bench.pass(280);
+    assert_eq!(bench.writes(), NONE, "its connections go on");
+    bench.pass(20);
+    gone = vec!["delete 10.0.1.1:80"];
+    assert_eq!(bench.writes(), gone);
+}
+
+#[test]
+fn what_was_never_ours_stays_though_weir_was_down() {
+    let mut bench = keeping(CONFIG);
+    bench.foreign(&Change::AddServer(key(A).service, server("10.0.1.8:80", 7)));
+    bench.foreign(&Change::AddService(weir_ipvs::Service::new(service_key("10.0.0.9:80"), "rr")));
+    let shown = bench.ipvs.show();
+    bench.restart(CONFIG, 3);
+    bench.pass(600);
+    assert_eq!((bench.ipvs.show(), bench.writes()), (shown, vec![]));
+}
+
+#[test]
+fn a_configuration_that_lacks_most_of_what_it_had_removes_nothing_at_the_start() {
+    let mut bench = keeping(CONFIG);
+    let shown = bench.ipvs.show();
+    bench.lines.clear();
+    bench.restart("", 3);
+    bench.pass(600);
+    assert_eq!((bench.ipvs.show(), bench.writes()), (shown, vec![]));
+    assert_eq!(
+        bench.said("left-behind"),
+        ["left-behind entries=5 of=5 reason=\"the configuration had them when weir last ran\" \
+          then=\"they stay as they are: remove them with ipvsadm\""]
+    );
+    assert_eq!(bench.records, Default::default(), "they are nobody's");
 }
 
 #[test]
@@ -186,7 +250,7 @@ fn what_is_not_understood_is_told_and_what_is_gone_is_forgotten() {
         ["state-strange records=\"order nonsense, sheep\" \
           then=\"they are left out: this weir does not understand them\""]
     );
-    assert_eq!(bench.records.len(), 2, "what a later weir may understand stays");
+    assert_eq!(bench.records.len(), 3, "what a later weir may understand stays");
 }
 
 #[test]

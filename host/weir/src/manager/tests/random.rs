@@ -161,7 +161,10 @@ impl Run {
     fn die(&mut self) {
         let operations = self.random.below(6);
         self.bench.fuse.set(operations);
-        self.event();
+        match self.random.below(4) {
+            0 => self.reload(),
+            _ => self.event(),
+        }
         let is_dead = self.bench.fuse.left() == 0;
         self.bench.fuse.set(usize::MAX);
         if is_dead {
