@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use weir_ipvs::{Fields, Ipvs, Scope, ServiceKey};
 use weir_wasm::{Effect, Event as PolicyEvent, Statement};
 
-use super::{LOOKS_MAX, Manager, Now, Plugin, plugin::Remedy};
+use super::{LOOKS_MAX, Manager, Now, Plugin, plugin::Remedy, statements::Voice};
 use crate::{
     config::{Backend, Mode},
     report::Line,
@@ -51,6 +51,7 @@ impl Manager {
                     let (name, world) = (plugin.name.clone(), plugin.world());
                     self.statements.end_leases(&name);
                     self.decide_what_it_reaches(index);
+                    self.hush(index);
                     let line = Line::info("plugin-started").with("plugin", name);
                     self.log(line.with("world", world.word()));
                 }
@@ -131,7 +132,7 @@ impl Manager {
 
     fn take_effect(&mut self, now: Now, index: usize, effect: Effect) {
         match effect {
-            Effect::Publish(statement) => self.publish(now, index, statement),
+            Effect::Publish(statement) => self.publish(now, index, Voice::Policy, statement),
             Effect::Withdraw(key) => {
                 if self.statements.withdraw(&self.plugins[index].name, &key) {
                     self.dirty.insert(key.service);
@@ -141,19 +142,19 @@ impl Manager {
     }
 
     /// Takes a statement of a plugin, if what it is about is claimed.
-    pub(super) fn publish(&mut self, now: Now, index: usize, statement: Statement) {
+    pub(super) fn publish(&mut self, now: Now, index: usize, voice: Voice, statement: Statement) {
         let Plugin { name, grant, .. } = &self.plugins[index];
         let key = statement.key;
         if self.server(&key).is_none() {
             return;
         }
         let name = name.clone();
-        if !self.statements.publish(&name, statement, grant.max_step, now.monotonic) {
+        if !self.statements.publish(&name, voice, statement, grant.max_step, now.monotonic) {
             return;
         }
         self.plugins[index].credit.spend();
         match self.plugins[index].mode {
-            Mode::Shadow => self.tell_shadow(&name, &key),
+            Mode::Shadow => self.tell_shadow(&name, &key, voice),
             _ => {
                 self.dirty.insert(key.service);
             }

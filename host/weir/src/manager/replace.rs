@@ -8,7 +8,7 @@ use std::time::Duration;
 use weir_ipvs::{RealServerKey, ServiceKey};
 use weir_wasm::World;
 
-use super::{Code, Manager, Now};
+use super::{Code, Manager, Now, statements::Voice};
 use crate::{
     config::{Fallback, Mode},
     formula,
@@ -68,7 +68,7 @@ impl Manager {
             state,
             left: until.map(|it| it.saturating_sub(now.monotonic)),
             failures: plugin.failures(),
-            statements: self.statements.held(&plugin.name).len(),
+            statements: self.statements.count(&plugin.name),
         }
     }
 
@@ -146,6 +146,7 @@ impl Manager {
         self.plugins[index].start_next(now, granted, view, said)?;
         self.statements.end_leases(&name);
         self.decide_what_it_reaches(index);
+        self.hush(index);
         let then = "if it fails within 60 s, the one before comes back";
         self.log(Line::info("plugin-replaced").with("plugin", name).with("then", then));
         Ok(())
@@ -165,6 +166,15 @@ impl Manager {
                 .with("then", "the one before comes back, with what it had said")
                 .with("report", report),
         );
+    }
+
+    /// Drops what a plugin that runs said as what it is no more.
+    pub(super) fn hush(&mut self, index: usize) {
+        let plugin = &self.plugins[index];
+        self.statements.hush(&plugin.name, |voice| match voice {
+            Voice::Policy => plugin.running_policy().is_some(),
+            Voice::Weigher => plugin.weigher().is_some(),
+        });
     }
 
     /// Services about which a plugin may have said something are decided anew.
@@ -195,21 +205,20 @@ impl Manager {
     }
 
     /// Tells what a word that has no effect would do.
-    pub(super) fn tell_shadow(&mut self, name: &str, key: &RealServerKey) {
+    pub(super) fn tell_shadow(&mut self, name: &str, key: &RealServerKey, voice: Voice) {
         let Some(claim) = self.claims.get(&key.service) else { return };
         let Some(server) = claim.servers.get(&key.server) else { return };
-        let Some(word) = self.statements.word_of(name, key) else { return };
+        let Some(word) = self.statements.word_of(name, key, voice) else { return };
         let mut words = server.decision.words.clone();
-        let (says, reason) = (word.says, word.reason.clone());
-        words.push(word);
+        words.extend(self.statements.words_of(name, key));
         let would = formula::weight(&claim.terms(), server.decision.base, &words);
         let shown = |it: Option<u32>| it.map_or_else(|| "absent".to_owned(), |it| it.to_string());
         let line = Line::info("shadow")
             .with("service", key.service)
             .with("server", key.server)
             .with("plugin", name)
-            .with("says", says)
-            .with("reason", reason)
+            .with("says", word.says)
+            .with("reason", word.reason)
             .with("weight", shown(server.decision.goal))
             .with("would_be", shown(would));
         self.log(line);

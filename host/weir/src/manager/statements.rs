@@ -16,7 +16,7 @@ use crate::{
     formula::{Says, Word},
 };
 
-/// Statements by plugin and real server: each plugin has one on each.
+/// Statements by plugin, real server and voice: each plugin has one of each voice on each.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Statements {
     by_plugin: BTreeMap<String, Said>,
@@ -25,7 +25,19 @@ pub(super) struct Statements {
 }
 
 /// What one plugin said.
-pub(super) type Said = BTreeMap<RealServerKey, Standing>;
+pub(super) type Said = BTreeMap<(RealServerKey, Voice), Standing>;
+
+/// As what a plugin speaks, which may be both: its scales as a weigher must not replace what
+/// it drained as a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Voice {
+    Policy,
+    Weigher,
+}
+
+impl Voice {
+    const ALL: [Self; 2] = [Self::Policy, Self::Weigher];
+}
 
 /// One statement, and where it stands.
 #[derive(Debug, Clone)]
@@ -131,16 +143,18 @@ impl Standing {
 }
 
 impl Statements {
-    /// Takes a statement in the place of the one before, and says whether the intent is
-    /// another. With a `limit` a scale moves from the one before, or from no effect.
+    /// Takes a statement in the place of the one before in this voice, and says whether the
+    /// intent is another. With a `limit` a scale moves from the one before, or from no effect.
     pub(super) fn publish(
         &mut self,
         plugin: &str,
+        voice: Voice,
         statement: Statement,
         limit: Option<StepLimit>,
         now: Duration,
     ) -> bool {
-        let before = self.of(plugin).remove(&statement.key);
+        let place = (statement.key, voice);
+        let before = self.of(plugin).remove(&place);
         let from = before.as_ref().and_then(|it| it.moving);
         let moving = limit.map(|limit| {
             let from = from.unwrap_or(Moving { scale: 1000, moved_at: None, limit });
@@ -155,14 +169,14 @@ impl Statements {
             }
         };
         standing.step(now);
-        self.of(plugin).insert(standing.statement.key, standing);
+        self.of(plugin).insert(place, standing);
         !is_same
     }
 
     /// Moves the scales whose time has come, and says of which real servers.
     pub(super) fn step(&mut self, now: Duration) -> Vec<RealServerKey> {
         let standing = self.by_plugin.values_mut().flat_map(BTreeMap::iter_mut);
-        standing.filter_map(|(key, it)| it.step(now).then_some(*key)).collect()
+        standing.filter_map(|((key, _), it)| it.step(now).then_some(*key)).collect()
     }
 
     /// When the next scale moves.
@@ -171,13 +185,13 @@ impl Statements {
         standing.filter_map(Standing::next_step).min()
     }
 
-    /// Takes a statement back, and says whether there was one.
+    /// Takes back what a policy stated, and says whether there was something.
     pub(super) fn withdraw(&mut self, plugin: &str, key: &RealServerKey) -> bool {
-        self.of(plugin).remove(key).is_some()
+        self.of(plugin).remove(&(*key, Voice::Policy)).is_some()
     }
 
-    /// Counts as unsaid, for `reason` and until [`Statements::ask_again`] at `again_at`. Says
-    /// whether that is new.
+    /// All that a plugin says of a real server counts as unsaid, for `reason` and until
+    /// [`Statements::ask_again`] at `again_at`. Says whether that is new.
     pub(super) fn set_aside(
         &mut self,
         plugin: &str,
@@ -185,17 +199,21 @@ impl Statements {
         reason: &str,
         again_at: Duration,
     ) -> bool {
-        let Some(standing) = self.of(plugin).get_mut(key) else { return false };
-        let denial = Denial { reason: reason.to_owned(), again_at: Some(again_at) };
-        let before = standing.denial.replace(denial);
-        before.is_none_or(|it| it.reason != reason)
+        let mut is_new = false;
+        for voice in Voice::ALL {
+            let Some(standing) = self.of(plugin).get_mut(&(*key, voice)) else { continue };
+            let denial = Denial { reason: reason.to_owned(), again_at: Some(again_at) };
+            let before = standing.denial.replace(denial);
+            is_new |= before.is_none_or(|it| it.reason != reason);
+        }
+        is_new
     }
 
     /// Has what was set aside count again, so that guards are asked, and says of which real
     /// servers.
     pub(super) fn ask_again(&mut self, now: Duration) -> Vec<RealServerKey> {
         let standing = self.by_plugin.values_mut().flat_map(BTreeMap::iter_mut);
-        let denied = standing.filter_map(|(key, it)| Some((key, it.denial.as_mut()?)));
+        let denied = standing.filter_map(|((key, _), it)| Some((key, it.denial.as_mut()?)));
         let due = denied.filter(|(_, it)| it.again_at.is_some_and(|at| at <= now));
         due.map(|(key, it)| {
             it.again_at = None;
@@ -210,23 +228,34 @@ impl Statements {
         standing.filter_map(|it| it.denial.as_ref()?.again_at).min()
     }
 
+    /// What is said about one real server.
+    pub(super) fn words(&self, key: &RealServerKey) -> Vec<Word> {
+        let plugins = self.by_plugin.keys().filter(|it| !self.muted.contains(*it));
+        plugins.flat_map(|plugin| self.words_of(plugin, key)).collect()
+    }
+
     /// What one plugin says about one real server, whether or not it has an effect.
-    pub(super) fn word_of(&self, plugin: &str, key: &RealServerKey) -> Option<Word> {
-        let standing = self.by_plugin.get(plugin)?.get(key)?;
+    pub(super) fn words_of(&self, plugin: &str, key: &RealServerKey) -> impl Iterator<Item = Word> {
+        Voice::ALL.into_iter().filter_map(|voice| self.word_of(plugin, key, voice))
+    }
+
+    /// The same, in one voice.
+    pub(super) fn word_of(&self, plugin: &str, key: &RealServerKey, voice: Voice) -> Option<Word> {
+        let standing = self.by_plugin.get(plugin)?.get(&(*key, voice))?;
         let Content { says, reason, since } = standing.in_force()?;
         Some(Word { who: plugin.to_owned(), says, reason, since, until: standing.until })
     }
 
-    /// What is said about one real server.
-    pub(super) fn words(&self, key: &RealServerKey) -> Vec<Word> {
-        let standing = self.by_plugin.keys().filter(|it| !self.muted.contains(*it));
-        standing.filter_map(|plugin| self.word_of(plugin, key)).collect()
+    /// All that one plugin stated as a policy.
+    pub(super) fn held(&self, plugin: &str) -> Vec<Statement> {
+        let standing = self.by_plugin.get(plugin).into_iter().flatten();
+        let stated = standing.filter(|((_, voice), _)| *voice == Voice::Policy);
+        stated.map(|(_, it)| it.statement.clone()).collect()
     }
 
-    /// All that one plugin said.
-    pub(super) fn held(&self, plugin: &str) -> Vec<Statement> {
-        let standing = self.by_plugin.get(plugin).into_iter().flat_map(BTreeMap::values);
-        standing.map(|it| it.statement.clone()).collect()
+    /// How many statements of one plugin stand.
+    pub(super) fn count(&self, plugin: &str) -> usize {
+        self.by_plugin.get(plugin).map_or(0, BTreeMap::len)
     }
 
     /// Leases of `plugin` begin: it stopped running at `now`. Those that count already go
@@ -249,7 +278,7 @@ impl Statements {
         let mut expired = Vec::new();
         for standing in self.by_plugin.values_mut() {
             let over = standing.extract_if(.., |_, it| it.until.is_some_and(|until| until <= now));
-            expired.extend(over.map(|(key, _)| key));
+            expired.extend(over.map(|((key, _), _)| key));
         }
         expired
     }
@@ -257,6 +286,11 @@ impl Statements {
     /// When the next lease ends.
     pub(super) fn next_expiry(&self) -> Option<Duration> {
         self.by_plugin.values().flat_map(BTreeMap::values).filter_map(|it| it.until).min()
+    }
+
+    /// Drops what a plugin said in voices that it has no more: nobody would take it back.
+    pub(super) fn hush(&mut self, plugin: &str, has: impl Fn(Voice) -> bool) {
+        self.of(plugin).retain(|(_, voice), _| has(*voice));
     }
 
     /// Drops what a plugin said that is no more.
@@ -267,7 +301,7 @@ impl Statements {
     /// Drops what is said about a real server that is claimed no more.
     pub(super) fn forget(&mut self, key: &RealServerKey) {
         for standing in self.by_plugin.values_mut() {
-            standing.remove(key);
+            standing.retain(|(it, _), _| it != key);
         }
     }
 
@@ -301,7 +335,10 @@ impl Statements {
 mod tests {
     use weir_ipvs::{Protocol, ServiceKey};
 
-    use super::*;
+    use super::{
+        Voice::{Policy, Weigher},
+        *,
+    };
 
     fn key(server: &str) -> RealServerKey {
         let service = ServiceKey::from((Protocol::Tcp, "192.0.2.1:80".parse().unwrap()));
@@ -322,11 +359,11 @@ mod tests {
         let at = Duration::from_secs;
         let mut statements = Statements::default();
         let key = key("10.0.0.1:80");
-        assert!(statements.publish("a", statement(Intent::Scale(500), 1), None, at(1)));
-        assert!(!statements.publish("a", statement(Intent::Scale(500), 2), None, at(2)));
+        assert!(statements.publish("a", Policy, statement(Intent::Scale(500), 1), None, at(1)));
+        assert!(!statements.publish("a", Policy, statement(Intent::Scale(500), 2), None, at(2)));
         assert_eq!(statements.words(&key)[0].since, at(1));
-        assert!(statements.publish("a", statement(Intent::Drain, 1), None, at(3)));
-        assert!(statements.publish("b", statement(Intent::Cap(3), 1), None, at(4)));
+        assert!(statements.publish("a", Policy, statement(Intent::Drain, 1), None, at(3)));
+        assert!(statements.publish("b", Policy, statement(Intent::Cap(3), 1), None, at(4)));
         assert_eq!(says(&statements), [Says::Drain, Says::Cap(3)]);
         assert_eq!(statements.words(&key)[0].since, at(3));
         assert!(statements.withdraw("a", &key));
@@ -335,10 +372,34 @@ mod tests {
     }
 
     #[test]
+    fn what_a_plugin_weighs_stands_beside_what_it_states() {
+        let at = Duration::from_secs;
+        let mut statements = Statements::default();
+        let key = key("10.0.0.1:80");
+        let scale = |it| statement(Intent::Scale(it), 60);
+        statements.publish("a", Policy, statement(Intent::Drain, 60), None, at(1));
+        assert!(statements.publish("a", Weigher, scale(500), None, at(2)));
+        assert!(statements.publish("a", Weigher, scale(700), None, at(3)));
+        assert_eq!(says(&statements), [Says::Drain, Says::Scale(700)]);
+        assert_eq!(statements.held("a"), [statement(Intent::Drain, 60)]);
+        assert_eq!(statements.count("a"), 2);
+        assert!(statements.set_aside("a", &key, "no", at(14)));
+        assert_eq!(says(&statements), [Says::Scale(500)]);
+        assert_eq!(statements.ask_again(at(14)), [key, key]);
+        assert!(statements.withdraw("a", &key));
+        assert!(!statements.withdraw("a", &key), "a policy takes back what it stated alone");
+        assert_eq!(says(&statements), [Says::Scale(700)]);
+        statements.hush("a", |it| it == Weigher);
+        assert_eq!(statements.count("a"), 1);
+        statements.hush("a", |it| it == Policy);
+        assert_eq!(says(&statements), []);
+    }
+
+    #[test]
     fn a_lease_counts_only_while_the_plugin_does_not_run() {
         let at = Duration::from_secs;
         let mut statements = Statements::default();
-        statements.publish("a", statement(Intent::Drain, 10), None, at(0));
+        statements.publish("a", Policy, statement(Intent::Drain, 10), None, at(0));
         assert_eq!(statements.expire(at(1000)), []);
         statements.begin_leases("a", at(1000));
         assert_eq!(statements.next_expiry(), Some(at(1010)));
@@ -355,16 +416,16 @@ mod tests {
         let at = Duration::from_secs;
         let mut statements = Statements::default();
         let key = key("10.0.0.1:80");
-        statements.publish("a", statement(Intent::Scale(500), 60), None, at(0));
-        statements.publish("a", statement(Intent::Drain, 60), None, at(1));
+        statements.publish("a", Policy, statement(Intent::Scale(500), 60), None, at(0));
+        statements.publish("a", Policy, statement(Intent::Drain, 60), None, at(1));
         assert!(statements.set_aside("a", &key, "no", at(11)));
         assert_eq!(says(&statements), [Says::Scale(500)]);
-        statements.publish("a", statement(Intent::Drain, 60), None, at(2));
+        statements.publish("a", Policy, statement(Intent::Drain, 60), None, at(2));
         assert_eq!(
             (says(&statements), statements.next_asking()),
             (vec![Says::Scale(500)], Some(at(11)))
         );
-        statements.publish("a", statement(Intent::Cap(7), 60), None, at(3));
+        statements.publish("a", Policy, statement(Intent::Cap(7), 60), None, at(3));
         assert_eq!((says(&statements), statements.next_asking()), (vec![Says::Cap(7)], None));
         assert!(statements.set_aside("a", &key, "no", at(13)));
         assert_eq!(statements.ask_again(at(12)), []);
@@ -380,7 +441,7 @@ mod tests {
         let limit = Some(StepLimit { percent: 10, per: at(5) });
         let mut statements = Statements::default();
         let publish = |statements: &mut Statements, scale, second| {
-            statements.publish("a", statement(Intent::Scale(scale), 60), limit, at(second));
+            statements.publish("a", Policy, statement(Intent::Scale(scale), 60), limit, at(second));
         };
         publish(&mut statements, 750, 0);
         assert_eq!(says(&statements), [Says::Scale(900)]);

@@ -11,7 +11,7 @@ use std::{
 use weir_ipvs::{Endpoint, Ipvs, RealServerKey, ServiceKey, Traffic};
 use weir_wasm::{Candidate, Intent, Statement, Weighed, Weighing, World};
 
-use super::{Manager, Now, timers::Timers};
+use super::{Manager, Now, statements::Voice, timers::Timers};
 use crate::{plan::Role, random::Random};
 
 /// Services that are weighed before the manager looks for events again. One takes about
@@ -148,7 +148,7 @@ impl Manager {
             let key = RealServerKey { service: key, server };
             let intent = Intent::Scale(scale);
             let statement = Statement { key, intent, lease, reason: "weighed".to_owned() };
-            self.publish(now, index, statement);
+            self.publish(now, index, Voice::Weigher, statement);
         }
     }
 }
