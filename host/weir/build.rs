@@ -20,8 +20,10 @@ const PLUGINS: [&str; 7] =
 const STARLARK: &str = "starlark";
 
 /// What of the tree a new plugin is made of.
-const CARRIED: [&str; 9] = [
+const CARRIED: [&str; 11] = [
     "plugins/health-weight/src/lib.rs",
+    "plugins/least-load/src/lib.rs",
+    "plugins/n-plus-one/src/lib.rs",
     "sdk/c",
     "sdk/go",
     "sdk/javascript",

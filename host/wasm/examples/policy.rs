@@ -48,7 +48,7 @@ fn main() -> io::Result<()> {
     let compiled = begin.elapsed();
     let size = code.len();
     // SAFETY: this is what `precompile` just returned.
-    let builtin = unsafe { Builtin::embedded("guest", World::Policy, in_pages(&code)) };
+    let builtin = unsafe { Builtin::embedded("guest", &[World::Policy], in_pages(&code)) };
 
     let runtime = Runtime::for_daemon().expect("the engine starts");
     let view = view();

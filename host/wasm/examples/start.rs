@@ -30,7 +30,7 @@ fn main() -> io::Result<()> {
     let code = precompile(&fs::read(path)?, target, Metering::Time).expect("the guest compiles");
     let size = code.len();
     // SAFETY: this is what `precompile` just returned.
-    let builtin = unsafe { Builtin::embedded("guest", World::Command, code.leak()) };
+    let builtin = unsafe { Builtin::embedded("guest", &[World::Command], code.leak()) };
     let mut best = [Duration::MAX; PHASES.len()];
     for _ in 0..RUNS {
         for (best, time) in best.iter_mut().zip(run_once(&builtin)?) {

@@ -80,6 +80,11 @@ pub(crate) mod guard {
     });
 }
 
+/// The world `runner`.
+pub(crate) mod runner {
+    wasmtime::component::bindgen!({ path: "../../wit", world: "runner" });
+}
+
 pub(crate) use command::weir::{
     host::{clock, log, names, stdio},
     ipvs::{
@@ -96,4 +101,5 @@ pub(crate) use policy::{
         plugin::{events, health, health_words, intents},
     },
 };
+pub(crate) use runner::exports::weir::plugin::roles;
 pub(crate) use weigher::exports::weir::plugin::weighing;

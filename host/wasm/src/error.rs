@@ -51,8 +51,8 @@ pub enum Error {
     Imports {
         /// Which.
         plugin: String,
-        /// In one word: "policy".
-        world: &'static str,
+        /// "policy", or "policy and guard".
+        world: String,
         /// Their names.
         imports: String,
     },

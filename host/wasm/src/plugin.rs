@@ -4,18 +4,21 @@ use std::fmt;
 
 use wasmtime::{
     Engine,
-    component::{Component, Linker},
+    component::{Component, InstancePre, Linker},
 };
 
 use crate::{
     Error,
-    bindings::{command::CommandPre, guard::GuardPre, policy::PolicyPre, weigher::WeigherPre},
+    bindings::{
+        command::CommandPre, guard::GuardPre, policy::PolicyPre, runner::RunnerPre,
+        weigher::WeigherPre,
+    },
     host,
     state::{CommandState, PolicyState, State},
     wasi,
 };
 
-/// The shapes of plugins.
+/// The shapes of plugins. One may have several, but for [`World::Command`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum World {
     /// Reacts to events; changes weights through statements.
@@ -39,6 +42,16 @@ impl World {
             Self::Guard => "guard",
             Self::Command => "command",
         }
+    }
+
+    /// Some of them, in one word each: `policy, guard`.
+    pub fn words(worlds: &[Self]) -> String {
+        worlds.iter().map(|it| it.word()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Some of them, for people: `a policy and a guard`.
+    pub fn list(worlds: &[Self]) -> String {
+        worlds.iter().map(Self::to_string).collect::<Vec<_>>().join(" and ")
     }
 
     /// The interface it exports, without its version.
@@ -102,6 +115,9 @@ const COMMON_IMPORTS: [&str; 11] = [
 const WASI_IMPORTS: [&str; 6] =
     ["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/", "wasi:filesystem/", "wasi:sockets/"];
 
+/// What says which roles a plugin plays, without its version.
+const ROLES: &str = "weir:plugin/roles";
+
 /// The release of our packages that this host serves: 0.1, any patch.
 const VERSION: &str = "0.1.";
 
@@ -115,7 +131,7 @@ impl fmt::Display for World {
 #[derive(Debug, Clone, Copy)]
 pub struct Builtin {
     pub(crate) name: &'static str,
-    pub(crate) world: World,
+    pub(crate) worlds: &'static [World],
     pub(crate) code: &'static [u8],
     /// The same, compiled to count instructions.
     pub(crate) metered: Option<&'static [u8]>,
@@ -132,8 +148,12 @@ impl Builtin {
     /// it is native code, and runs as such. The first that begins with a page, as
     /// [`crate::builtin!`] has it, runs where it lies; all others are copied.
     #[doc(hidden)]
-    pub const unsafe fn embedded(name: &'static str, world: World, code: &'static [u8]) -> Self {
-        Self { name, world, code, metered: None, component: None }
+    pub const unsafe fn embedded(
+        name: &'static str,
+        worlds: &'static [World],
+        code: &'static [u8],
+    ) -> Self {
+        Self { name, worlds, code, metered: None, component: None }
     }
 
     /// For [`crate::builtin!`]: for simulations, too.
@@ -168,23 +188,23 @@ pub struct PageAligned<B: ?Sized>(pub B);
 
 /// Embeds what a build script made with [`precompile`](crate::precompile) and wrote to
 /// `$file` in its `OUT_DIR`:
-/// `const IPVSADM: Builtin = builtin!("ipvsadm", World::Command, "ipvsadm.cwasm");`
+/// `const IPVSADM: Builtin = builtin!("ipvsadm", &[World::Command], "ipvsadm.cwasm");`
 ///
 /// A second file, compiled with [`Metering::Instructions`](crate::Metering), lets the
 /// plugin run in simulations.
 #[macro_export]
 macro_rules! builtin {
-    ($name:literal, $world:expr, $file:literal, $metered:literal) => {{
+    ($name:literal, $worlds:expr, $file:literal, $metered:literal) => {{
         const METERED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/", $metered));
         // SAFETY: as below.
-        unsafe { $crate::builtin!($name, $world, $file).with_metered(METERED) }
+        unsafe { $crate::builtin!($name, $worlds, $file).with_metered(METERED) }
     }};
-    ($name:literal, $world:expr, $file:literal) => {{
+    ($name:literal, $worlds:expr, $file:literal) => {{
         static CODE: &$crate::PageAligned<[u8]> =
             &$crate::PageAligned(*include_bytes!(concat!(env!("OUT_DIR"), "/", $file)));
         // SAFETY: OUT_DIR is written by this package's own build script alone, so the code
         // is as trustworthy as the executable that it becomes a part of.
-        unsafe { $crate::Builtin::embedded($name, $world, &CODE.0) }
+        unsafe { $crate::Builtin::embedded($name, $worlds, &CODE.0) }
     }};
 }
 
@@ -192,15 +212,25 @@ macro_rules! builtin {
 pub struct Plugin {
     pub(crate) name: String,
     pub(crate) uses_wasi: bool,
+    /// In the order of [`World::ALL`].
+    pub(crate) worlds: Vec<World>,
     pub(crate) linked: Linked,
     pub(crate) cache_error: Option<Error>,
 }
 
 pub(crate) enum Linked {
-    Policy(PolicyPre<PolicyState>),
-    Weigher(WeigherPre<PolicyState>),
-    Guard(GuardPre<PolicyState>),
     Command(CommandPre<CommandState>),
+    Roles(Box<Roles>),
+}
+
+/// The roles of a plugin that is no command.
+#[derive(Default)]
+pub(crate) struct Roles {
+    pub(crate) policy: Option<PolicyPre<PolicyState>>,
+    pub(crate) weigher: Option<WeigherPre<PolicyState>>,
+    pub(crate) guard: Option<GuardPre<PolicyState>>,
+    /// Says which of these it plays; none = all.
+    pub(crate) chooser: Option<RunnerPre<PolicyState>>,
 }
 
 impl Plugin {
@@ -209,14 +239,14 @@ impl Plugin {
         &self.name
     }
 
-    /// What it can be used for.
-    pub fn world(&self) -> World {
-        match self.linked {
-            Linked::Policy(_) => World::Policy,
-            Linked::Weigher(_) => World::Weigher,
-            Linked::Guard(_) => World::Guard,
-            Linked::Command(_) => World::Command,
-        }
+    /// What it can be used for: at least one.
+    pub fn worlds(&self) -> &[World] {
+        &self.worlds
+    }
+
+    /// Whether it can be used for this.
+    pub fn is(&self, world: World) -> bool {
+        self.worlds.contains(&world)
     }
 
     /// Why its compiled code could not be kept for the next time, if so.
@@ -224,43 +254,74 @@ impl Plugin {
         self.cache_error.as_ref()
     }
 
-    /// That this is not what it was to be used as.
-    pub(crate) fn is_not(&self, expected: World) -> Error {
-        Error::World {
-            plugin: self.name.clone(),
-            reason: format!("it is not {expected}: it exports {}", self.world().export()),
+    /// Its roles, if it is no command.
+    pub(crate) fn roles(&self) -> Option<&Roles> {
+        match &self.linked {
+            Linked::Roles(roles) => Some(roles),
+            Linked::Command(_) => None,
         }
     }
 
-    /// Links a component to what its world may import.
+    /// That this is not what it was to be used as.
+    pub(crate) fn is_not(&self, expected: World) -> Error {
+        let exports: Vec<&str> = self.worlds.iter().map(|it| it.export()).collect();
+        Error::World {
+            plugin: self.name.clone(),
+            reason: format!("it is not {expected}: it exports {}", exports.join(", ")),
+        }
+    }
+
+    /// Links a component to what its worlds may import.
     pub(crate) fn link(
         engine: &Engine,
         name: String,
-        world: World,
+        worlds: &[World],
         component: &Component,
     ) -> Result<Self, Error> {
-        let uses_wasi = check_imports(engine, &name, world, component)?;
-        let linked = match world {
-            World::Policy => link(engine, component, uses_wasi, host::link_policy)
-                .and_then(PolicyPre::new)
-                .map(Linked::Policy),
-            World::Weigher => link(engine, component, uses_wasi, host::link_weigher)
-                .and_then(WeigherPre::new)
-                .map(Linked::Weigher),
-            World::Guard => link(engine, component, uses_wasi, host::link_guard)
-                .and_then(GuardPre::new)
-                .map(Linked::Guard),
-            World::Command => link(engine, component, uses_wasi, host::link_command)
+        let uses_wasi = check_imports(engine, &name, worlds, component)?;
+        let linked = if worlds == [World::Command] {
+            link(engine, component, uses_wasi, host::link_command)
                 .and_then(CommandPre::new)
-                .map(Linked::Command),
+                .map(Linked::Command)
+        } else {
+            Roles::link(engine, component, uses_wasi, worlds).map(Linked::Roles)
         };
-        let linked = linked.map_err(|error| unfit(&name, world, &error))?;
-        Ok(Self { name, uses_wasi, linked, cache_error: None })
+        let linked = linked.map_err(|error| unfit(&name, worlds, &error))?;
+        Ok(Self { name, uses_wasi, worlds: worlds.to_vec(), linked, cache_error: None })
     }
 }
 
-/// The world of a component, by what it exports.
-pub(crate) fn world(engine: &Engine, name: &str, component: &Component) -> Result<World, Error> {
+impl Roles {
+    fn link(
+        engine: &Engine,
+        component: &Component,
+        uses_wasi: bool,
+        worlds: &[World],
+    ) -> wasmtime::Result<Box<Self>> {
+        // A policy may import whatever the others may.
+        let link_world = match worlds {
+            [World::Weigher] => host::link_weigher,
+            [World::Guard] => host::link_guard,
+            _ => host::link_policy,
+        };
+        let pre: InstancePre<PolicyState> = link(engine, component, uses_wasi, link_world)?;
+        let is = |world| worlds.contains(&world).then(|| pre.clone());
+        let chooses = component.component_type().exports(engine).any(|it| is_ours(it.0, ROLES));
+        Ok(Box::new(Self {
+            policy: is(World::Policy).map(PolicyPre::new).transpose()?,
+            weigher: is(World::Weigher).map(WeigherPre::new).transpose()?,
+            guard: is(World::Guard).map(GuardPre::new).transpose()?,
+            chooser: chooses.then(|| RunnerPre::new(pre.clone())).transpose()?,
+        }))
+    }
+}
+
+/// The worlds of a component, by what it exports.
+pub(crate) fn worlds(
+    engine: &Engine,
+    name: &str,
+    component: &Component,
+) -> Result<Vec<World>, Error> {
     let component_type = component.component_type();
     let exports: Vec<&str> = component_type.exports(engine).map(|(name, _)| name).collect();
     let is = |world: &World| exports.iter().any(|export| is_ours(export, world.export()));
@@ -269,14 +330,16 @@ pub(crate) fn world(engine: &Engine, name: &str, component: &Component) -> Resul
         let each = worlds.iter().map(|it| format!("{it} ({}@{VERSION}0)", it.export()));
         each.collect::<Vec<_>>().join(joint)
     };
-    let reason = match worlds[..] {
-        [world] => return Ok(world),
-        [] => format!(
+    let reason = if worlds.is_empty() {
+        format!(
             "it is of no world, by what it should export: {}; it exports {}",
             listed(&World::ALL, ", "),
             if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") }
-        ),
-        _ => format!("it is {} in one; make one component of each", listed(&worlds, " and ")),
+        )
+    } else if worlds.len() > 1 && worlds.contains(&World::Command) {
+        format!("it is {} in one; a command stands alone", listed(&worlds, " and "))
+    } else {
+        return Ok(worlds);
     };
     Err(Error::World { plugin: name.to_owned(), reason })
 }
@@ -287,18 +350,18 @@ fn is_ours(name: &str, interface: &str) -> bool {
         .is_some_and(|(name, version)| name == interface && version.starts_with(VERSION))
 }
 
-/// Refuses what is not offered to `world`, all of it by name; whether it needs WASI.
+/// Refuses what is not offered to these `worlds`, all of it by name; whether it needs WASI.
 fn check_imports(
     engine: &Engine,
     plugin: &str,
-    world: World,
+    worlds: &[World],
     component: &Component,
 ) -> Result<bool, Error> {
     let component_type = component.component_type();
     let imports: Vec<&str> = component_type.imports(engine).map(|(name, _)| name).collect();
     let is_wasi = |import: &&str| WASI_IMPORTS.iter().any(|prefix| import.starts_with(prefix));
     let is_offered = |import: &&str| {
-        let ours = world.imports().iter().chain(&COMMON_IMPORTS);
+        let ours = worlds.iter().flat_map(|it| it.imports()).chain(&COMMON_IMPORTS);
         is_wasi(import) || ours.into_iter().any(|interface| is_ours(import, interface))
     };
     let unknown: Vec<&str> = imports.iter().copied().filter(|it| !is_offered(it)).collect();
@@ -307,7 +370,7 @@ fn check_imports(
     }
     Err(Error::Imports {
         plugin: plugin.to_owned(),
-        world: world.word(),
+        world: worlds.iter().map(|it| it.word()).collect::<Vec<_>>().join(" and "),
         imports: unknown.join(", "),
     })
 }
@@ -317,7 +380,7 @@ fn link<S: State + wasmtime_wasi::WasiView>(
     component: &Component,
     uses_wasi: bool,
     link_world: fn(&mut Linker<S>) -> wasmtime::Result<()>,
-) -> wasmtime::Result<wasmtime::component::InstancePre<S>> {
+) -> wasmtime::Result<InstancePre<S>> {
     let mut linker = Linker::new(engine);
     link_world(&mut linker)?;
     if uses_wasi {
@@ -326,11 +389,12 @@ fn link<S: State + wasmtime_wasi::WasiView>(
     linker.instantiate_pre(component)
 }
 
-/// It says that it is of a world, and does not have that world's types.
-fn unfit(plugin: &str, world: World, error: &wasmtime::Error) -> Error {
+/// It says that it is of these worlds, and does not have their types.
+fn unfit(plugin: &str, worlds: &[World], error: &wasmtime::Error) -> Error {
+    let worlds = World::list(worlds);
     Error::World {
         plugin: plugin.to_owned(),
-        reason: format!("it is not {world} of weir:plugin 0.1: {error:#}"),
+        reason: format!("it is not {worlds} of weir:plugin 0.1: {error:#}"),
     }
 }
 

@@ -15,7 +15,7 @@ use wasmtime_wasi::I32Exit;
 use crate::{
     Birth, Builtin, COMPONENT_BYTES, Cache, Command, Error, Failure, Guard, Plugin, Policy,
     Settings, Subscription, View, Weigher, World,
-    bindings::{command::exports::weir::plugin::cli, reactor},
+    bindings::{command::exports::weir::plugin::cli, reactor, roles},
     call::{guarded, store},
     clock::{self, Clock},
     code::runs_in_place,
@@ -110,7 +110,7 @@ impl Runtime {
             }
         };
         let component = component.map_err(|error| failed(format!("{error:#}")))?;
-        Plugin::link(&self.engine, builtin.name.to_owned(), builtin.world, &component)
+        Plugin::link(&self.engine, builtin.name.to_owned(), builtin.worlds, &component)
     }
 
     /// The component in the file at `path`, compiled now or, if `cache` has it, before.
@@ -136,8 +136,8 @@ impl Runtime {
         cache: Option<&Cache>,
     ) -> Result<Plugin, Error> {
         let (component, cache_error) = self.component(&name, bytes, cache)?;
-        let world = plugin::world(&self.engine, &name, &component)?;
-        let plugin = Plugin::link(&self.engine, name, world, &component)?;
+        let worlds = plugin::worlds(&self.engine, &name, &component)?;
+        let plugin = Plugin::link(&self.engine, name, &worlds, &component)?;
         Ok(Plugin { cache_error, ..plugin })
     }
 
@@ -160,6 +160,40 @@ impl Runtime {
         Ok((component, kept.err()))
     }
 
+    /// The roles that a plugin plays with these settings: some of its worlds, at least one.
+    ///
+    /// Fails with [`Failure::Refused`] if the guest says no.
+    pub fn roles(&self, plugin: &Plugin, settings: Settings) -> Result<Vec<World>, Failure> {
+        let Some(chooser) = plugin.roles().and_then(|it| it.chooser.as_ref()) else {
+            return Ok(plugin.worlds().to_vec());
+        };
+        let (instance, config) = (settings.instance.clone(), settings.config_json.clone());
+        let refused = |message| Failure::Refused {
+            plugin: instance.clone(),
+            call: "choose",
+            message,
+            retryable: false,
+        };
+        let mut store = self.maker(plugin, settings).store(View::default());
+        let guest = guarded(&mut store, "start", |store| chooser.instantiate(store))?;
+        let chosen = guarded(&mut store, "choose", |store| {
+            guest.weir_plugin_roles().call_choose(store, &config)
+        })?;
+        let chosen = chosen.map_err(refused)?;
+        let all = [
+            (roles::Played::POLICY, World::Policy),
+            (roles::Played::WEIGHER, World::Weigher),
+            (roles::Played::GUARD, World::Guard),
+        ];
+        let chosen = all.into_iter().filter(|it| chosen.contains(it.0)).map(|it| it.1);
+        let chosen: Vec<World> = chosen.collect();
+        match chosen.iter().find(|it| !plugin.is(**it)) {
+            Some(missing) => Err(plugin.is_not(*missing).into()),
+            None if chosen.is_empty() => Err(refused("it chose no role".to_owned())),
+            None => Ok(chosen),
+        }
+    }
+
     /// Makes an instance of a policy and asks it what it wants to hear. What it looks at
     /// meanwhile is `view`.
     ///
@@ -172,9 +206,8 @@ impl Runtime {
         birth: Birth,
         view: View,
     ) -> Result<(Policy, Subscription), Failure> {
-        let Linked::Policy(pre) = &plugin.linked else {
-            return Err(plugin.is_not(World::Policy).into());
-        };
+        let pre = plugin.roles().and_then(|it| it.policy.as_ref());
+        let pre = pre.ok_or_else(|| plugin.is_not(World::Policy))?;
         let instance = settings.instance.clone();
         let mut store = self.maker(plugin, settings).store(view);
         let guest = guarded(&mut store, "start", |store| pre.instantiate(store))?;
@@ -199,17 +232,15 @@ impl Runtime {
 
     /// What weighs services by `plugin`.
     pub fn weigher(&self, plugin: &Plugin, settings: Settings) -> Result<Weigher, Failure> {
-        let Linked::Weigher(pre) = &plugin.linked else {
-            return Err(plugin.is_not(World::Weigher).into());
-        };
+        let pre = plugin.roles().and_then(|it| it.weigher.as_ref());
+        let pre = pre.ok_or_else(|| plugin.is_not(World::Weigher))?;
         Ok(Weigher::new(pre.clone(), self.maker(plugin, settings)))
     }
 
     /// What judges changes by `plugin`.
     pub fn guard(&self, plugin: &Plugin, settings: Settings) -> Result<Guard, Failure> {
-        let Linked::Guard(pre) = &plugin.linked else {
-            return Err(plugin.is_not(World::Guard).into());
-        };
+        let pre = plugin.roles().and_then(|it| it.guard.as_ref());
+        let pre = pre.ok_or_else(|| plugin.is_not(World::Guard))?;
         Ok(Guard::new(pre.clone(), self.maker(plugin, settings)))
     }
 

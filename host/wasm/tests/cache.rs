@@ -14,7 +14,7 @@ fn load(directory: &Path) {
     let runtime = Runtime::for_daemon().unwrap();
     let cache = Cache::open(directory).unwrap();
     let plugin = runtime.load(&guests::component("policy_drains"), Some(&cache)).unwrap();
-    assert_eq!(plugin.world(), World::Policy);
+    assert_eq!(plugin.worlds(), [World::Policy]);
     assert!(plugin.cache_error().is_none());
 }
 

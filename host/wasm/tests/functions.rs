@@ -23,7 +23,7 @@ fn configured(behaviour: &str, limits: Limits, lines: &Lines) -> Settings {
 
 fn weigher(runtime: &Runtime, behaviour: &str, limits: Limits, lines: &Lines) -> Weigher {
     let plugin = guests::plugin(runtime, "weigher_weighs");
-    assert_eq!(plugin.world(), World::Weigher);
+    assert_eq!(plugin.worlds(), [World::Weigher]);
     runtime.weigher(&plugin, configured(behaviour, limits, lines)).unwrap()
 }
 
@@ -105,7 +105,7 @@ fn a_weigher_that_traps_fails_alone() {
 
 fn guard(runtime: &Runtime, behaviour: &str, limits: Limits, lines: &Lines) -> Guard {
     let plugin = guests::plugin(runtime, "guard_judges");
-    assert_eq!(plugin.world(), World::Guard);
+    assert_eq!(plugin.worlds(), [World::Guard]);
     runtime.guard(&plugin, configured(behaviour, limits, lines)).unwrap()
 }
 
@@ -167,4 +167,51 @@ fn a_plugin_is_used_as_what_it_is() {
         failure.to_string(),
         "failed to load weigher_weighs: it is not a guard: it exports weir:plugin/weighing"
     );
+}
+
+fn roles(behaviour: &str) -> Result<Vec<World>, String> {
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = guests::plugin(&runtime, "roles_both");
+    assert_eq!(plugin.worlds(), [World::Policy, World::Guard]);
+    let settings = configured(behaviour, patient(), &Lines::default());
+    runtime.roles(&plugin, settings).map_err(|failure| match failure {
+        Failure::Trapped(report) => format!("{}: {}", report.call, report.reason),
+        failure => failure.to_string(),
+    })
+}
+
+#[test]
+fn a_plugin_plays_the_roles_that_its_settings_choose() {
+    assert_eq!(roles(""), Ok(vec![World::Policy, World::Guard]));
+    assert_eq!(roles("policy"), Ok(vec![World::Policy]));
+    for (behaviour, reason) in [
+        ("nothing", "test: choose failed: it chose no role"),
+        ("error", "test: choose failed: there is no such part"),
+        ("panic", "choose: it panicked or aborted"),
+        (
+            "weigher",
+            "failed to load roles_both: it is not a weigher: it exports weir:plugin/reactor, \
+             weir:plugin/guarding",
+        ),
+    ] {
+        assert_eq!(roles(behaviour), Err(reason.to_owned()), "{behaviour}");
+    }
+}
+
+#[test]
+fn one_that_chooses_nothing_plays_all_it_exports() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = guests::plugin(&runtime, "guard_judges");
+    let roles = runtime.roles(&plugin, configured("", patient(), &Lines::default()));
+    assert_eq!(roles.unwrap(), [World::Guard]);
+}
+
+#[test]
+fn what_a_guard_may_import_as_a_policy_it_may_not_use_as_a_guard() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = guests::plugin(&runtime, "roles_both");
+    let guard = runtime.guard(&plugin, configured("", patient(), &Lines::default())).unwrap();
+    let grant = PolicyGrant { services: Services::All, drain: true, ..PolicyGrant::default() };
+    let Judgement::Warn(said) = guard.judge(grant, review(), view()).unwrap() else { panic!() };
+    assert!(said.contains("outside-handler"), "{said}");
 }

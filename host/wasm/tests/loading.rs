@@ -32,8 +32,8 @@ fn around(module: &[u8]) -> Vec<u8> {
 fn a_plugin_knows_its_world() {
     let runtime = Runtime::for_daemon().unwrap();
     let policy = guests::plugin(&runtime, "policy_drains");
-    assert_eq!((policy.name(), policy.world()), ("policy_drains", World::Policy));
-    assert_eq!(guests::plugin(&runtime, "command_echoes").world(), World::Command);
+    assert_eq!((policy.name(), policy.worlds()), ("policy_drains", &[World::Policy][..]));
+    assert!(guests::plugin(&runtime, "command_echoes").is(World::Command));
 }
 
 #[test]
@@ -80,11 +80,11 @@ fn precompiled_code_is_refused() {
 }
 
 /// As a build script and the program make one.
-fn builtin(name: &'static str, world: World) -> Builtin {
+fn builtin(name: &'static str, worlds: &'static [World]) -> Builtin {
     let component = fs::read(guests::component(name)).unwrap();
     let code = weir_wasm::precompile(&component, HOST, Metering::Time).unwrap();
     // SAFETY: this is what `precompile` just returned.
-    unsafe { Builtin::embedded(name, world, code.leak()) }
+    unsafe { Builtin::embedded(name, worlds, code.leak()) }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -94,10 +94,10 @@ pub(crate) const HOST: &str = "aarch64-unknown-linux-gnu";
 
 #[test]
 fn a_builtin_needs_no_compiler_and_its_traps_have_names() {
-    let builtin = builtin("command_changes", World::Command);
+    let builtin = builtin("command_changes", &[World::Command]);
     let runtime = Runtime::for_command(false).unwrap();
     let plugin = runtime.builtin(&builtin, None).unwrap();
-    assert_eq!((plugin.name(), plugin.world()), ("command_changes", World::Command));
+    assert_eq!((plugin.name(), plugin.worlds()), ("command_changes", &[World::Command][..]));
     let null = || tempfile::tempfile().unwrap().into();
     let streams = [null(), null(), null()];
     let command =
@@ -109,7 +109,7 @@ fn a_builtin_needs_no_compiler_and_its_traps_have_names() {
 
 #[test]
 fn a_builtin_of_the_daemon_is_a_policy_like_any_other() {
-    let builtin = builtin("policy_drains", World::Policy);
+    let builtin = builtin("policy_drains", &[World::Policy]);
     let runtime = Runtime::for_daemon().unwrap();
     let plugin = runtime.builtin(&builtin, None).unwrap();
     let settings = settings(&Lines::default());
@@ -128,7 +128,7 @@ fn code_that_begins_with_a_page_runs_where_it_lies_and_elsewhere_too() {
     // SAFETY: the pages lie side by side, and hold what `precompile` just returned.
     let builtin = unsafe {
         let code = std::slice::from_raw_parts(pages.leak().as_ptr().cast(), code.len());
-        Builtin::embedded("policy_drains", World::Policy, code)
+        Builtin::embedded("policy_drains", &[World::Policy], code)
     };
     let runtime = Runtime::for_daemon().unwrap();
     let [first, second] = [(), ()].map(|()| runtime.builtin(&builtin, None).unwrap());
@@ -144,7 +144,7 @@ const PAGE: usize = align_of::<PageAligned<()>>();
 #[test]
 fn a_builtin_that_is_damaged_is_an_error() {
     // SAFETY: the engine refuses these bytes by their head, before it uses any as code.
-    let builtin = unsafe { Builtin::embedded("broken", World::Policy, b"not compiled code") };
+    let builtin = unsafe { Builtin::embedded("broken", &[World::Policy], b"not compiled code") };
     let error = Runtime::for_command(false).unwrap().builtin(&builtin, None).err().unwrap();
     assert!(error.to_string().starts_with("use the built-in plugin broken: "), "{error}");
 }

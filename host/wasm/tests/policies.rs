@@ -211,7 +211,7 @@ fn nothing_is_staged_in_init() {
 fn a_command_is_not_a_policy() {
     let runtime = Runtime::for_daemon().unwrap();
     let plugin = guests::plugin(&runtime, "command_echoes");
-    assert_eq!(plugin.world(), World::Command);
+    assert_eq!(plugin.worlds(), [World::Command]);
     let settings = settings(&Lines::default());
     let failure = runtime.start_policy(&plugin, settings, Birth::Fresh, view());
     let text = failure.err().unwrap().to_string();

@@ -57,7 +57,7 @@ fn a_builtin_is_compiled_for_simulations_or_refused() {
     let component = fs::read(guests::component("policy_drains")).unwrap();
     let compile = |metering| &*weir_wasm::precompile(&component, HOST, metering).unwrap().leak();
     // SAFETY: this is what `precompile` just returned.
-    let timed = unsafe { Builtin::embedded("x", World::Policy, compile(Metering::Time)) };
+    let timed = unsafe { Builtin::embedded("x", &[World::Policy], compile(Metering::Time)) };
     // SAFETY: the same.
     let both = unsafe { timed.with_metered(compile(Metering::Instructions)) };
     let runtime = Runtime::for_simulation().unwrap();

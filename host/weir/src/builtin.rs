@@ -16,7 +16,7 @@ pub(crate) struct Tool {
 /// Every built-in command.
 pub(crate) static TOOLS: [Tool; 1] = [Tool {
     names: &["ipvsadm", "ipvsadm-save", "ipvsadm-restore"],
-    plugin: weir_wasm::builtin!("ipvsadm", World::Command, "ipvsadm.cwasm"),
+    plugin: weir_wasm::builtin!("ipvsadm", &[World::Command], "ipvsadm.cwasm"),
     environment: &["POSIXLY_CORRECT", "POSIX_ME_HARDER"],
 }];
 
@@ -25,27 +25,36 @@ pub(crate) static TOOLS: [Tool; 1] = [Tool {
 pub(crate) static POLICIES: [Builtin; 7] = [
     weir_wasm::builtin!(
         "health-weight",
-        World::Policy,
+        &[World::Policy],
         "health-weight.cwasm",
         "health-weight.metered.cwasm"
     ),
     weir_wasm::builtin!(
         "least-load",
-        World::Weigher,
+        &[World::Weigher],
         "least-load.cwasm",
         "least-load.metered.cwasm"
     ),
-    weir_wasm::builtin!("latency", World::Weigher, "latency.cwasm", "latency.metered.cwasm"),
-    weir_wasm::builtin!("canary", World::Policy, "canary.cwasm", "canary.metered.cwasm"),
+    weir_wasm::builtin!("latency", &[World::Weigher], "latency.cwasm", "latency.metered.cwasm"),
+    weir_wasm::builtin!("canary", &[World::Policy], "canary.cwasm", "canary.metered.cwasm"),
     weir_wasm::builtin!(
         "business-hours",
-        World::Weigher,
+        &[World::Weigher],
         "business-hours.cwasm",
         "business-hours.metered.cwasm"
     ),
-    weir_wasm::builtin!("n-plus-one", World::Guard, "n-plus-one.cwasm", "n-plus-one.metered.cwasm"),
-    weir_wasm::builtin!("starlark", World::Policy, "starlark.cwasm")
-        .with_component(include_bytes!(concat!(env!("OUT_DIR"), "/starlark.wasm"))),
+    weir_wasm::builtin!(
+        "n-plus-one",
+        &[World::Guard],
+        "n-plus-one.cwasm",
+        "n-plus-one.metered.cwasm"
+    ),
+    weir_wasm::builtin!(
+        "starlark",
+        &[World::Policy, World::Weigher, World::Guard],
+        "starlark.cwasm"
+    )
+    .with_component(include_bytes!(concat!(env!("OUT_DIR"), "/starlark.wasm"))),
 ];
 
 /// The executable `weir-names`.

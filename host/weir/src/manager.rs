@@ -67,8 +67,8 @@ use self::{
 };
 pub(crate) use self::{
     memory::Keep,
-    plugin::Code,
-    policy::Guest,
+    plugin::{Code, Judge, Weigh},
+    policy::{Guest, Starter},
     rehearsal::{Rehearsal, Step},
     reload::{Refusal, Reload, failed as reload_failed},
     replace::PluginStanding,

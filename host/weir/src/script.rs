@@ -5,19 +5,13 @@
 //! other plugins do not have.
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{self, Read as _},
     path::Path,
-    sync::Arc,
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use serde_json::{Value, json};
-use weir_ipvs::Snapshot;
-use weir_wasm::{Birth, Failure, Plugin, Runtime, Settings, Table, View};
-
-use crate::config;
 
 /// Bytes of a script, at most: a policy has a few lines.
 const SCRIPT_BYTES: u64 = 1 << 20;
@@ -39,37 +33,4 @@ fn read(path: &Path) -> io::Result<String> {
         return Err(io::Error::other(format!("it is larger than {SCRIPT_BYTES} bytes")));
     }
     Ok(text)
-}
-
-/// Makes an instance that hears of nothing, so that a script with a mistake is refused
-/// before the table is touched. A failure that may pass is none here.
-pub(crate) fn try_out(
-    runtime: &Runtime,
-    plugin: &Plugin,
-    config: &config::Plugin,
-) -> anyhow::Result<()> {
-    let settings = Settings {
-        instance: config.name.clone(),
-        config_json: config.config_json.clone(),
-        grant: config.grant.resolve(&BTreeMap::new()),
-        limits: config.limits,
-        log: Arc::new(|_| {}),
-    };
-    let view = View {
-        table: Arc::new(Table::new(Snapshot::default(), 0)),
-        health: Arc::default(),
-        held: Vec::new(),
-        wall_ns: 0,
-        monotonic_ns: 0,
-        changes_left: None,
-    };
-    match runtime.start_policy(plugin, settings, Birth::Fresh, view) {
-        Ok(_) | Err(Failure::Refused { retryable: true, .. }) => Ok(()),
-        Err(Failure::Refused { message, .. }) => Err(anyhow!(message)),
-        Err(failure) => {
-            let failure = failure.to_string();
-            let named = format!("{}: ", config.name);
-            Err(anyhow!(failure.strip_prefix(&named).unwrap_or(&failure).to_owned()))
-        }
-    }
 }

@@ -73,8 +73,22 @@ fn a_script_is_checked_and_tested() {
     let output = weir(&project, &["plugin", "check", "src/gentle.star"]);
     let checked = String::from_utf8(output.stdout).unwrap();
     let expected =
-        "FAIL  10 servers     src/gentle.star:2: Variable `y` not found, did you mean `x`?: x = y";
+        "FAIL  roles          src/gentle.star:2: Variable `y` not found, did you mean `x`?: x = y";
     assert!(output.status.code() == Some(1) && checked.contains(expected), "{checked}");
+}
+
+#[test]
+fn scripts_that_weigh_and_judge_are_made_checked_and_tested() {
+    for world in ["weigher", "guard"] {
+        let folder = tempfile::tempdir().unwrap();
+        said(folder.path(), &["plugin", "new", "--lang", "starlark", "--world", world, "gentle"]);
+        let project = folder.path().join("gentle");
+        let checked = said(&project, &["plugin", "check", "src/gentle.star"]);
+        assert!(checked.contains(&format!("pass  roles          a {world}")), "{checked}");
+        assert!(checked.contains("pass  1000 servers"), "{checked}");
+        let tested = said(&project, &["test"]);
+        assert!(tested.ends_with("1 passed, 0 failed\n"), "{tested}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::{
-    daemon::{Daemon, config, server, service, weir},
+    daemon::{Daemon, config, refused, server, service, weir},
     scenarios::build,
 };
 
@@ -59,4 +59,35 @@ fn a_good_file_takes_the_place_of_what_runs_and_a_bad_one_does_not() {
     assert_eq!(status, Some(0), "{loaded}");
     daemon.signal("TERM");
     assert!(daemon.end().0);
+}
+
+#[test]
+fn a_file_is_used_for_what_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    for guest in ["weigher_weighs", "guard_judges", "roles_both", "command_echoes"] {
+        build(guest, &directory);
+    }
+    let (_listener, address) = server();
+    let used = |name: &str, more: &str| {
+        let source = directory.path().join(name).with_extension("wasm");
+        let plugin = format!("[plugin.{name}]\nsource = {source:?}\n{more}");
+        config(service(10), address) + &plugin
+    };
+    let scales = "grant = { services = \"all\", weights = { intents = [\"scale\"], \
+                  scale = [100, 1500] } }\n";
+    for (name, more, world) in [
+        ("weigher_weighs", scales, "weigher"),
+        ("guard_judges", "grant = { services = \"all\" }\n", "guard"),
+        ("roles_both", "", "\"policy, guard\""),
+    ] {
+        let (mut daemon, said) = Daemon::start(weir(), &used(name, more));
+        let started = format!("plugin-started plugin={name} world={world}");
+        assert!(said.contains(&started), "{said}");
+        daemon.signal("TERM");
+        assert!(daemon.end().0);
+    }
+    let said = refused(directory.path(), &used("weigher_weighs", ""));
+    assert!(said.contains("it is a weigher, and may not scale: add to its grant"), "{said}");
+    let said = refused(directory.path(), &used("command_echoes", ""));
+    assert!(said.contains("it is a command: run it with `weir exec`"), "{said}");
 }

@@ -73,12 +73,12 @@ fn a_script_with_a_mistake() {
     };
     insta::assert_snapshot!(said("def on_health(change, weights):\n    weights.drain(changed.server)\n"), @"weir: weir.toml:3:10: plugin x: x.star:2: Variable `changed` not found, did you mean `change`?: weights.drain(changed.server)");
     insta::assert_snapshot!(said("def on_health(change, weights)\n    pass\n"), @"weir: weir.toml:3:10: plugin x: x.star:1: Parse error: unexpected new line, expected symbol ':': def on_health(change, weights)");
-    insta::assert_snapshot!(said("def on_healthy(change, weights):\n    pass\n"), @"weir: weir.toml:3:10: plugin x: x.star: `on_healthy` is never called; known are on_health(change, weights) and on_start(weights)");
+    insta::assert_snapshot!(said("def on_healthy(change, weights):\n    pass\n"), @"weir: weir.toml:3:10: plugin x: x.star: `on_healthy` is never called; known are on_health(change, weights), on_start(weights), weigh(service), judge(change)");
     insta::assert_snapshot!(said("def on_health(change):\n    pass\n"), @"weir: weir.toml:3:10: plugin x: x.star: expected `def on_health(change, weights)`");
     insta::assert_snapshot!(said("limit = config[\"limit\"]\n"), @r#"weir: weir.toml:3:10: plugin x: x.star:1: Key `"limit"` was not found: limit = config["limit"]"#);
     insta::assert_snapshot!(said("load(\"other.star\", \"x\")\n"), @r#"weir: weir.toml:3:10: plugin x: x.star:1: `load` is not allowed in this dialect: load("other.star", "x")"#);
     insta::assert_snapshot!(said("x = [i for i in range(1000000000) if i < 0]\n"), @"weir: weir.toml:3:10: plugin x: x.star:1: Execution duration limit of 1000000 ticks has been exceeded: x = [i for i in range(1000000000) if i < 0]");
-    insta::assert_snapshot!(said("x = \"x\" * 1000000000\n"), @"weir: weir.toml:3:10: plugin x: init failed: used more than 64 MiB of memory (limit memory_bytes)");
+    insta::assert_snapshot!(said("x = \"x\" * 1000000000\n"), @"weir: weir.toml:3:10: plugin x: choose failed: used more than 64 MiB of memory (limit memory_bytes)");
 }
 
 #[test]

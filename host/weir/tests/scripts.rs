@@ -31,7 +31,7 @@ fn an_edited_script_is_put_to_work_and_one_with_a_mistake_is_not() {
 }
 
 #[test]
-fn the_example_passes_its_scenario() {
+fn the_examples_pass_their_scenarios() {
     let cache = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_weir"))
         .args(["test", "sdk/starlark"])
@@ -40,5 +40,5 @@ fn the_example_passes_its_scenario() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && said.ends_with("1 passed, 0 failed\n"), "{said}");
+    assert!(output.status.success() && said.ends_with("3 passed, 0 failed\n"), "{said}");
 }

@@ -1,9 +1,10 @@
-//! Policies that are text: runs the script that comes with its settings.
+//! Plugins that are text: runs the script that comes with its settings.
 //!
 //! A script is Starlark: a small, deterministic Python without files, network, clocks or
-//! `while`. It defines functions for what it wants to hear of, `on_health(change, weights)`
-//! and `on_start(weights)`, and decides in them as any policy does. Nothing of it outlives
-//! a call: what it made global is frozen once it is loaded.
+//! `while`. What it defines says what it is: a policy with `on_health(change, weights)` or
+//! `on_start(weights)`, a weigher with `weigh(service)`, a guard with `judge(change)`, or
+//! several of them. Nothing of it outlives a call: what it made global is frozen once it is
+//! loaded.
 //!
 //! `host/docs/plugins.md` is the manual of its vocabulary.
 
@@ -13,11 +14,15 @@ mod script;
 mod settings;
 mod words;
 
-use weir_sdk::policy::{self, config, prelude::*};
+use weir_sdk::{
+    guard::{self, Review, Verdict},
+    policy::{self, config, prelude::*},
+    roles::Played,
+    weigher::{Input, Output},
+};
 
 use crate::{
     script::Script,
-    settings::Settings,
     words::{Change, Weights},
 };
 
@@ -25,9 +30,7 @@ struct Starlark(Script);
 
 impl Policy for Starlark {
     fn new(_: &Context) -> Result<Self, Failure> {
-        let settings = Settings::read(&config::get());
-        let script = settings.and_then(|settings| Script::load(&settings));
-        script.map(Self).map_err(fatal)
+        Script::load(&config::get()).map(Self).map_err(fatal)
     }
 
     fn started(&mut self) -> Result<(), Failure> {
@@ -45,4 +48,25 @@ fn fatal(message: String) -> Failure {
     Failure { message, retryable: false }
 }
 
+fn weigh(input: &Input) -> Result<Output, String> {
+    Script::load(&input.settings)?.weigh(input)
+}
+
+/// A guard has no way to say that it failed but to trap: then it counts as broken, and what
+/// it says while it falls is in the log.
+fn judge(review: &Review) -> Verdict {
+    let judged = Script::load(&guard::config::get()).and_then(|script| script.judge(review));
+    judged.unwrap_or_else(|message| {
+        guard::log::write(guard::log::Level::Error, &message, &[]);
+        std::process::abort()
+    })
+}
+
+fn choose(settings: &str) -> Result<Played, String> {
+    Script::load(settings).map(|script| script.roles())
+}
+
 weir_sdk::policy!(Starlark);
+weir_sdk::weigher!(weigh);
+weir_sdk::guard!(judge);
+weir_sdk::roles!(choose);

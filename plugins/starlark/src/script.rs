@@ -7,13 +7,18 @@ use starlark::{
     syntax::{AstModule, Dialect},
     values::{Heap, OwnedFrozenValue, Value},
 };
-use weir_sdk::policy::log;
+use weir_sdk::{
+    guard::{Review, Verdict},
+    policy::log,
+    roles::Played,
+    weigher::{Input, Output},
+};
 
 use crate::{
     place::{self, Watch},
-    problem::describe,
+    problem::{describe, with_line},
     settings::Settings,
-    words::{self, Change, Weights},
+    words::{self, Change, Planned, Weighed, Weights},
 };
 
 /// Calls and rounds of loops in one call of a script. A script that loops is stopped here,
@@ -29,32 +34,70 @@ const VALUE_BYTES: usize = 16 << 20;
 const CALLS_DEEP: usize = 64;
 
 /// What a script may define, and with which parameters.
-const HANDLERS: [(&str, &[&str]); 2] =
-    [("on_health", &["change", "weights"]), ("on_start", &["weights"])];
+const HANDLERS: [(&str, &[&str]); 4] = [
+    ("on_health", &["change", "weights"]),
+    ("on_start", &["weights"]),
+    ("weigh", &["service"]),
+    ("judge", &["change"]),
+];
 
 /// A script that was loaded.
 pub(crate) struct Script {
     on_health: Option<OwnedFrozenValue>,
     on_start: Option<OwnedFrozenValue>,
+    weigh: Option<OwnedFrozenValue>,
+    judge: Option<OwnedFrozenValue>,
 }
 
 impl Script {
-    /// Runs the script's own statements and finds its handlers. An error is for the
-    /// script's author.
-    pub(crate) fn load(settings: &Settings) -> Result<Self, String> {
+    /// Runs the own statements of the script in these settings and finds its handlers. An
+    /// error is for the script's author.
+    pub(crate) fn load(settings: &str) -> Result<Self, String> {
+        let settings = &Settings::read(settings)?;
         let name = &settings.script.name;
         let module = evaluate(settings).map_err(|error| describe(&error))?;
         check_names(&module).map_err(|message| format!("{name}: {message}"))?;
         let handler = |name| module.get_option(name).ok().flatten();
-        Ok(Self { on_health: handler("on_health"), on_start: handler("on_start") })
+        Ok(Self {
+            on_health: handler("on_health"),
+            on_start: handler("on_start"),
+            weigh: handler("weigh"),
+            judge: handler("judge"),
+        })
+    }
+
+    /// What it is, by what it defines.
+    pub(crate) fn roles(&self) -> Played {
+        let is_policy = self.on_health.is_some() || self.on_start.is_some();
+        [
+            (is_policy, Played::POLICY),
+            (self.weigh.is_some(), Played::WEIGHER),
+            (self.judge.is_some(), Played::GUARD),
+        ]
+        .into_iter()
+        .filter(|it| it.0)
+        .fold(Played::empty(), |all, it| all | it.1)
     }
 
     pub(crate) fn on_health(&self, change: Change, weights: Weights) -> Result<(), String> {
-        call(self.on_health.as_ref(), |heap| [heap.alloc(change), heap.alloc(weights)])
+        let Some(handler) = &self.on_health else { return Ok(()) };
+        call(handler, |heap| [heap.alloc(change), heap.alloc(weights)], |_| Ok(()))
     }
 
     pub(crate) fn on_start(&self, weights: Weights) -> Result<(), String> {
-        call(self.on_start.as_ref(), |heap| [heap.alloc(weights)])
+        let Some(handler) = &self.on_start else { return Ok(()) };
+        call(handler, |heap| [heap.alloc(weights)], |_| Ok(()))
+    }
+
+    pub(crate) fn weigh(&self, input: &Input) -> Result<Output, String> {
+        let handler = self.weigh.as_ref().ok_or("the script defines no weigh(service)")?;
+        let read = |answer: Value<'_>| words::answer(input, answer);
+        call(handler, |heap| [heap.alloc(Weighed::from(input))], read)
+    }
+
+    pub(crate) fn judge(&self, review: &Review) -> Result<Verdict, String> {
+        let handler = self.judge.as_ref().ok_or("the script defines no judge(change)")?;
+        call(handler, |heap| [heap.alloc(Planned::from(review))], words::verdict)
     }
 }
 
@@ -83,18 +126,25 @@ fn globals(settings: &Settings) -> Globals {
     globals.build()
 }
 
-fn call<const N: usize>(
-    handler: Option<&OwnedFrozenValue>,
+/// Calls a handler, and reads its answer.
+fn call<const N: usize, T>(
+    handler: &OwnedFrozenValue,
     arguments: impl for<'v> FnOnce(Heap<'v>) -> [Value<'v>; N],
-) -> Result<(), String> {
-    let Some(handler) = handler else { return Ok(()) };
+    read: impl for<'v> FnOnce(Value<'v>) -> Result<T, String>,
+) -> Result<T, String> {
     place::forget();
     let called = Module::with_temp_heap(|module| {
         let function = module.heap().access_owned_frozen_value(handler);
         let arguments = arguments(module.heap());
-        bounded(&module)?.eval_function(function, &arguments, &[]).map(drop)
+        let answer = bounded(&module)?.eval_function(function, &arguments, &[])?;
+        // The statement that ran last is the one that returned it.
+        let at = |message: String| match place::statement() {
+            Some(span) => with_line(&span, &message),
+            None => message,
+        };
+        Ok(read(answer).map_err(at))
     });
-    called.map_err(|error| describe(&error))
+    called.map_err(|error| describe(&error)).flatten()
 }
 
 fn bounded<'v, 'a>(module: &'a Module<'v>) -> starlark::Result<Evaluator<'v, 'a, 'a>> {
@@ -127,10 +177,7 @@ fn check_names(module: &FrozenModule) -> Result<(), String> {
         let name = name.as_str();
         let Some((_, parameters)) = HANDLERS.iter().find(|it| it.0 == name) else {
             if name.starts_with("on_") {
-                return Err(format!(
-                    "`{name}` is never called; known are {}",
-                    known().join(" and ")
-                ));
+                return Err(format!("`{name}` is never called; known are {}", known().join(", ")));
             }
             continue;
         };

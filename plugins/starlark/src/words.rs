@@ -1,5 +1,5 @@
-//! The vocabulary of scripts: services and their real servers, changes of health, and what
-//! is said of weights.
+//! The vocabulary of scripts: services and their real servers, changes of health, what is
+//! said of weights, what is to be weighed, and what is to be judged.
 //!
 //! Each word looks up what it is asked for when it is asked; during one call of the plugin
 //! all of them see one moment.
@@ -7,10 +7,17 @@
 #![expect(unused_qualifications, reason = "what the derives of starlark write")]
 
 mod change;
+mod planned;
 mod service;
+mod weighing;
 mod weights;
 
-pub(crate) use self::{change::Change, weights::Weights};
+pub(crate) use self::{
+    change::Change,
+    planned::{Planned, verdict},
+    weighing::{Weighed, answer},
+    weights::Weights,
+};
 
 use starlark::{environment::GlobalsBuilder, starlark_module};
 use weir_sdk::policy::{HealthStatus, table};
@@ -18,8 +25,15 @@ use weir_sdk::policy::{HealthStatus, table};
 use self::service::Service;
 
 /// Functions that a script finds without defining them.
-#[starlark_module]
 pub(crate) fn globals(builder: &mut GlobalsBuilder) {
+    looking(builder);
+    weighing::globals(builder);
+    planned::globals(builder);
+}
+
+/// Functions for looking at the table.
+#[starlark_module]
+fn looking(builder: &mut GlobalsBuilder) {
     /// Every service that the grant shows, in the order of the table.
     fn services() -> anyhow::Result<Vec<Service>> {
         let all = table::current().services(0, u32::MAX);

@@ -23,10 +23,11 @@ pub use self::{
     weir::{
         host::{clock, config, log},
         ipvs::{
+            addresses,
             errors::Denial,
             operations::Operation,
             real_servers::{RealServerConfig, RealServerKey},
-            services::{ServiceConfig, ServiceKey},
+            services::{self, ServiceConfig, ServiceKey},
             table,
         },
         plugin::{health, health_words::HealthStatus},

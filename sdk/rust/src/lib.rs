@@ -1,9 +1,10 @@
 //! Write weir plugins in Rust.
 //!
-//! A plugin lives in one world, which is a feature of this crate: `policy` reacts to
-//! events and says what weights should be, `weigher` is a function from what a service does
-//! to its weights, `guard` judges planned changes, `command` is a command-line tool. Build it
-//! for `wasm32-unknown-unknown` and wrap it as a component (`weir-build` does both).
+//! A plugin lives in a world, which is a feature of this crate: `policy` reacts to events
+//! and says what weights should be, `weigher` is a function from what a service does to its
+//! weights, `guard` judges planned changes, `command` is a command-line tool. It may live in
+//! several but for `command`, and with `roles` in those of them that its settings ask for.
+//! Build it for `wasm32-unknown-unknown` and wrap it as a component (`weir-build` does both).
 //!
 //! ```ignore
 //! use weir_sdk::policy::prelude::*;
@@ -31,6 +32,8 @@ pub mod command;
 pub mod guard;
 #[cfg(feature = "policy")]
 pub mod policy;
+#[cfg(feature = "roles")]
+pub mod roles;
 #[cfg(feature = "weigher")]
 pub mod weigher;
 

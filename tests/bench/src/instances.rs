@@ -26,7 +26,7 @@ const INSTANCES: u32 = 10_000;
 const GIBIBYTE: f64 = (1_u64 << 30) as f64;
 
 static HEALTH_WEIGHT: Builtin =
-    weir_wasm::builtin!("health-weight", World::Policy, "health-weight.cwasm");
+    weir_wasm::builtin!("health-weight", &[World::Policy], "health-weight.cwasm");
 
 pub(crate) fn run(bed: &Bed) -> Result<Row> {
     let runtime = Runtime::for_daemon()?;

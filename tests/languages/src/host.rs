@@ -38,13 +38,31 @@ impl Default for Setup {
                 drain: true,
                 lease: Duration::from_secs(60),
             },
-            limits: Limits {
-                cpu: Duration::from_secs(60),
-                wall: None,
-                log_lines_per_second: 1000,
-                ..Limits::for_policy()
-            },
+            limits: patient(),
         }
+    }
+}
+
+impl Setup {
+    /// What it comes to, with a log that nobody reads.
+    pub fn settings(self) -> Settings {
+        Settings {
+            instance: "test".to_owned(),
+            config_json: self.config_json,
+            grant: self.grant,
+            limits: self.limits,
+            log: Arc::new(|_| {}),
+        }
+    }
+}
+
+/// Limits that are none of time.
+fn patient() -> Limits {
+    Limits {
+        cpu: Duration::from_secs(60),
+        wall: None,
+        log_lines_per_second: 1000,
+        ..Limits::for_policy()
     }
 }
 
@@ -66,13 +84,10 @@ impl Host {
         let log = Lines::default();
         let lines = Arc::clone(&log);
         let settings = Settings {
-            instance: "test".to_owned(),
-            config_json: setup.config_json,
-            grant: setup.grant,
-            limits: setup.limits,
             log: Arc::new(move |line| {
                 lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.message);
             }),
+            ..setup.settings()
         };
         let (table, health) = (Arc::new(table::table()), table::health());
         let view = view(&table, &health, &BTreeMap::new());

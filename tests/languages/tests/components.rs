@@ -14,6 +14,11 @@ pub(crate) fn health_weight(runtime: &Runtime) -> Result<Plugin> {
     load(runtime, "plugins/health-weight", "health-weight")
 }
 
+/// The built-in guard whose decisions those of the examples are compared with.
+pub(crate) fn n_plus_one(runtime: &Runtime) -> Result<Plugin> {
+    load(runtime, "plugins/n-plus-one", "n-plus-one")
+}
+
 /// The built-in component that runs scripts.
 pub(crate) fn starlark(runtime: &Runtime) -> Result<Plugin> {
     load(runtime, "plugins/starlark", "weir-starlark")

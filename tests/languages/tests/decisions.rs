@@ -62,3 +62,64 @@ fn starlark_decides_as_rust_does() {
     let script = include_str!("../../../sdk/starlark/drain.star");
     assert_eq!(drain(&runtime, &starlark, &settings(script, "{}")), drain(&runtime, &rust, "{}"));
 }
+
+/// How a fleet is weighed in which the first server has more open, and how it ends.
+pub(crate) fn weights(runtime: &Runtime, plugin: &Plugin, config_json: &str) -> String {
+    let turns = [[[200, 20, 20]; 8].as_slice(), &[[20, 20, 20]; 8], &[[1, 0, 2]; 2]].concat();
+    weir_languages::weigh(runtime, plugin, config_json, &turns)
+}
+
+/// What a guard says that wants a real server to spare.
+pub(crate) fn guard(runtime: &Runtime, plugin: &Plugin, config_json: &str) -> String {
+    [[10, 10, 10], [10, 10, 0], [10, 0, 0], [0, 0, 0], [5, 0, 99]]
+        .map(|it| format!("{it:?} {}\n", weir_languages::judge(runtime, plugin, config_json, it)))
+        .concat()
+}
+
+/// The settings of a script, or of a plugin that is none.
+type Configured<'a> = &'a dyn Fn(&str) -> String;
+
+/// The example "weights from load" weighs as it is to.
+pub(crate) fn check_weights(runtime: &Runtime, plugin: &Plugin, configured: Configured<'_>) {
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(weights(runtime, plugin, &configured("{}")), @"
+        [850, 1150, 1150]
+        [780, 1290, 1290]
+        [710, 1360, 1360]
+        [710, 1430, 1430]
+        [710, 1500, 1500]
+        [710, 1500, 1500]
+        [710, 1500, 1500]
+        [710, 1500, 1500]
+        [860, 1350, 1350]
+        [930, 1280, 1280]
+        [1000, 1210, 1210]
+        [1000, 1210, 1210]
+        [1000, 1210, 1210]
+        [1000, 1210, 1210]
+        [1000, 1210, 1210]
+        [1000, 1210, 1210]
+        [1000, 1240, 1184]
+        [1000, 1240, 1114]
+        ");
+    }
+}
+
+/// The example of a guard judges as n-plus-one does.
+pub(crate) fn check_guard(runtime: &Runtime, plugin: &Plugin, configured: Configured<'_>) {
+    let rust = components::n_plus_one(runtime).unwrap();
+    for config in ["{}", "{\"needed\":2}"] {
+        let said = guard(runtime, plugin, &configured(config));
+        assert_eq!(said, guard(runtime, &rust, config), "{config}");
+    }
+}
+
+#[test]
+fn scripts_weigh_and_judge() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let starlark = components::starlark(&runtime).unwrap();
+    let weights = include_str!("../../../sdk/starlark/weights.star");
+    check_weights(&runtime, &starlark, &|it| settings(weights, it));
+    let guard = include_str!("../../../sdk/starlark/guard.star");
+    check_guard(&runtime, &starlark, &|it| settings(guard, it));
+}

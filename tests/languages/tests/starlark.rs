@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use weir_languages::{Host, Setup, WEB, change, key};
-use weir_wasm::{Event, HealthStatus, PolicyGrant, Runtime, Services};
+use weir_wasm::{Event, HealthStatus, PolicyGrant, Runtime, Services, World};
 
 use crate::components;
 
@@ -179,6 +179,114 @@ fn the_documented_scripts_do_what_they_say() {
     insta::assert_snapshot!(host.tell(vec![change(WEB[1], HealthStatus::Up)]), @"tcp 192.0.2.1:80 10.0.0.2:80: withdrawn");
     let readme = documented(include_str!("../../../README.md"));
     insta::assert_snapshot!(told(readme, down()), @"tcp 192.0.2.1:80 10.0.0.1:80: Scale(100) for 60s: connection refused");
+    let scripts = include_str!("../../../host/docs/plugins.md").split("```python\n").skip(2);
+    let scripts: Vec<&str> = scripts.map(|it| it.split_once("```").unwrap().0).collect();
+    let [weights, guard] = scripts[..] else { panic!("{} scripts", scripts.len()) };
+    insta::assert_snapshot!(weighed(weights, &[[900, 30, 30]; 6]), @"
+    [1000, 1000, 1000]
+    [1000, 1000, 1000]
+    [1000, 1000, 1000]
+    [1000, 1000, 1000]
+    [919, 1000, 1081]
+    [854, 1000, 1146]
+    ");
+    insta::assert_snapshot!(judged(guard, [10, 0, 0]), @"deny: two real servers are wanted");
+    assert_eq!(judged(guard, [10, 10, 0]), "allow");
+}
+
+/// What this script makes of turns in which the real servers have these connections open.
+fn weighed(script: &str, open: &[[u32; 3]]) -> String {
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = components::starlark(&runtime).unwrap();
+    weir_languages::weigh(&runtime, &plugin, &settings(script, "{}"), open)
+}
+
+/// What this script says to other weights.
+fn judged(script: &str, weights: [u32; 3]) -> String {
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = components::starlark(&runtime).unwrap();
+    weir_languages::judge(&runtime, &plugin, &settings(script, "{}"), weights)
+}
+
+/// What the body of a `weigh` comes to, twice.
+fn weigh(body: &str) -> String {
+    weighed(&format!("def weigh(service):\n    {body}\n"), &[[1, 2, 3]; 2])
+}
+
+#[test]
+fn every_word_of_weighing_means_something() {
+    let script = r#"
+def weigh(service):
+    s = service.servers[0]
+    if service.memo:
+        known = (service.name, str(service), service.scheduler, service.period_ms, service.unix_s, service.utc_offset_s, service.memo)
+        fail(known, s, s.address, s.port, s.base, s.weight, s.active, s.inactive, s.health, s.latency_us, s.new_connections, s.bytes_in, s.bytes_out)
+    return [1000 + len(service.servers), s.active, 7], {"seen": [s.active, 1.5]}
+"#;
+    insta::assert_snapshot!(weighed(script, &[[5, 0, 0]; 2]), @r#"
+    [1003, 5, 7]
+    test: weigh failed: policy.star:6: fail: ("web", "tcp 192.0.2.1:80", "wrr", 5000, 1, 0, {"seen": [5, 1.5]}) 10.0.0.1:80 10.0.0.1 80 10 11 5 2 up 250 3 0 0: fail(known, s, s.address, s.port, s.base, s.weight, s.active, s.inactive, s.health, s.latency_us, s.new_connections, s.bytes_in, s.bytes_out)
+    "#);
+    insta::assert_snapshot!(weigh("return {service.servers[1]: 500}"), @"
+    [1000, 500, 1000]
+    [1000, 500, 1000]
+    ");
+    insta::assert_snapshot!(weigh("return [1000 if service.memo else 500] * 3, True"), @"
+    [500, 500, 500]
+    [1000, 1000, 1000]
+    ");
+}
+
+#[test]
+fn an_answer_that_is_none_says_what_is_wanted() {
+    insta::assert_snapshot!(weigh("return 7"), @"test: weigh failed: policy.star:2: expected a list of scales, or a dictionary of them by server, found int: return 7");
+    insta::assert_snapshot!(weigh("return [1000]"), @"test: weigh failed: policy.star:2: 1 scales for 3 servers: return [1000]");
+    insta::assert_snapshot!(weigh("return [1000, 0, 1000]"), @"test: weigh failed: policy.star:2: a scale of 0: expected thousandths of the base weight, 1 or more: return [1000, 0, 1000]");
+    insta::assert_snapshot!(weigh("return {\"10.0.0.1:80\": 5}"), @r#"test: weigh failed: policy.star:2: "10.0.0.1:80" is none of service.servers: return {"10.0.0.1:80": 5}"#);
+    insta::assert_snapshot!(weigh("return [1000] * 3, services"), @"test: weigh failed: policy.star:2: cannot remember that: Operation `serde::serialize` not supported on type `function`: return [1000] * 3, services");
+    insta::assert_snapshot!(weigh("return balance(service, [1, 2])"), @"test: weigh failed: policy.star:2: loads: expected a list of 3, one a server: return balance(service, [1, 2])");
+    insta::assert_snapshot!(weigh("return balance(service, [1, 2, -1])"), @"test: weigh failed: policy.star:2: loads: -1: expected a number above 0, or None: return balance(service, [1, 2, -1])");
+    insta::assert_snapshot!(weigh("return service.server"), @"test: weigh failed: policy.star:2: Object of type `weighed_service` has no attribute `server`, did you mean `servers`?: return service.server");
+    insta::assert_snapshot!(judged("def judge(change):\n    return False\n", [1; 3]), @"
+    test: judge failed: it panicked or aborted
+      it said: policy.star:2: expected None, deny(reason) or warn(reason), found bool: return False
+    ");
+    insta::assert_snapshot!(judged("def judge(change):\n    return 1 // 0\n", [1; 3]), @"
+    test: judge failed: it panicked or aborted
+      it said: policy.star:2: Floor division by zero: 1 // 0: return 1 // 0
+    ");
+}
+
+#[test]
+fn every_word_of_judging_means_something() {
+    let script = r#"
+def judge(change):
+    planned = change.services[0]
+    server = planned.servers[0]
+    return warn(str((change.plugin, change.reason, change.operations, str(planned), planned.scheduler, planned.now.name, len(planned.now.servers), server.address, server.port, server.weight)))
+"#;
+    insta::assert_snapshot!(judged(script, [3, 10, 10]), @r#"warn: ("canary", "it is slow", ["edit-server", "edit-server", "edit-server"], "tcp 192.0.2.1:80", "wrr", "web", 3, "10.0.0.1", 80, 3)"#);
+}
+
+#[test]
+fn a_script_is_what_it_defines() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = components::starlark(&runtime).unwrap();
+    let roles = |script: &str| {
+        let setup = Setup { config_json: settings(script, "{}"), ..Setup::default() };
+        runtime.roles(&plugin, setup.settings()).map_err(|it| it.to_string())
+    };
+    let (start, weigh) = ("def on_start(weights):\n    pass\n", "def weigh(service):\n    pass\n");
+    let judge = "def judge(change):\n    pass\n";
+    assert_eq!(roles(start), Ok(vec![World::Policy]));
+    assert_eq!(roles(weigh), Ok(vec![World::Weigher]));
+    assert_eq!(
+        roles(&[start, weigh, judge].concat()),
+        Ok(vec![World::Policy, World::Weigher, World::Guard])
+    );
+    insta::assert_snapshot!(roles("x = 1\n").unwrap_err(), @"test: choose failed: policy.star: it defines no function that is called: expected on_health(change, weights) or on_start(weights) or weigh(service) or judge(change)");
+    insta::assert_snapshot!(roles("def judge():\n    pass\n").unwrap_err(), @"test: choose failed: policy.star: expected `def judge(change)`");
+    insta::assert_snapshot!(roles("x = y\n").unwrap_err(), @"test: choose failed: policy.star:1: Variable `y` not found, did you mean `x`?: x = y");
 }
 
 /// The first script of a page.

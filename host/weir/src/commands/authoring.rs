@@ -100,9 +100,12 @@ const WORLDS: [World; 4] = [
     World { name: "command", export: "weir:plugin/cli" },
 ];
 
-/// A power that a component has by importing an interface, and that a grant narrows.
+/// A power that a component has by importing an interface, or by exporting one, and that a
+/// grant narrows.
 struct Power {
     interface: &'static str,
+    /// The interface by whose export it has it, too.
+    exported: Option<&'static str>,
     /// Its name in a manifest's `[wants]`.
     want: &'static str,
     /// What it lets a plugin do.
@@ -110,10 +113,34 @@ struct Power {
 }
 
 const POWERS: [Power; 3] = [
-    Power { interface: "weir:ipvs/table", want: "table", does: "sees services and real servers" },
-    Power { interface: "weir:plugin/health", want: "health", does: "sees what checks say" },
-    Power { interface: "weir:plugin/intents", want: "weights", does: "changes weights" },
+    Power {
+        interface: "weir:ipvs/table",
+        exported: None,
+        want: "table",
+        does: "sees services and real servers",
+    },
+    Power {
+        interface: "weir:plugin/health",
+        exported: None,
+        want: "health",
+        does: "sees what checks say",
+    },
+    Power {
+        interface: "weir:plugin/intents",
+        exported: Some("weir:plugin/weighing"),
+        want: "weights",
+        does: "changes weights",
+    },
 ];
+
+impl Power {
+    /// The interface by which a component has it.
+    fn of(&self, surface: &weir_build::Surface) -> Option<&'static str> {
+        let imported = surface.imports.iter().any(|it| is(it, self.interface));
+        let exported = self.exported.filter(|it| surface.exports.iter().any(|name| is(name, it)));
+        if imported { Some(self.interface) } else { exported }
+    }
+}
 
 /// Whether `name` is this interface, in whatever version.
 fn is(name: &str, interface: &str) -> bool {

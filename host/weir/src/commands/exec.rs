@@ -49,7 +49,7 @@ pub(crate) fn run(options: Options, socket: Option<&Path>) -> Result<ExitCode> {
     let plugin =
         runtime.load(&options.plugin, cache.as_ref()).context("failed to use the plugin")?;
     ensure!(
-        plugin.world() == World::Command,
+        plugin.is(World::Command),
         "{} is not a command: it exports no weir:plugin/cli; policies are named in the \
          configuration of `weir run`",
         options.plugin.display()

@@ -11,6 +11,7 @@ use weir_ipvs::{
     ServiceStatus, Stats, SyncDaemon, SyncRole, TableEntry, Timeouts, Traffic, Tunnel,
     TunnelChecksum, TunnelKind, WeightMeaning, scheduler::named_flags,
 };
+use weir_wasm::World;
 
 use super::protocol;
 use crate::{
@@ -353,7 +354,7 @@ impl From<PluginStanding> for protocol::PluginLine {
     fn from(it: PluginStanding) -> Self {
         Self {
             name: it.name,
-            world: it.world.word().to_owned(),
+            world: World::words(&it.worlds),
             mode: it.mode.to_string(),
             state: it.state.to_owned(),
             for_s: it.left.map(|it| it.as_secs()),

@@ -152,19 +152,25 @@ fn codes_of(names: &[String], script: &Rc<RefCell<Script>>) -> Vec<Code> {
     let code = |name: &String| -> Code {
         let (name, script) = (name.clone(), Rc::clone(script));
         if name.starts_with("weigher") {
-            return Code::Weigher(Box::new(move |weighing| script.borrow_mut().weigh(weighing)));
+            let weigh = move |weighing: &Weighing| script.borrow_mut().weigh(weighing);
+            return Code { weigher: Some(Box::new(weigh)), ..Code::default() };
         }
         if name.starts_with("guard") {
-            return Code::Guard(Box::new(move |_, review, _| script.borrow_mut().judge(&review)));
+            let judge = move |_, review: Review, _| script.borrow_mut().judge(&review);
+            return Code { guard: Some(Box::new(judge)), ..Code::default() };
         }
-        Code::Policy(Box::new(move |_, birth, _| {
+        let weigh = Rc::clone(&script);
+        let weigh = move |weighing: &Weighing| weigh.borrow_mut().weigh(weighing);
+        let weigher: Option<Weigh> = name.starts_with("both").then(|| Box::new(weigh) as Weigh);
+        let policy = Code::of_policy(move |_, birth, _| {
             if let Birth::Recovery(why) = birth {
                 script.borrow_mut().heard.push(format!("{name} recovers from {why}"));
             }
             let guest = Scripted { name: name.clone(), script: Rc::clone(&script) };
             let subscription = Subscription { health: true, ..Subscription::default() };
             Ok((Box::new(guest) as Box<dyn Guest>, subscription))
-        }))
+        });
+        Code { weigher, ..policy }
     };
     names.iter().map(code).collect()
 }
@@ -352,7 +358,7 @@ impl Bench {
             None => codes_of(&[name.to_owned()], &self.script).remove(0),
             Some(why) => {
                 let why = why.to_owned();
-                Code::Policy(Box::new(move |_, _, _| Err(why.clone())))
+                Code::of_policy(move |_, _, _| Err(why.clone()))
             }
         };
         // What becomes of it is seen in the log.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use weir_ipvs::{Fields, Ipvs, Scope, ServiceKey};
-use weir_wasm::{Effect, Event as PolicyEvent, Statement};
+use weir_wasm::{Effect, Event as PolicyEvent, Statement, World};
 
 use super::{LOOKS_MAX, Manager, Now, Plugin, plugin::Remedy, statements::Voice};
 use crate::{
@@ -48,12 +48,12 @@ impl Manager {
             let plugin = &mut self.plugins[index];
             match plugin.start(granted, view) {
                 Ok(()) => {
-                    let (name, world) = (plugin.name.clone(), plugin.world());
+                    let (name, worlds) = (plugin.name.clone(), World::words(&plugin.worlds()));
                     self.statements.end_leases(&name);
                     self.decide_what_it_reaches(index);
                     self.hush(index);
                     let line = Line::info("plugin-started").with("plugin", name);
-                    self.log(line.with("world", world.word()));
+                    self.log(line.with("world", worlds));
                 }
                 Err(report) => self.plugin_failed(now, index, &report),
             }

@@ -12,7 +12,7 @@ use weir_ipvs::{
     TableEntry,
     diff::{Plan, diff},
 };
-use weir_wasm::{Judgement, Origin, Review, World};
+use weir_wasm::{Judgement, Origin, Review};
 
 use super::{Manager, Now, Plugin};
 use crate::{
@@ -94,7 +94,7 @@ impl Manager {
     }
 
     fn guards(&self, plugin: &Plugin, key: &ServiceKey) -> bool {
-        if plugin.world() != World::Guard || plugin.mode == Mode::Off {
+        if !plugin.is_guard() || plugin.mode == Mode::Off {
             return false;
         }
         match plugin.granted() {

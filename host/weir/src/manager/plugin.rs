@@ -5,11 +5,13 @@
 
 use std::{collections::VecDeque, mem, time::Duration};
 
-use weir_wasm::{Birth, Judgement, PolicyGrant, Review, View, Weighed, Weighing, World};
+use weir_wasm::{
+    Birth, Judgement, PolicyGrant, Review, Subscription, View, Weighed, Weighing, World,
+};
 
 use super::{
     Now,
-    policy::{Policy, Starter},
+    policy::{Guest, Policy, Starter},
     statements::Said,
     weighers::Weighings,
 };
@@ -21,21 +23,31 @@ pub(crate) type Weigh = Box<dyn Fn(&Weighing) -> Result<Weighed, String>>;
 /// Judges a change, with what a grant shows; an error is a report for people.
 pub(crate) type Judge = Box<dyn Fn(PolicyGrant, Review, View) -> Result<Judgement, String>>;
 
-/// What a plugin does when it is called, by its world.
-pub(crate) enum Code {
-    Policy(Starter),
-    Weigher(Weigh),
-    Guard(Judge),
+/// What a plugin does when it is called, in each of the roles that it plays.
+#[derive(Default)]
+pub(crate) struct Code {
+    pub(crate) policy: Option<Starter>,
+    pub(crate) weigher: Option<Weigh>,
+    pub(crate) guard: Option<Judge>,
 }
 
 impl Code {
-    /// The world it is of.
-    pub(super) fn world(&self) -> World {
-        match self {
-            Self::Policy(_) => World::Policy,
-            Self::Weigher(_) => World::Weigher,
-            Self::Guard(_) => World::Guard,
-        }
+    /// That of a policy, and no more.
+    pub(crate) fn of_policy(
+        start: impl FnMut(PolicyGrant, Birth, View) -> Result<(Box<dyn Guest>, Subscription), String>
+        + 'static,
+    ) -> Self {
+        Self { policy: Some(Box::new(start)), ..Self::default() }
+    }
+
+    /// Its roles.
+    pub(super) fn worlds(&self) -> Vec<World> {
+        let roles = [
+            (self.policy.is_some(), World::Policy),
+            (self.weigher.is_some(), World::Weigher),
+            (self.guard.is_some(), World::Guard),
+        ];
+        roles.into_iter().filter(|it| it.0).map(|it| it.1).collect()
     }
 }
 
@@ -121,7 +133,8 @@ impl Credit {
 enum State {
     /// Its mode says so.
     Off,
-    /// `policy` is its instance; weighers and guards have none between calls.
+    /// `policy` is its instance, if that is one of its roles; weighers and guards have none
+    /// between calls.
     Running {
         granted: PolicyGrant,
         policy: Option<Policy>,
@@ -181,9 +194,19 @@ impl Plugin {
         }
     }
 
-    /// Of which world it is.
-    pub(super) fn world(&self) -> World {
-        self.code.world()
+    /// Its roles.
+    pub(super) fn worlds(&self) -> Vec<World> {
+        self.code.worlds()
+    }
+
+    /// Whether it is a guard, running or not.
+    pub(super) fn is_guard(&self) -> bool {
+        self.code.guard.is_some()
+    }
+
+    /// Whether it is a weigher, running or not.
+    pub(super) fn is_weigher(&self) -> bool {
+        self.code.weigher.is_some()
     }
 
     /// When it wants to be started.
@@ -198,8 +221,10 @@ impl Plugin {
     pub(super) fn next(&self) -> Option<Duration> {
         match &self.state {
             State::Waiting { until, .. } => Some(*until),
-            State::Running { policy: Some(policy), .. } => policy.stats_due(),
-            State::Running { policy: None, .. } => self.weighings.next(),
+            State::Running { policy, .. } => {
+                let stats = policy.as_ref().and_then(Policy::stats_due);
+                stats.into_iter().chain(self.weighings.next()).min()
+            }
             State::Quarantined | State::Off => None,
         }
     }
@@ -258,6 +283,9 @@ impl Plugin {
         let policy = instance(&mut code, &granted, birth, view)?;
         let was_running = matches!(self.state, State::Running { .. });
         let old = mem::replace(&mut self.code, code);
+        if !self.is_weigher() {
+            self.weighings = Weighings::default();
+        }
         self.state = State::Running { granted, policy };
         self.failures.clear();
         // What failed too often is nothing to come back to.
@@ -318,16 +346,13 @@ impl Plugin {
 
     /// The function that weighs, if it is a weigher and runs.
     pub(super) fn weigher(&self) -> Option<&Weigh> {
-        match (&self.code, &self.state) {
-            (Code::Weigher(weigh), State::Running { .. }) => Some(weigh),
-            _ => None,
-        }
+        self.code.weigher.as_ref().filter(|_| matches!(self.state, State::Running { .. }))
     }
 
     /// What it says of a change, if it is a guard and runs.
     pub(super) fn judge(&self, review: Review, view: View) -> Option<Result<Judgement, String>> {
-        match (&self.code, &self.state) {
-            (Code::Guard(judge), State::Running { granted, .. }) => {
+        match (&self.code.guard, &self.state) {
+            (Some(judge), State::Running { granted, .. }) => {
                 Some(judge(granted.clone(), review, view))
             }
             _ => None,
@@ -372,14 +397,14 @@ impl Plugin {
     }
 }
 
-/// An instance of a policy; weighers and guards have none.
+/// An instance, if it is a policy; weighers and guards have none.
 fn instance(
     code: &mut Code,
     granted: &PolicyGrant,
     birth: Birth,
     view: View,
 ) -> Result<Option<Policy>, String> {
-    let Code::Policy(start) = code else { return Ok(None) };
+    let Some(start) = &mut code.policy else { return Ok(None) };
     let at_ns = view.wall_ns;
     let (guest, subscription) = start(granted.clone(), birth, view)?;
     Ok(Some(Policy::new(guest, subscription, at_ns)))

@@ -21,7 +21,8 @@ use crate::{
 pub(crate) struct PluginStanding {
     /// In the configuration.
     pub(crate) name: String,
-    pub(crate) world: World,
+    /// The roles it plays.
+    pub(crate) worlds: Vec<World>,
     pub(crate) mode: Mode,
     /// `running`, `probation`, `waiting`, `quarantined` or `off`.
     pub(crate) state: &'static str,
@@ -63,7 +64,7 @@ impl Manager {
         let (state, until) = plugin.standing();
         PluginStanding {
             name: plugin.name.clone(),
-            world: plugin.world(),
+            worlds: plugin.worlds(),
             mode: plugin.mode,
             state,
             left: until.map(|it| it.saturating_sub(now.monotonic)),
@@ -77,13 +78,6 @@ impl Manager {
         let plugin = &mut self.plugins[index];
         if plugin.mode == Mode::Off {
             return Err(format!("plugin {name} is off: `weir plugin mode {name} enforce` first"));
-        }
-        if plugin.world() != code.world() {
-            return Err(format!(
-                "plugin {name} is {}, and what is in its place {}: change its name, too",
-                plugin.world(),
-                code.world()
-            ));
         }
         plugin.replace(code);
         Ok(index)

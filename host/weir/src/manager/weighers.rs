@@ -9,7 +9,7 @@ use std::{
 };
 
 use weir_ipvs::{Endpoint, Ipvs, RealServerKey, ServiceKey, Traffic};
-use weir_wasm::{Candidate, Intent, Statement, Weighed, Weighing, World};
+use weir_wasm::{Candidate, Intent, Statement, Weighed, Weighing};
 
 use super::{Manager, Now, statements::Voice, timers::Timers};
 use crate::{plan::Role, random::Random};
@@ -45,7 +45,7 @@ impl Manager {
     /// Gives turns to the services that weighers may see, and takes them from those that
     /// are no more.
     pub(super) fn plan_weighings(&mut self, now: Now) {
-        for plugin in self.plugins.iter_mut().filter(|it| it.world() == World::Weigher) {
+        for plugin in self.plugins.iter_mut().filter(|it| it.is_weigher()) {
             let Some(granted) = plugin.granted().filter(|it| it.scale.is_some()) else { continue };
             let seen = self.claims.keys().filter(|it| granted.services.contains(it));
             let seen: BTreeSet<ServiceKey> = seen.copied().collect();

@@ -3,10 +3,10 @@
 
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, sync::Arc, time::SystemTime};
 
-use anyhow::{anyhow, bail, ensure};
+use anyhow::{anyhow, ensure};
 use weir_wasm::{
-    Birth, Effect, Envelope, LogLine, LogSink, Plugin, Policy, PolicyGrant, Review, Runtime,
-    Settings, View, Weighing, World,
+    Effect, Envelope, Failure, Limits, LogLine, LogSink, Plugin, Policy, PolicyGrant, Runtime,
+    Settings, View, World,
 };
 
 use super::pulse::Pulse;
@@ -23,6 +23,8 @@ use crate::{
 pub(crate) struct Loaded {
     config: config::Plugin,
     plugin: Plugin,
+    /// What it is to be called for.
+    roles: Vec<World>,
     stamp: Stamp,
 }
 
@@ -83,27 +85,43 @@ pub(crate) fn load_one(
     // Before it is read: a file that is replaced meanwhile counts as another.
     let stamp = stamp(config);
     let plugin = find(runtime, &config.source, log)?;
-    check(config, plugin.world())?;
+    ensure!(!plugin.is(World::Command), "it is a command: run it with `weir exec`");
     let mut config = config.clone();
     if let Some(script) = &config.script {
         config.config_json = script::settings(script, &config.config_json)?;
-        script::try_out(runtime, &plugin, &config)?;
     }
-    Ok(Loaded { config, plugin, stamp })
+    let roles = roles(runtime, &plugin, &config.name, &config.config_json, config.limits)?;
+    ensure!(
+        !roles.contains(&World::Weigher) || config.grant.scales(),
+        "it is a weigher, and may not scale: add to its grant \
+         weights = {{ intents = [\"scale\"], scale = [500, 1500] }}"
+    );
+    Ok(Loaded { config, plugin, roles, stamp })
 }
 
-/// Whether a plugin of this world can be used as it is configured.
-fn check(config: &config::Plugin, world: World) -> anyhow::Result<()> {
-    match world {
-        World::Command => bail!("it is a command: run it with `weir exec`"),
-        World::Weigher => ensure!(
-            config.grant.scales(),
-            "it is a weigher, and may not scale: add to its grant \
-             weights = {{ intents = [\"scale\"], scale = [500, 1500] }}"
-        ),
-        World::Policy | World::Guard => {}
-    }
-    Ok(())
+/// The roles that a plugin plays with these settings. A script with a mistake fails here,
+/// before the table is touched.
+pub(crate) fn roles(
+    runtime: &Runtime,
+    plugin: &Plugin,
+    name: &str,
+    config_json: &str,
+    limits: Limits,
+) -> anyhow::Result<Vec<World>> {
+    let settings = Settings {
+        instance: name.to_owned(),
+        config_json: config_json.to_owned(),
+        grant: PolicyGrant::default(),
+        limits,
+        log: Arc::new(|_| {}),
+    };
+    runtime.roles(plugin, settings).map_err(|failure| match failure {
+        Failure::Refused { message, .. } => anyhow!(message),
+        failure => {
+            let failure = failure.to_string();
+            anyhow!(failure.strip_prefix(&format!("{name}: ")).unwrap_or(&failure).to_owned())
+        }
+    })
 }
 
 fn find(runtime: &Runtime, source: &Source, log: &impl Fn(&Line)) -> anyhow::Result<Plugin> {
@@ -122,11 +140,6 @@ fn find(runtime: &Runtime, source: &Source, log: &impl Fn(&Line)) -> anyhow::Res
             if let Some(error) = plugin.cache_error() {
                 log(&Line::warn("cache").with("error", error));
             }
-            ensure!(
-                plugin.world() == World::Policy,
-                "{} is a command, not a policy: run it with `weir exec`",
-                path.display()
-            );
             Ok(plugin)
         }
     }
@@ -147,34 +160,47 @@ pub(crate) fn code(
         limits: loaded.config.limits,
         log: Arc::clone(log),
     };
-    let made = match loaded.plugin.world() {
-        World::Weigher => runtime.weigher(&loaded.plugin, settings.clone()).map(|weigher| {
-            let pulse = Arc::clone(&pulse);
-            Code::Weigher(Box::new(move |weighing: &Weighing| {
-                pulse.during(|| weigher.weigh(weighing)).map_err(|it| it.to_string())
-            }))
-        }),
-        World::Guard => runtime.guard(&loaded.plugin, settings.clone()).map(|guard| {
-            let pulse = Arc::clone(&pulse);
-            Code::Guard(Box::new(move |grant: PolicyGrant, review: Review, view: View| {
-                pulse.during(|| guard.judge(grant, review, view)).map_err(|it| it.to_string())
-            }))
-        }),
-        // What is no policy says so when it is started.
-        World::Policy | World::Command => {
-            Ok(Code::Policy(Box::new(move |grant: PolicyGrant, birth: Birth, view: View| {
-                let settings = Settings { grant, ..settings.clone() };
-                let start = || runtime.start_policy(&loaded.plugin, settings, birth, view);
-                let (policy, subscription) = pulse.during(start).map_err(|it| it.to_string())?;
-                let instance = Instance { policy, pulse: Arc::clone(&pulse) };
-                Ok((Box::new(instance) as Box<dyn Guest>, subscription))
-            })))
-        }
-    };
+    let made = roles_of(&runtime, &pulse, loaded, &settings);
     made.unwrap_or_else(|failure| {
         let report = failure.to_string();
-        Code::Policy(Box::new(move |_, _, _| Err(report.clone())))
+        Code::of_policy(move |_, _, _| Err(report.clone()))
     })
+}
+
+/// The same, or why it cannot be called.
+fn roles_of(
+    runtime: &Arc<Runtime>,
+    pulse: &Arc<Pulse>,
+    loaded: Loaded,
+    settings: &Settings,
+) -> Result<Code, Failure> {
+    let Loaded { plugin, roles, .. } = loaded;
+    let mut code = Code::default();
+    if roles.contains(&World::Weigher) {
+        let weigher = runtime.weigher(&plugin, settings.clone())?;
+        let pulse = Arc::clone(pulse);
+        code.weigher = Some(Box::new(move |weighing| {
+            pulse.during(|| weigher.weigh(weighing)).map_err(|it| it.to_string())
+        }));
+    }
+    if roles.contains(&World::Guard) {
+        let guard = runtime.guard(&plugin, settings.clone())?;
+        let pulse = Arc::clone(pulse);
+        code.guard = Some(Box::new(move |grant, review, view| {
+            pulse.during(|| guard.judge(grant, review, view)).map_err(|it| it.to_string())
+        }));
+    }
+    if roles.contains(&World::Policy) {
+        let (runtime, pulse, settings) = (Arc::clone(runtime), Arc::clone(pulse), settings.clone());
+        code.policy = Some(Box::new(move |grant, birth, view| {
+            let settings = Settings { grant, ..settings.clone() };
+            let start = || runtime.start_policy(&plugin, settings, birth, view);
+            let (policy, subscription) = pulse.during(start).map_err(|it| it.to_string())?;
+            let instance = Instance { policy, pulse: Arc::clone(&pulse) };
+            Ok((Box::new(instance) as Box<dyn Guest>, subscription))
+        }));
+    }
+    Ok(code)
 }
 
 struct Instance {

@@ -22,7 +22,7 @@ use super::kernel::Kernel;
 use crate::{
     builtin,
     config::{self, Config, Source},
-    manager::{Code, Guest},
+    manager::{Code, Guest, Judge, Starter, Weigh},
     problems::Problems,
     report::Line,
     run::{
@@ -172,25 +172,28 @@ impl Machinery {
 /// As `code`, but the next calls trap, as many as `traps` says: after the plugin did what
 /// it does, so that all it asked for must come to nothing.
 fn trapping(code: Code, traps: Rc<Cell<u32>>) -> Code {
-    match code {
-        Code::Policy(mut start) => {
-            Code::Policy(Box::new(move |grant: PolicyGrant, birth: Birth, view: View| {
-                let (guest, subscription) = start(grant, birth, view)?;
-                let traps = Rc::clone(&traps);
-                Ok((Box::new(Trapping { guest, traps }) as Box<dyn Guest>, subscription))
-            }))
-        }
-        Code::Weigher(weigh) => Code::Weigher(Box::new(move |weighing: &Weighing| {
+    let policy = code.policy.map(|mut start| {
+        let traps = Rc::clone(&traps);
+        Box::new(move |grant: PolicyGrant, birth: Birth, view: View| {
+            let (guest, subscription) = start(grant, birth, view)?;
+            let traps = Rc::clone(&traps);
+            Ok((Box::new(Trapping { guest, traps }) as Box<dyn Guest>, subscription))
+        }) as Starter
+    });
+    let weigher = code.weigher.map(|weigh| {
+        let traps = Rc::clone(&traps);
+        Box::new(move |weighing: &Weighing| {
             let weighed = weigh(weighing)?;
             trap(&traps, weighed.scales.len()).map(|()| weighed)
-        })),
-        Code::Guard(judge) => {
-            Code::Guard(Box::new(move |grant: PolicyGrant, review: Review, view: View| {
-                let judgement = judge(grant, review, view)?;
-                trap(&traps, 0).map(|()| judgement)
-            }))
-        }
-    }
+        }) as Weigh
+    });
+    let guard = code.guard.map(|judge| {
+        Box::new(move |grant: PolicyGrant, review: Review, view: View| {
+            let judgement = judge(grant, review, view)?;
+            trap(&traps, 0).map(|()| judgement)
+        }) as Judge
+    });
+    Code { policy, weigher, guard }
 }
 
 fn trap(traps: &Cell<u32>, effects: usize) -> Result<(), String> {

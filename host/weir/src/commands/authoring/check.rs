@@ -11,8 +11,8 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use clap::Args;
 use weir_wasm::{Failure, Limits, Plugin, Runtime, World};
 
-use super::{Component, POWERS, is, size, trial};
-use crate::{builtin, cli::Exit, commands, script};
+use super::{Component, POWERS, size, trial};
+use crate::{builtin, cli::Exit, commands, run::plugins, script};
 
 /// Processor time of one call that a policy gets in a second trial, when the usual limit was
 /// too low: what an operator may grant without a thought.
@@ -75,7 +75,7 @@ fn check_script(file: &Path, config: &str, verdicts: &mut Verdicts<'_>) -> Resul
     let builtin = builtin::POLICIES.iter().find(|it| it.name() == "starlark");
     let builtin = builtin.context("this weir carries no starlark")?;
     let plugin = runtime.builtin(builtin, commands::cache().as_ref())?;
-    try_sizes(&runtime, &plugin, &settings, verdicts)
+    try_roles(&runtime, &plugin, &settings, verdicts)
 }
 
 fn check_component(file: &Path, config: &str, verdicts: &mut Verdicts<'_>) -> Result<()> {
@@ -87,14 +87,14 @@ fn check_component(file: &Path, config: &str, verdicts: &mut Verdicts<'_>) -> Re
     let runtime = trial::runtime()?;
     // World, imports and types are checked as `weir run` checks them.
     let loaded = trial::load(&runtime, file).map(|it| {
-        let text = format!("{}: all that it imports is offered", it.world());
+        let text = format!("{}: all that it imports is offered", World::list(it.worlds()));
         (it, text)
     });
     let plugin = verdicts.say("world", loaded)?;
     check_wants(&component, verdicts)?;
     match plugin {
-        Some(plugin) if plugin.world() == World::Policy => {
-            try_sizes(&runtime, &plugin, config, verdicts)
+        Some(plugin) if !plugin.is(World::Command) => {
+            try_roles(&runtime, &plugin, config, verdicts)
         }
         _ => Ok(()),
     }
@@ -107,31 +107,31 @@ fn check_wants(component: &Component, verdicts: &mut Verdicts<'_>) -> Result<()>
         return verdicts.warn("manifest", text);
     };
     for power in POWERS {
-        let imports = component.surface.imports.iter().any(|it| is(it, power.interface));
-        match (imports, manifest.reason(power.want)) {
-            (true, None) => {
+        match (power.of(&component.surface), manifest.reason(power.want)) {
+            (Some(interface), None) => {
                 let error = anyhow!(
-                    "it imports {}, and plugin.toml does not say why: add [wants.{}] with a reason",
-                    power.interface,
+                    "it has {interface}, and plugin.toml does not say why: add [wants.{}] with a \
+                     reason",
                     power.want
                 );
                 verdicts.say::<()>("wants", Err(error))?;
             }
-            (false, Some(_)) => {
+            (None, Some(_)) => {
                 let text = format!("[wants.{}] is never used", power.want);
                 verdicts.warn("wants", &text)?;
             }
-            (true, Some(reason)) => {
+            (Some(_), Some(reason)) => {
                 let text = format!("{}: \"{reason}\"", power.does);
                 verdicts.say("wants", Ok(((), text)))?;
             }
-            (false, None) => {}
+            (None, None) => {}
         }
     }
     Ok(())
 }
 
-fn try_sizes(
+/// Calls it as weir would, in each role that it plays, on tables of several sizes.
+fn try_roles(
     runtime: &Runtime,
     plugin: &Plugin,
     config: &str,
@@ -141,14 +141,20 @@ fn try_sizes(
         serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(config).is_ok(),
         "--config is no JSON object"
     );
+    let usual = Limits::for_policy();
+    let roles = plugins::roles(runtime, plugin, plugin.name(), config, usual);
+    let roles = roles.map(|it| {
+        let text = World::list(&it);
+        (it, text)
+    });
+    let Some(roles) = verdicts.say("roles", roles)? else { return Ok(()) };
     for count in trial::SIZES {
         let what = format!("{count} servers");
-        let usual = Limits::for_policy();
-        let took = trial::policy(runtime, plugin, config, count, &usual);
+        let took = trial::all(runtime, plugin, &roles, config, count, &usual);
         if took.is_err() {
             // Languages that are interpreted may need more than policies have by default.
             let limits = Limits { cpu: MORE_CPU, ..usual };
-            if let Ok(it) = trial::policy(runtime, plugin, config, count, &limits) {
+            if let Ok(it) = trial::all(runtime, plugin, &roles, config, count, &limits) {
                 verdicts.warn(&what, &format!("{it}; needs `limits = {{ cpu = \"1s\" }}`"))?;
                 continue;
             }

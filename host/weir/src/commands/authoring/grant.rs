@@ -12,28 +12,38 @@ pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     if file.extension().is_some_and(|it| it == "star") {
         writeln!(out, "[plugin.{stem}]\ncomponent = \"starlark\"\nscript = {source:?}\n")?;
-        write_grant(out, &stem, None)?;
+        write_grant(out, &stem, None, true)?;
         return Ok(ExitCode::SUCCESS);
     }
     let component = Component::read(file)?;
+    let worlds = component.worlds();
     let manifest = component.manifest;
     let name = manifest.as_ref().map_or(&stem, |it| &it.plugin.name);
     if let Some(manifest) = manifest.as_ref().filter(|it| !it.plugin.summary.is_empty()) {
         writeln!(out, "# {}", manifest.plugin.summary)?;
     }
     writeln!(out, "[plugin.{name}]\nsource = {source:?}\n")?;
-    write_grant(out, name, manifest.as_ref().and_then(|it| it.wants.weights.as_ref()))?;
+    let weights = manifest.as_ref().and_then(|it| it.wants.weights.as_ref());
+    write_grant(out, name, weights, worlds != ["guard"])?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn write_grant(out: &mut dyn Write, name: &str, weights: Option<&Weights>) -> Result<()> {
+/// `speaks`: whether it may have something to say of weights, for all that is known.
+fn write_grant(
+    out: &mut dyn Write,
+    name: &str,
+    weights: Option<&Weights>,
+    speaks: bool,
+) -> Result<()> {
     writeln!(out, "[plugin.{name}.grant]")?;
     writeln!(
         out,
         "services = []            # names of services, or \"all\"; nothing is seen until then"
     )?;
     let Some(weights) = weights else {
-        writeln!(out, "# weights = {{ intents = [\"drain\"] }}   # what it may say of them")?;
+        if speaks {
+            writeln!(out, "# weights = {{ intents = [\"drain\"] }}   # what it may say of them")?;
+        }
         return Ok(());
     };
     let mut parts = vec![format!("intents = {:?}", weights.intents)];

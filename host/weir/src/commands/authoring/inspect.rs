@@ -4,7 +4,7 @@ use std::{io::Write, path::Path, process::ExitCode};
 
 use anyhow::Result;
 
-use super::{Component, POWERS, is, size};
+use super::{Component, POWERS, size};
 
 pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
     let component = Component::read(file)?;
@@ -20,7 +20,7 @@ pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
     writeln!(out, "world    {worlds}")?;
     writeln!(out, "size     {}", size(component.bytes.len()))?;
     for power in POWERS {
-        if !component.surface.imports.iter().any(|it| is(it, power.interface)) {
+        if power.of(&component.surface).is_none() {
             continue;
         }
         let said = component.manifest.as_ref().and_then(|it| it.reason(power.want));

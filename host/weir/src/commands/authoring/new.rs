@@ -51,6 +51,71 @@ enum Lang {
 enum World {
     /// Reacts to events; changes weights.
     Policy,
+    /// Weighs the real servers of a service.
+    Weigher,
+    /// Judges planned changes.
+    Guard,
+}
+
+impl World {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Weigher => "weigher",
+            Self::Guard => "guard",
+        }
+    }
+
+    /// What the example of it is called, and what it does.
+    fn example(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Policy => ("drain", "Drains a real server that is down"),
+            Self::Weigher => ("weights", "Gives a real server that is loaded less"),
+            Self::Guard => ("guard", "Refuses what would leave too few real servers"),
+        }
+    }
+
+    /// What its example asks for, as a manifest says it.
+    fn wants(self, lang: Lang) -> &'static str {
+        match self {
+            Self::Guard if lang == Lang::Python => {
+                r#"
+[wants.table]
+reason = "how many real servers serve now"
+
+[wants.health]
+reason = "none: componentize-py imports all that a world has"
+"#
+            }
+            Self::Policy => {
+                r#"
+[wants.table]
+reason = "which real servers there are"
+
+[wants.health]
+reason = "what is down when it starts"
+
+[wants.weights]
+intents = ["drain"]
+reason = "a real server that is down gets no new connections"
+"#
+            }
+            Self::Weigher => {
+                r#"
+[wants.weights]
+intents = ["scale"]
+scale = [500, 1500]
+reason = "a real server that is loaded gets fewer new connections"
+"#
+            }
+            Self::Guard => {
+                r#"
+[wants.table]
+reason = "how many real servers serve now"
+"#
+            }
+        }
+    }
 }
 
 impl Lang {
@@ -66,16 +131,27 @@ impl Lang {
         }
     }
 
-    /// Where the example is, in the tree.
-    fn example(self) -> &'static str {
+    /// Where the example of a world is, in the tree.
+    fn example(self, world: World) -> String {
+        let (example, _) = world.example();
+        match (self, world) {
+            (Self::Rust, World::Policy) => "plugins/health-weight/src/lib.rs".to_owned(),
+            (Self::Rust, World::Weigher) => "plugins/least-load/src/lib.rs".to_owned(),
+            (Self::Rust, World::Guard) => "plugins/n-plus-one/src/lib.rs".to_owned(),
+            (Self::Starlark, _) => format!("sdk/starlark/{example}.star"),
+            _ => format!("sdk/{}/examples/{example}.{}", self.name(), self.extension()),
+        }
+    }
+
+    fn extension(self) -> &'static str {
         match self {
-            Self::Starlark => "sdk/starlark/drain.star",
-            Self::Rust => "plugins/health-weight/src/lib.rs",
-            Self::C => "sdk/c/examples/drain.c",
-            Self::Zig => "sdk/zig/examples/drain.zig",
-            Self::Python => "sdk/python/examples/drain.py",
-            Self::Javascript => "sdk/javascript/examples/drain.js",
-            Self::Go => "sdk/go/examples/drain.go",
+            Self::Starlark => "star",
+            Self::Rust => "rs",
+            Self::C => "c",
+            Self::Zig => "zig",
+            Self::Python => "py",
+            Self::Javascript => "js",
+            Self::Go => "go",
         }
     }
 
@@ -83,10 +159,9 @@ impl Lang {
     fn source(self, name: &str) -> String {
         // What Python can import.
         let stem = name.replace('-', "_");
-        let extension = self.example().rsplit_once('.').map_or("", |(_, it)| it);
         match self {
             Self::Rust => "src/lib.rs".to_owned(),
-            _ => format!("src/{stem}.{extension}"),
+            _ => format!("src/{stem}.{}", self.extension()),
         }
     }
 
@@ -107,14 +182,20 @@ impl Lang {
 }
 
 pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<ExitCode> {
-    let Options { lang, world: World::Policy, name } = options;
+    let Options { lang, world, name } = options;
     let is_name = name.len() <= 64
         && name.starts_with(|it: char| it.is_ascii_lowercase())
         && name.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-');
     ensure!(is_name, "\"{name}\" is no name: a letter, then letters, digits and -, all small");
     let folder = Path::new(name);
     ensure!(!folder.exists(), "{name} is there already: choose another name, or remove it");
-    for (path, contents) in project(*lang, name) {
+    ensure!(
+        carried(&lang.example(*world)).is_some(),
+        "weir carries no example of a {} in {} yet: its SDK knows policies alone",
+        world.name(),
+        lang.name()
+    );
+    for (path, contents) in project(*lang, *world, name) {
         write(&folder.join(&path), &contents)?;
     }
     writeln!(out, "made {name}: the plugin is {}", folder.join(lang.source(name)).display())?;
@@ -130,10 +211,11 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<ExitCode> {
 }
 
 /// Every file of the folder.
-fn project(lang: Lang, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
+fn project(lang: Lang, world: World, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let example = carried(&lang.example(world)).unwrap_or_default().to_vec();
     let mut files = vec![
-        (lang.source(name).into(), carried(lang.example()).to_vec()),
-        (format!("test/{name}.scenario").into(), scenario(lang, name).into_bytes()),
+        (lang.source(name).into(), example),
+        (format!("test/{name}.scenario").into(), scenario(lang, world, name).into_bytes()),
     ];
     for (from, to) in lang.sdk() {
         for (path, contents) in FILES {
@@ -143,29 +225,33 @@ fn project(lang: Lang, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
         }
     }
     if lang != Lang::Starlark {
-        files.push(("plugin.toml".into(), manifest(lang, name).into_bytes()));
+        files.push(("plugin.toml".into(), manifest(lang, world, name).into_bytes()));
     }
     if lang == Lang::Rust {
-        files.push(("Cargo.toml".into(), cargo_manifest(name).into_bytes()));
+        files.push(("Cargo.toml".into(), cargo_manifest(world, name).into_bytes()));
     }
     files
 }
 
 /// The scenario of the example, with this plugin in it.
-fn scenario(lang: Lang, name: &str) -> String {
-    let text = String::from_utf8_lossy(carried("sdk/starlark/drain.scenario")).into_owned();
+fn scenario(lang: Lang, world: World, name: &str) -> String {
+    let (example, _) = world.example();
+    let text = carried(&format!("sdk/starlark/{example}.scenario")).unwrap_or_default();
+    let text = String::from_utf8_lossy(text).into_owned();
     let code = match lang {
         Lang::Starlark => {
             format!("component = \"starlark\"\nscript = \"../{}\"\n", lang.source(name))
         }
         _ => format!("source = \"../{name}.wasm\"\n"),
     };
-    text.replace("component = \"starlark\"\nscript = \"drain.star\"\n", &code)
-        .replace("[plugin.drain]", &format!("[plugin.{name}]"))
-        .replace("drain.star", name)
+    let script = format!("component = \"starlark\"\nscript = \"{example}.star\"\n");
+    text.replace(&script, &code)
+        .replace(&format!("[plugin.{example}"), &format!("[plugin.{name}"))
+        .replace(&format!("guard {example}:"), &format!("guard {name}:"))
+        .replace(&format!("{example}.star"), name)
 }
 
-fn manifest(lang: Lang, name: &str) -> String {
+fn manifest(lang: Lang, world: World, name: &str) -> String {
     format!(
         r#"# What this plugin is, and what it asks of whoever runs it. `weir plugin build` puts it
 # into the component; `weir plugin grant` makes a grant of it.
@@ -173,29 +259,23 @@ fn manifest(lang: Lang, name: &str) -> String {
 [plugin]
 name = "{name}"
 version = "0.1.0"
-world = "policy"
-summary = "Drains a real server that is down"
+world = "{}"
+summary = "{}"
 
 [build]
 language = "{}"
 source = "{}"
-
-[wants.table]
-reason = "which real servers there are"
-
-[wants.health]
-reason = "what is down when it starts"
-
-[wants.weights]
-intents = ["drain"]
-reason = "a real server that is down gets no new connections"
-"#,
+{}"#,
+        world.name(),
+        world.example().1,
         lang.name(),
-        lang.source(name)
+        lang.source(name),
+        world.wants(lang)
     )
 }
 
-fn cargo_manifest(name: &str) -> String {
+fn cargo_manifest(world: World, name: &str) -> String {
+    let feature = world.name();
     format!(
         r#"[package]
 name = "{name}"
@@ -206,7 +286,8 @@ edition.workspace = true
 crate-type = ["cdylib"]
 
 [dependencies]
-weir-sdk = {{ path = "weir/sdk/rust", features = ["policy"] }}
+serde = {{ version = "1.0.228", features = ["derive"] }}
+weir-sdk = {{ path = "weir/sdk/rust", features = ["{feature}"] }}
 
 [profile.guest]
 inherits = "release"
@@ -236,9 +317,10 @@ wit-bindgen = {{ version = "0.63", default-features = false, features = ["macros
     )
 }
 
-fn carried(path: &str) -> &'static [u8] {
+/// A file of the tree, if the build script embeds it.
+fn carried(path: &str) -> Option<&'static [u8]> {
     let found = FILES.binary_search_by_key(&path, |it| it.0);
-    found.map(|it| FILES[it].1).expect("the build script embeds it")
+    found.ok().map(|it| FILES[it].1)
 }
 
 fn write(file: &Path, contents: &[u8]) -> Result<()> {
@@ -254,11 +336,20 @@ mod tests {
 
     #[test]
     fn every_folder_has_all_that_it_needs() {
-        for &lang in Lang::value_variants() {
-            let files = project(lang, "my-plugin");
+        let worlds = World::value_variants();
+        for (&lang, &world) in
+            Lang::value_variants().iter().flat_map(|lang| worlds.iter().map(move |it| (lang, it)))
+        {
+            if carried(&lang.example(world)).is_none() {
+                assert_ne!(world, World::Policy, "{lang:?}");
+                continue;
+            }
+            let files = project(lang, world, "my-plugin");
             let has = |path: &str| files.iter().any(|it| it.0 == Path::new(path));
             assert!(has(&lang.source("my-plugin")), "{lang:?}");
-            assert!(has("test/my-plugin.scenario"), "{lang:?}");
+            let scenario = scenario(lang, world, "my-plugin");
+            assert!(has("test/my-plugin.scenario") && scenario.contains("[plugin.my-plugin"));
+            assert!(!scenario.contains(&format!("[plugin.{}", world.example().0)), "{scenario}");
             for (_, to) in lang.sdk() {
                 assert!(files.iter().any(|it| it.0.starts_with(to)), "{lang:?}: {to}");
             }
@@ -267,7 +358,9 @@ mod tests {
 
     #[test]
     fn its_manifest_can_be_read() {
-        let manifest = Manifest::parse(&manifest(Lang::C, "x")).unwrap();
-        assert_eq!(manifest.build.unwrap().source, Path::new("src/x.c"));
+        for &world in World::value_variants() {
+            let manifest = Manifest::parse(&manifest(Lang::C, world, "x")).unwrap();
+            assert_eq!(manifest.build.unwrap().source, Path::new("src/x.c"));
+        }
     }
 }

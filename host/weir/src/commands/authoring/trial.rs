@@ -12,58 +12,83 @@ use std::{
 
 use anyhow::{Result, anyhow};
 use weir_ipvs::{
-    Endpoint, Forwarding, Protocol, RealServer, RealServerKey, RealServerStatus, Service,
-    ServiceKey, ServiceStatus, Snapshot, Stats, TableEntry,
+    Change, Endpoint, Forwarding, Protocol, RealServer, RealServerKey, RealServerStatus, Service,
+    ServiceKey, ServiceStatus, Snapshot, Stats, TableEntry, Traffic,
 };
 use weir_wasm::{
-    Birth, Envelope, Event, Failure, HealthChange, HealthReport, HealthStatus, Limits, Plugin,
-    PolicyGrant, Runtime, Services, Settings, Table, View,
+    Birth, Candidate, Envelope, Event, Failure, HealthChange, HealthReport, HealthStatus, Limits,
+    Origin, Plugin, PolicyGrant, Review, Runtime, Services, Settings, Table, View, Weighing, World,
 };
 
 /// Real servers of the tables.
 pub(super) const SIZES: [u16; 3] = [10, 100, 1000];
 
-/// What a policy took of this machine.
-pub(super) struct Took {
-    pub(super) start: Duration,
-    pub(super) event: Duration,
-}
+/// What a plugin took of this machine in each of its roles.
+#[derive(Default)]
+pub(super) struct Took(Vec<(&'static str, Duration)>);
 
 impl fmt::Display for Took {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "started in {:.1?}, an event in {:.1?}", self.start, self.event)
+        let each = self.0.iter().map(|(what, took)| format!("{what} in {took:.1?}"));
+        f.write_str(&each.collect::<Vec<_>>().join(", "))
     }
 }
 
-/// Starts the policy with `config_json` on a table of `size` real servers, and tells it
-/// that one is down. Its grant is everything.
-pub(super) fn policy(
+/// Calls a plugin in each of its `roles`, with `config_json` and a table of `size` real
+/// servers. Its grant is everything.
+pub(super) fn all(
     runtime: &Runtime,
     plugin: &Plugin,
+    roles: &[World],
     config_json: &str,
     size: u16,
     limits: &Limits,
 ) -> Result<Took, Failure> {
-    let view = view(size);
     let settings = Settings {
         instance: plugin.name().to_owned(),
         config_json: config_json.to_owned(),
-        grant: PolicyGrant {
-            services: Services::All,
-            base: Some(1..=1_000_000),
-            scale: Some(1..=1_000_000),
-            floor: Some(u32::MAX),
-            cap: true,
-            drain: true,
-            lease: Duration::from_secs(60),
-        },
+        grant: grant(),
         limits: *limits,
         log: Arc::new(|_| {}),
     };
+    let mut took = Took::default();
+    for role in roles {
+        let settings = settings.clone();
+        match role {
+            World::Policy => policy(runtime, plugin, settings, size, &mut took)?,
+            World::Weigher => weigher(runtime, plugin, settings, size, &mut took)?,
+            World::Guard => guard(runtime, plugin, settings, size, &mut took)?,
+            World::Command => {}
+        }
+    }
+    Ok(took)
+}
+
+fn grant() -> PolicyGrant {
+    PolicyGrant {
+        services: Services::All,
+        base: Some(1..=1_000_000),
+        scale: Some(1..=1_000_000),
+        floor: Some(u32::MAX),
+        cap: true,
+        drain: true,
+        lease: Duration::from_secs(60),
+    }
+}
+
+/// Starts the policy, and tells it that a real server is down.
+fn policy(
+    runtime: &Runtime,
+    plugin: &Plugin,
+    settings: Settings,
+    size: u16,
+    took: &mut Took,
+) -> Result<(), Failure> {
+    let view = view(size);
     let begin = now();
     let (mut policy, _) = runtime.start_policy(plugin, settings, Birth::Fresh, view.clone())?;
     policy.handle(view.clone(), &[envelope(1, Event::Started)])?;
-    let start = begin.elapsed();
+    took.0.push(("started", begin.elapsed()));
     let change = HealthChange {
         server: key(0),
         detail: "connection refused".to_owned(),
@@ -73,7 +98,69 @@ pub(super) fn policy(
     };
     let begin = now();
     policy.handle(view, &[envelope(2, Event::Health(change))])?;
-    Ok(Took { start, event: begin.elapsed() })
+    took.0.push(("an event", begin.elapsed()));
+    Ok(())
+}
+
+/// Has it weigh the service, twice, so that it finds its own memo.
+fn weigher(
+    runtime: &Runtime,
+    plugin: &Plugin,
+    settings: Settings,
+    size: u16,
+    took: &mut Took,
+) -> Result<(), Failure> {
+    let weigher = runtime.weigher(plugin, settings)?;
+    let view = view(size);
+    let candidate = |server: &RealServerStatus| Candidate {
+        server: *server,
+        base: server.config.weight,
+        health: HealthStatus::Up,
+        latency: Some(Duration::from_millis(3)),
+        delta: Traffic::default(),
+    };
+    let mut weighing = Weighing {
+        service: Service::new(service(), "wrr"),
+        name: "web".to_owned(),
+        at_ns: 0,
+        period: Duration::ZERO,
+        candidates: servers(&view).iter().map(candidate).collect(),
+        memo: Vec::new(),
+    };
+    weighing.memo = weigher.weigh(&weighing)?.memo;
+    weighing.period = Duration::from_secs(5);
+    let begin = now();
+    weigher.weigh(&weighing)?;
+    took.0.push(("weighed", begin.elapsed()));
+    Ok(())
+}
+
+/// Has it judge that an operator drains a real server.
+fn guard(
+    runtime: &Runtime,
+    plugin: &Plugin,
+    settings: Settings,
+    size: u16,
+    took: &mut Took,
+) -> Result<(), Failure> {
+    let guard = runtime.guard(plugin, settings)?;
+    let view = view(size);
+    let mut servers: Vec<RealServer> = servers(&view).iter().map(|it| it.config).collect();
+    servers[0].weight = 0;
+    let review = Review {
+        origin: Origin::Operator,
+        reason: String::new(),
+        changes: vec![Change::EditServer(service(), servers[0])],
+        outcome: vec![(Service::new(service(), "wrr"), servers)],
+    };
+    let begin = now();
+    guard.judge(grant(), review, view)?;
+    took.0.push(("judged", begin.elapsed()));
+    Ok(())
+}
+
+fn servers(view: &View) -> &[RealServerStatus] {
+    view.table.get(&service()).map_or(&[], |it| &it.servers)
 }
 
 /// The runtime that a trial wants: one that ends what loops, whatever the machine.

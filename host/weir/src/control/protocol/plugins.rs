@@ -9,7 +9,8 @@ use super::is_default;
 pub(crate) struct PluginLine {
     /// In the configuration.
     pub(crate) name: String,
-    /// `policy`, `weigher` or `guard`.
+    /// `policy`, `weigher` or `guard`; several, with a comma between, where it plays several
+    /// roles.
     pub(crate) world: String,
     /// `enforce`, `shadow` or `off`.
     pub(crate) mode: String,

@@ -71,6 +71,22 @@ fn a_weigher_says_no_more_at_a_time_than_its_grant_allows() {
     assert_eq!(bench.writes(), ["10.0.1.4:80=70"]);
 }
 
+#[test]
+fn what_a_plugin_drains_stays_drained_though_it_weighs_too() {
+    let mut bench = with(
+        &WEIGHER
+            .replace("plugin.weigher", "plugin.both")
+            .replace("[\"scale\"]", "[\"scale\", \"drain\"]"),
+    );
+    let drained = key("10.0.1.1:80");
+    bench.script.borrow_mut().effects.insert("both".into(), vec![bench::drain(drained)]);
+    bench.script.borrow_mut().scale = Some(700);
+    bench.verdicts(&["10.0.1.4:80 down"]);
+    bench.pass(12);
+    let shown = bench.ipvs.show();
+    assert!(shown.contains("10.0.1.1:80=0 10.0.1.2:80=70"), "{shown}");
+}
+
 /// What `other` wants of the first real server.
 fn want(bench: &mut Bench, intent: Intent) {
     let effects = vec![say(key("10.0.1.1:80"), intent)];

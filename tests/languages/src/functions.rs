@@ -1,0 +1,102 @@
+//! Weighers and guards, called with the service `web`; what they answer, as text.
+
+use std::{fmt::Write as _, time::Duration};
+
+use weir_ipvs::{Change, RealServer, RealServerStatus, Service, Traffic};
+use weir_wasm::{
+    Candidate, HealthStatus, Judgement, Origin, Plugin, PolicyGrant, Review, Runtime, Services,
+    Settings, View, Weighing,
+};
+
+use crate::{
+    host::Setup,
+    table::{self, WEB, key},
+};
+
+fn settings(config_json: &str) -> Settings {
+    Setup { config_json: config_json.to_owned(), ..Setup::default() }.settings()
+}
+
+/// Weighs it again and again, every 5 s, while its real servers have these connections open:
+/// the scales of each turn, a line each, or the failure.
+pub fn weigh(runtime: &Runtime, plugin: &Plugin, config_json: &str, open: &[[u32; 3]]) -> String {
+    let weigher = match runtime.weigher(plugin, settings(config_json)) {
+        Ok(weigher) => weigher,
+        Err(failure) => return failure.to_string(),
+    };
+    let (table, health) = (table::table(), table::health());
+    let Some(entry) = table.get(&key(WEB[0]).service) else { return String::new() };
+    let mut weighing = Weighing {
+        service: entry.service.config.clone(),
+        name: "web".to_owned(),
+        at_ns: 1_000_000_000,
+        period: Duration::ZERO,
+        candidates: Vec::new(),
+        memo: Vec::new(),
+    };
+    let mut text = String::new();
+    let mut scales = vec![1000; entry.servers.len()];
+    for active in open {
+        weighing.candidates = entry
+            .servers
+            .iter()
+            .zip(active)
+            .zip(&scales)
+            .map(|((server, active), scale): (_, &u32)| {
+                let mut server = RealServerStatus { active: *active, ..*server };
+                server.config.weight = (10 * scale).div_ceil(1000);
+                let known = health.get(&key(&server.config.endpoint.to_string()));
+                Candidate {
+                    server,
+                    base: 10,
+                    health: known.map_or(HealthStatus::Unknown, |it| it.status),
+                    latency: Some(Duration::from_micros(250)),
+                    delta: Traffic { connections: 3, ..Traffic::default() },
+                }
+            })
+            .collect();
+        match weigher.weigh(&weighing) {
+            Ok(weighed) => {
+                let _ = writeln!(text, "{:?}", weighed.scales);
+                (scales, weighing.memo) = (weighed.scales, weighed.memo);
+            }
+            Err(failure) => return text + &failure.to_string(),
+        }
+        weighing.period = Duration::from_secs(5);
+    }
+    text
+}
+
+/// Judges that a plugin gives its real servers these weights; all have 10.
+pub fn judge(runtime: &Runtime, plugin: &Plugin, config_json: &str, weights: [u32; 3]) -> String {
+    let guard = match runtime.guard(plugin, settings(config_json)) {
+        Ok(guard) => guard,
+        Err(failure) => return failure.to_string(),
+    };
+    let (table, health) = (table::table(), table::health());
+    let service = key(WEB[0]).service;
+    let found = table.get(&service).into_iter().flat_map(|it| &it.servers);
+    let planned: Vec<_> =
+        found.zip(weights).map(|(it, weight)| RealServer { weight, ..it.config }).collect();
+    let review = Review {
+        origin: Origin::Plugin("canary".to_owned()),
+        reason: "it is slow".to_owned(),
+        changes: planned.iter().map(|it| Change::EditServer(service, *it)).collect(),
+        outcome: vec![(Service::new(service, "wrr"), planned)],
+    };
+    let grant = PolicyGrant { services: Services::All, ..PolicyGrant::default() };
+    let view = View {
+        table: std::sync::Arc::new(table),
+        health: std::sync::Arc::new(health),
+        // Go's runtime refuses a clock that stands at zero.
+        monotonic_ns: 1_000_000_000,
+        wall_ns: 1_000_000_000,
+        ..View::default()
+    };
+    match guard.judge(grant, review, view) {
+        Ok(Judgement::Allow) => "allow".to_owned(),
+        Ok(Judgement::Warn(why)) => format!("warn: {why}"),
+        Ok(Judgement::Deny(why)) => format!("deny: {why}"),
+        Err(failure) => failure.to_string(),
+    }
+}
