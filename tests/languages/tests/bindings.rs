@@ -7,7 +7,7 @@ use std::{env, fs, path::Path};
 use wit_bindgen_core::{Files, WorldGenerator, wit_parser::Resolve};
 
 /// The worlds that have an SDK in C, and so in Zig.
-const WORLDS: [&str; 1] = ["policy"];
+const WORLDS: [&str; 3] = ["policy", "weigher", "guard"];
 
 #[test]
 fn those_for_c_are_current() {

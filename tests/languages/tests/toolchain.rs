@@ -75,6 +75,18 @@ fn drains_as_rust_does(language: Language) {
     );
 }
 
+fn weighs(language: Language) {
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = example(&runtime, language, "weigher", "weights");
+    decisions::check_weights(&runtime, &plugin, &str::to_owned);
+}
+
+fn judges_as_rust_does(language: Language) {
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = example(&runtime, language, "guard", "guard");
+    decisions::check_guard(&runtime, &plugin, &str::to_owned);
+}
+
 /// A garbage collector that begins at the wrong moment, or never, shows only in the end.
 fn runs_for_long(language: Language) {
     let runtime = Runtime::for_daemon().unwrap();
@@ -90,27 +102,23 @@ fn runs_for_long(language: Language) {
 
 /// Each language is a module, so that those whose compiler is not here can be left out.
 macro_rules! languages {
-    ($($module:ident: $language:expr;)*) => {
+    ($($module:ident: $language:expr, $($test:ident),*;)*) => {
         $(mod $module {
             use super::*;
 
-            #[test]
-            fn drains_as_rust_does() {
-                super::drains_as_rust_does($language);
-            }
-
-            #[test]
-            fn runs_for_long() {
-                super::runs_for_long($language);
-            }
+            $(#[test]
+            fn $test() {
+                super::$test($language);
+            })*
         })*
     };
 }
 
 languages! {
-    c: Language::C;
-    zig: Language::Zig;
-    python: Language::Python;
-    javascript: Language::JavaScript;
-    go: Language::Go;
+    c: Language::C, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long;
+    zig: Language::Zig, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long;
+    python: Language::Python, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long;
+    javascript: Language::JavaScript, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long;
+    // Its SDK knows policies alone.
+    go: Language::Go, drains_as_rust_does, runs_for_long;
 }

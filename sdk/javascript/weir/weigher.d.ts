@@ -1,0 +1,42 @@
+// Weighers: what a service does comes in, scales of its weights go out.
+
+import type { Health, RealServer, ServiceKey, Traffic } from "./policy.js";
+
+/** One real server to be weighed. */
+export interface Candidate {
+  /** As the kernel has it. */
+  server: RealServer;
+  /** Its weight while nobody says anything. */
+  base: number;
+  health: Health;
+  /** Nanoseconds that the newest probe took; undefined where it failed, or there was none. */
+  latency?: bigint;
+  /** Its traffic since the call before. */
+  delta: Traffic;
+}
+
+/** One service. */
+export interface Service<Memo = unknown> {
+  service: { key: ServiceKey; scheduler: string };
+  /** Its name in the configuration. */
+  name: string;
+  /** The plugin's `config` table. */
+  settings: Record<string, unknown>;
+  /** Nanoseconds since the Unix epoch. */
+  at: bigint;
+  /** Seconds that local time is ahead of UTC. */
+  utcOffset: number;
+  /** Milliseconds since the call before; 0 = this is the first. */
+  period: bigint;
+  /** In the order of their addresses. */
+  candidates: Candidate[];
+  /** What the call before returned as `memo`. */
+  memo?: Memo;
+}
+
+/** Thousandths of the base weight, 1 or more, one a candidate. */
+export type Scales = number[];
+
+export function weigher<Memo = unknown>(
+  weigh: (service: Service<Memo>) => Scales | { scales: Scales; memo?: Memo },
+): object;

@@ -1,0 +1,67 @@
+"""Weighers in Python: what a service does comes in, scales of its weights go out.
+
+A weigher is a module that begins with `from weir.weigher import *` and marks one function
+with `weigher`. It is called with a service and returns a scale for each of its
+`candidates`, in thousandths of its base weight, or a pair of these and of what the next
+call for the service finds as `memo`: anything that JSON has. If it raises an exception, the
+scales before stay.
+"""
+
+import json
+import sys
+import traceback
+
+from componentize_py_types import Err
+from wit_world import exports
+from wit_world.exports.weighing import Candidate, Output
+from wit_world.imports.health_words import HealthStatus
+
+__all__ = ["Candidate", "DOWN", "Service", "UNKNOWN", "UP", "Weighing", "weigher"]
+
+UNKNOWN, UP, DOWN = HealthStatus.UNKNOWN, HealthStatus.UP, HealthStatus.DOWN
+
+
+class Service:
+    """One service: `service` (`key`, `scheduler`), `name`, `config` (the plugin's settings),
+    `at` (nanoseconds since the Unix epoch), `utc_offset` (seconds), `period` (milliseconds
+    since the call before), `candidates` and `memo`."""
+
+    def __init__(self, given):
+        self.service = given.service
+        self.name = given.name
+        self.config = json.loads(given.settings)
+        self.at = given.at
+        self.utc_offset = given.utc_offset
+        self.period = given.period
+        self.candidates = given.candidates
+        self.memo = json.loads(bytes(given.memo)) if given.memo else None
+
+
+def weigher(function):
+    """Marks what is called to weigh a service."""
+    _weigh.append(function)
+    return function
+
+
+class Weighing(exports.Weighing):
+    """What the host calls."""
+
+    def weigh(self, input):
+        try:
+            answer = _weigh[-1](Service(input))
+        except Exception as error:
+            raise Err(_describe(error)) from None
+        scales, memo = answer if isinstance(answer, tuple) else (answer, None)
+        return Output(scales, b"" if memo is None else json.dumps(memo).encode())
+
+
+_weigh: list = []
+
+
+def _describe(error):
+    """`app.py:3: NameError: name 'x' is not defined`, and the line."""
+    frames = traceback.extract_tb(sys.exc_info()[2])
+    own = [it for it in frames if it.filename != __file__]
+    place = f"{own[-1].filename.lstrip('/')}:{own[-1].lineno}: " if own else ""
+    line = f": {own[-1].line}" if own and own[-1].line else ""
+    return f"{place}{type(error).__name__}: {error}{line}"
