@@ -16,7 +16,7 @@ from wit_world.exports.guarding import (
     Verdict_Warn,
 )
 from wit_world.imports import config as _config
-from wit_world.imports import table
+from wit_world.imports import log, table
 from wit_world.imports.errors import Denial
 from wit_world.imports.services import ServiceKey
 
@@ -65,7 +65,24 @@ class Guarding(exports.Guarding):
     """What the host calls."""
 
     def judge(self, review):
-        return _judge[-1](review) or Verdict_Allow()
+        try:
+            return _judge[-1](review) or Verdict_Allow()
+        except Exception as error:
+            # A guard has no way to say that it failed but to trap.
+            log.write(log.Level.ERROR, _describe(error), [])
+            raise
 
 
 _judge: list = []
+
+
+def _describe(error):
+    """`app.py:3: NameError: name 'x' is not defined`: where it was raised, as far as that is
+    the plugin's own. There are no files to read the line from."""
+    place, trace = "", error.__traceback__
+    while trace:
+        code = trace.tb_frame.f_code
+        if code.co_filename != __file__:
+            place = f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}: "
+        trace = trace.tb_next
+    return f"{place}{type(error).__name__}: {error}"

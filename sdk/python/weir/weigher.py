@@ -8,8 +8,6 @@ scales before stay.
 """
 
 import json
-import sys
-import traceback
 
 from componentize_py_types import Err
 from wit_world import exports
@@ -59,9 +57,12 @@ _weigh: list = []
 
 
 def _describe(error):
-    """`app.py:3: NameError: name 'x' is not defined`, and the line."""
-    frames = traceback.extract_tb(sys.exc_info()[2])
-    own = [it for it in frames if it.filename != __file__]
-    place = f"{own[-1].filename.lstrip('/')}:{own[-1].lineno}: " if own else ""
-    line = f": {own[-1].line}" if own and own[-1].line else ""
-    return f"{place}{type(error).__name__}: {error}{line}"
+    """`app.py:3: NameError: name 'x' is not defined`: where it was raised, as far as that is
+    the plugin's own. There are no files to read the line from."""
+    place, trace = "", error.__traceback__
+    while trace:
+        code = trace.tb_frame.f_code
+        if code.co_filename != __file__:
+            place = f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}: "
+        trace = trace.tb_next
+    return f"{place}{type(error).__name__}: {error}"

@@ -4,11 +4,17 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use weir_build::{Language, Source};
 use weir_languages::{Host, Setup, WEB, change};
-use weir_wasm::{HealthStatus, Plugin, Runtime};
+use weir_wasm::{Event, HealthStatus, Limits, Plugin, Runtime};
 
 use crate::{
     components::{self, SCRATCH},
@@ -28,10 +34,22 @@ fn load(runtime: &Runtime, language: Language, world: &str, file: &Path) -> Plug
     let folder = tempfile::Builder::new().prefix(&name).tempdir_in(SCRATCH).unwrap();
     let scratch = folder.path().join(file.file_stem().unwrap());
     let sdk = laid_out(language, &scratch);
-    let component =
-        Source { language, world, file, sdk: &sdk, wit: &root().join("wit"), scratch: &scratch }
-            .component()
-            .unwrap();
+    // JavaScript imports from beside the SDK alone.
+    let beside = scratch.join("src").join(file.file_name().unwrap());
+    let is_beside = language == Language::JavaScript;
+    if is_beside {
+        fs::create_dir_all(scratch.join("src")).unwrap();
+        fs::copy(file, &beside).unwrap();
+    }
+    let source = Source {
+        language,
+        world,
+        file: if is_beside { &beside } else { file },
+        sdk: &sdk,
+        wit: &root().join("wit"),
+        scratch: &scratch,
+    };
+    let component = source.component().unwrap();
     let plugin = scratch.with_extension("wasm");
     fs::write(&plugin, component).unwrap();
     components::from_file(runtime, &plugin).unwrap()
@@ -39,12 +57,14 @@ fn load(runtime: &Runtime, language: Language, world: &str, file: &Path) -> Plug
 
 /// The folder with the whole SDK of a language: Zig's stands on that of C.
 fn laid_out(language: Language, scratch: &Path) -> PathBuf {
-    if language != Language::Zig {
-        return sdk(language);
-    }
+    let parts = match language {
+        Language::Zig => ["c/weir", "c/weir/bindings", "zig/weir"].as_slice(),
+        Language::JavaScript => &["javascript/weir"],
+        _ => return sdk(language),
+    };
     let both = scratch.join("weir");
     fs::create_dir_all(both.join("bindings")).unwrap();
-    for part in ["c/weir", "c/weir/bindings", "zig/weir"] {
+    for part in parts {
         for entry in fs::read_dir(root().join("sdk").join(part)).unwrap() {
             let file = entry.unwrap().path();
             let to = if part.ends_with("bindings") { both.join("bindings") } else { both.clone() };
@@ -100,6 +120,62 @@ fn runs_for_long(language: Language) {
     }
 }
 
+/// What loops, recurses, grows, traps or fails comes to a report that names plugin, call and
+/// cause, and the line where the language knows it; a sane one goes on beside it.
+fn hostile(language: Language) -> String {
+    let runtime = Runtime::for_daemon().unwrap();
+    let _ticking = Ticking::start(&runtime);
+    let source = Path::new("hostile/hostile").with_extension(language.extension());
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+    let plugin = load(&runtime, language, "policy", &file);
+    let sane = components::health_weight(&runtime).unwrap();
+    let mut sane = Host::start(&runtime, &sane, Setup::default()).unwrap();
+    let mut text = String::new();
+    for behaviour in ["loop", "recurse", "grow", "trap", "init", "fail"] {
+        let usual = Setup::default().limits;
+        let setup = Setup {
+            config_json: format!("{{\"do\":\"{behaviour}\"}}"),
+            limits: Limits { cpu: Duration::from_secs(3), ..usual },
+            ..Setup::default()
+        };
+        let report = match Host::start(&runtime, &plugin, setup) {
+            Ok(mut host) => {
+                let events = vec![Event::Started, change(WEB[0], HealthStatus::Down)];
+                host.tell(events)
+            }
+            Err(failure) => failure.to_string(),
+        };
+        text += &format!("{behaviour}: {}\n", report.lines().next().unwrap_or_default());
+        let after = HealthStatus::Down;
+        assert!(sane.tell(vec![change(WEB[0], after)]).contains("Drain"), "{behaviour}");
+        sane.tell(vec![change(WEB[0], HealthStatus::Up)]);
+    }
+    text
+}
+
+/// Makes time pass for guests.
+struct Ticking(Arc<AtomicBool>);
+
+impl Ticking {
+    fn start(runtime: &Runtime) -> Self {
+        let (ticker, is_over) = (runtime.ticker(), Arc::new(AtomicBool::new(false)));
+        let over = Arc::clone(&is_over);
+        thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                ticker.tick();
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        Self(is_over)
+    }
+}
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Each language is a module, so that those whose compiler is not here can be left out.
 macro_rules! languages {
     ($($module:ident: $language:expr, $($test:ident),*;)*) => {
@@ -114,11 +190,57 @@ macro_rules! languages {
     };
 }
 
+fn is_contained(language: Language) {
+    let reports = hostile(language);
+    match language {
+        Language::C => insta::assert_snapshot!(reports, @"
+        loop: test: handle failed: used more than 3s of processor time (limit cpu)
+        recurse: test: handle failed: it reached outside its memory, or overran the stack that it keeps there
+        grow: test: handle failed: used more than 64 MiB of memory (limit memory_bytes)
+        trap: test: handle failed: it panicked or aborted
+        init: test: init failed: it panicked or aborted
+        fail: test: handle failed: nothing is right
+        "),
+        Language::Zig => insta::assert_snapshot!(reports, @"
+        loop: test: handle failed: used more than 3s of processor time (limit cpu)
+        recurse: test: handle failed: it reached outside its memory, or overran the stack that it keeps there
+        grow: test: handle failed: used more than 64 MiB of memory (limit memory_bytes)
+        trap: test: handle failed: it panicked or aborted
+        init: test: init failed: it panicked or aborted
+        fail: test: handle failed: nothing is right
+        "),
+        Language::Python => insta::assert_snapshot!(reports, @"
+        loop: test: handle failed: used more than 3s of processor time (limit cpu)
+        recurse: test: handle failed: hostile.py:33: RecursionError: maximum recursion depth exceeded
+        grow: test: handle failed: used more than 64 MiB of memory (limit memory_bytes)
+        trap: test: handle failed: it panicked or aborted
+        init: test: handle failed: it panicked or aborted
+        fail: test: handle failed: hostile.py:29: ValueError: nothing is right
+        "),
+        Language::JavaScript => insta::assert_snapshot!(reports, @"
+        loop: test: handle failed: used more than 3s of processor time (limit cpu)
+        recurse: test: handle failed: used more than 512 KiB of call stack
+        grow: test: handle failed: used more than 64 MiB of memory (limit memory_bytes)
+        trap: test: handle failed: /src/hostile.js:18: cannot read property 'weight' of undefined
+        init: test: handle failed: /src/hostile.js:7: not today
+        fail: test: handle failed: /src/hostile.js:20: nothing is right
+        "),
+        Language::Go => insta::assert_snapshot!(reports, @"
+        loop: test: handle failed: used more than 3s of processor time (limit cpu)
+        recurse: test: handle failed: used more than 512 KiB of call stack
+        grow: test: handle failed: used more than 64 MiB of memory (limit memory_bytes)
+        trap: test: handle failed: hostile.go:35: panic: runtime error: invalid memory address or nil pointer dereference
+        init: test: init failed: hostile.go:19: panic: not today
+        fail: test: handle failed: nothing is right
+        "),
+    }
+}
+
 languages! {
-    c: Language::C, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long;
-    zig: Language::Zig, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long;
-    python: Language::Python, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long;
-    javascript: Language::JavaScript, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long;
+    c: Language::C, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long, is_contained;
+    zig: Language::Zig, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long, is_contained;
+    python: Language::Python, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long, is_contained;
+    javascript: Language::JavaScript, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long, is_contained;
     // Its SDK knows policies alone.
-    go: Language::Go, drains_as_rust_does, runs_for_long;
+    go: Language::Go, drains_as_rust_does, runs_for_long, is_contained;
 }
