@@ -87,6 +87,13 @@ impl Language {
     pub fn available(self) -> Result<()> {
         self.tool().find(Path::new(".")).map(drop)
     }
+
+    /// What builds it, as a shell would call it; or, if it is not here, what to do.
+    pub fn command(self) -> Result<String> {
+        let command = self.tool().find(Path::new("."))?;
+        let words = [command.get_program()].into_iter().chain(command.get_args());
+        Ok(words.map(|it| it.to_string_lossy()).collect::<Vec<_>>().join(" "))
+    }
 }
 
 impl fmt::Display for Language {

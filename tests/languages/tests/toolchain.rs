@@ -4,6 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -176,6 +177,41 @@ impl Drop for Ticking {
     }
 }
 
+/// The page on toolchains is true of C++.
+fn documented_in_cpp_drains_as_rust_does(c: Language) {
+    let page = include_str!("../../../host/docs/toolchains.md");
+    let block = |language: &str| {
+        let (_, after) = page.split_once(&format!("```{language}\n")).unwrap();
+        after.split_once("```").unwrap().0
+    };
+    fs::create_dir_all(SCRATCH).unwrap();
+    let folder = tempfile::tempdir_in(SCRATCH).unwrap();
+    let weir = folder.path().join("weir");
+    fs::create_dir_all(weir.join("bindings")).unwrap();
+    for part in ["weir", "weir/bindings"] {
+        for entry in fs::read_dir(sdk(c).join(part)).unwrap() {
+            let file = entry.unwrap().path();
+            if file.is_file() {
+                fs::copy(&file, folder.path().join(part).join(file.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    fs::create_dir(folder.path().join("src")).unwrap();
+    fs::write(folder.path().join("src/drain.cpp"), block("cpp")).unwrap();
+    let script = format!("zig() {{ {} \"$@\"; }}\n{}", c.command().unwrap(), block("sh"));
+    let mut shell = Command::new("bash");
+    let output = shell.args(["-euc", &script]).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let module = fs::read(folder.path().join("drain.core.wasm")).unwrap();
+    let plugin = folder.path().join("drain.wasm");
+    fs::write(&plugin, weir_build::componentize(&module).unwrap()).unwrap();
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = components::from_file(&runtime, &plugin).unwrap();
+    let rust = components::health_weight(&runtime).unwrap();
+    let said = decisions::drain(&runtime, &plugin, "{}");
+    assert_eq!(said, decisions::drain(&runtime, &rust, "{}"));
+}
+
 /// Each language is a module, so that those whose compiler is not here can be left out.
 macro_rules! languages {
     ($($module:ident: $language:expr, $($test:ident),*;)*) => {
@@ -237,7 +273,8 @@ fn is_contained(language: Language) {
 }
 
 languages! {
-    c: Language::C, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long, is_contained;
+    c: Language::C, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long, is_contained,
+        documented_in_cpp_drains_as_rust_does;
     zig: Language::Zig, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long, is_contained;
     python: Language::Python, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long, is_contained;
     javascript: Language::JavaScript, drains_as_rust_does, weighs, judges_as_rust_does, runs_for_long, is_contained;

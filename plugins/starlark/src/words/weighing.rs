@@ -106,7 +106,7 @@ pub(crate) struct Server {
 
 impl Server {
     fn new(index: usize, candidate: &Candidate) -> Self {
-        Self { index, candidate: candidate.clone() }
+        Self { index, candidate: *candidate }
     }
 }
 
