@@ -133,6 +133,13 @@ fn show_server(out: &mut dyn Write, explained: &ExplainedServer) -> io::Result<(
     }
     writeln!(out, "  said of it:{}", if server.words.is_empty() { " nothing" } else { "" })?;
     server.words.iter().try_for_each(|it| writeln!(out, "    {}", said(it)))?;
+    if !explained.denied.is_empty() {
+        writeln!(out, "  denied:")?;
+    }
+    for it in &explained.denied {
+        writeln!(out, "    {}", said(&it.word))?;
+        writeln!(out, "      {}; asked again at {}", it.why, it.again)?;
+    }
     writeln!(out, "  computed:")?;
     let mut table = Table::new(&["STEP", "WEIGHT"], &[1]);
     for step in &explained.steps {

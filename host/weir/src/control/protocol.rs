@@ -30,8 +30,9 @@ pub(crate) use self::{
     events::{EVENTS, Event, FOLLOW, Fields as EventFields},
     plugins::{PluginLine, PluginMode, PluginReload},
     status::{
-        Alert, EXPLAIN, Explained, ExplainedServer, Frozen, Head, Health, Order, OrderElsewhere,
-        STATUS, Server, Service as ShownService, StatusLine, Step, Which, Why, Word, Write,
+        Alert, Denied, EXPLAIN, Explained, ExplainedServer, Frozen, Head, Health, Order,
+        OrderElsewhere, STATUS, Server, Service as ShownService, StatusLine, Step, Which, Why,
+        Word, Write,
     },
     steer::{
         DEADLINE_S_MAX, DRAIN, Drain, FREEZE, Freeze, MAINTAIN, Maintain, READY, Ready, Steered,

@@ -239,7 +239,23 @@ impl Statements {
         Voice::ALL.into_iter().filter_map(|voice| self.word_of(plugin, key, voice))
     }
 
-    /// The same, in one voice.
+    /// What is said about one real server and counts as unsaid, why, and when guards are asked
+    /// again.
+    pub(super) fn denied(&self, key: &RealServerKey) -> Vec<(Word, String, Duration)> {
+        let plugins = self.by_plugin.iter().filter(|(it, _)| !self.muted.contains(*it));
+        let standing = plugins.flat_map(|(plugin, said)| {
+            Voice::ALL.into_iter().filter_map(move |it| Some((plugin, said.get(&(*key, it))?)))
+        });
+        let denied = standing.filter_map(|(plugin, standing)| {
+            let denial = standing.denial.as_ref()?;
+            let Content { says, reason, since } = standing.said();
+            let word = Word { who: plugin.clone(), says, reason, since, until: standing.until };
+            Some((word, denial.reason.clone(), denial.again_at?))
+        });
+        denied.collect()
+    }
+
+    /// What one plugin says, in one voice.
     pub(super) fn word_of(&self, plugin: &str, key: &RealServerKey, voice: Voice) -> Option<Word> {
         let standing = self.by_plugin.get(plugin)?.get(&(*key, voice))?;
         let Content { says, reason, since } = standing.in_force()?;

@@ -9,8 +9,8 @@ use crate::{
     control::{
         Refused, Show,
         protocol::{
-            Alert, Explained, ExplainedServer, Frozen, Head, Health, Order, OrderElsewhere, Server,
-            ShownService as Service, Step, Word, Write,
+            Alert, Denied, Explained, ExplainedServer, Frozen, Head, Health, Order, OrderElsewhere,
+            Server, ShownService as Service, Step, Word, Write,
         },
     },
     formula::{self, Says},
@@ -46,7 +46,15 @@ impl Manager {
         let mut shown = self.service(now, key, claim);
         let servers = std::mem::take(&mut shown.servers).into_iter().zip(claim.servers.iter());
         let asked = servers.filter(|(_, (endpoint, _))| asked.is_none_or(|it| it == **endpoint));
-        let servers = asked.map(|(shown, (_, server))| explained(now, claim, server, shown));
+        let servers = asked.map(|(shown, (endpoint, server))| {
+            let denied = self.statements.denied(&RealServerKey { service: key, server: *endpoint });
+            let denied = denied.into_iter().map(|(it, why, again)| Denied {
+                word: word(now, &it),
+                why,
+                again: now.show(again),
+            });
+            ExplainedServer { denied: denied.collect(), ..explained(now, claim, server, shown) }
+        });
         Ok(Explained { servers: servers.collect(), service: shown })
     }
 
@@ -202,6 +210,7 @@ fn explained(now: Now, claim: &Claim, server: &plan::Server, shown: Server) -> E
     };
     ExplainedServer {
         server: shown,
+        denied: Vec::new(),
         steps: steps.into_iter().map(|(what, weight)| Step { what, weight }).collect(),
         waits,
         last_write: server.wrote.as_ref().map(|it| Write {

@@ -208,6 +208,9 @@ pub(crate) struct Explained {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExplainedServer {
     pub(crate) server: Server,
+    /// What plugins say of it that guards deny.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) denied: Vec<Denied>,
     /// From the base weight to the goal.
     pub(crate) steps: Vec<Step>,
     /// Why the goal is not in the table yet.
@@ -216,6 +219,17 @@ pub(crate) struct ExplainedServer {
     /// The last of this run of weir.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_write: Option<Write>,
+}
+
+/// A word that counts as unsaid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Denied {
+    #[serde(flatten)]
+    pub(crate) word: Word,
+    /// Which guard, and its words.
+    pub(crate) why: String,
+    /// When guards are asked again.
+    pub(crate) again: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -114,6 +114,18 @@ fn what_a_guard_denies_is_not_written_and_asked_again() {
     bench.pass(25);
     assert_eq!((asked(&mut bench), bench.writes()), (2, vec![]));
     assert_eq!(bench.said("rejected"), NONE, "it is told once");
+    let (reply, mut answer) = Reply::new();
+    let asked = Show::Explain("web".into(), Some("10.0.1.1:80".into()), reply);
+    bench.manager.handle(bench.at(), Event::Show(asked));
+    bench.settle();
+    let explained = answer.try_recv().unwrap().unwrap();
+    let [denied] = &explained.servers[0].denied[..] else { panic!("{explained:?}") };
+    let word = &denied.word;
+    assert_eq!(
+        (&*word.who, &*word.says, &*denied.why),
+        ("other", "scale 500", "guard guard: not now")
+    );
+    assert!(explained.servers[0].server.words.iter().all(|it| it.who != "other"), "it is unsaid");
     bench.script.borrow_mut().judgement = Some(Judgement::Warn("well ..".into()));
     bench.pass(10);
     assert_eq!(bench.writes(), ["10.0.1.1:80=50"]);
