@@ -47,12 +47,12 @@ pub enum Error {
         reason: String,
     },
     /// Imports that no world has.
-    #[error("load {plugin}: it needs what weir does not offer to a {world}: {imports}")]
+    #[error("load {plugin}: it needs what weir does not offer to {worlds}: {imports}")]
     Imports {
         /// Which.
         plugin: String,
-        /// "policy", or "policy and guard".
-        world: String,
+        /// "a policy", or "a policy and a guard".
+        worlds: String,
         /// Their names.
         imports: String,
     },

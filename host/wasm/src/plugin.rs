@@ -370,7 +370,7 @@ fn check_imports(
     }
     Err(Error::Imports {
         plugin: plugin.to_owned(),
-        world: worlds.iter().map(|it| it.word()).collect::<Vec<_>>().join(" and "),
+        worlds: World::list(worlds),
         imports: unknown.join(", "),
     })
 }

@@ -8,6 +8,8 @@ import host from "weir:host/config@0.1.0";
 import log from "weir:host/log@0.1.0";
 import table from "weir:ipvs/table@0.1.0";
 
+import { described } from "./failure.js";
+
 export function guard(judge) {
   return {
     judge(review) {
@@ -15,7 +17,7 @@ export function guard(judge) {
         return judge(review) ?? { tag: "allow" };
       } catch (error) {
         // A guard has no way to say that it failed but to trap.
-        log.write("error", `${error?.message ?? error}\n${error?.stack ?? ""}`, []);
+        log.write("error", described(error), []);
         throw error;
       }
     },

@@ -9,6 +9,8 @@ import health from "weir:plugin/health@0.1.0";
 import intents from "weir:plugin/intents@0.1.0";
 import table from "weir:ipvs/table@0.1.0";
 
+import { described } from "./failure.js";
+
 const EVERYTHING = 0xffff_ffff;
 
 export function policy(handlers) {
@@ -37,7 +39,7 @@ export function policy(handlers) {
       try {
         for (const { event } of batch) dispatch(event);
       } catch (error) {
-        throw failure(error);
+        throw { message: described(error), retryable: false };
       }
     },
   };
@@ -77,12 +79,4 @@ function publish(key, intent, reason = "") {
 function words({ tag, val }) {
   if (tag === "denied") return val.message;
   return tag === "no-such-server" ? "the host does not know this real server" : tag;
-}
-
-// What the host is told: with the line, which the stack has.
-function failure(error) {
-  const lines = String(error?.stack ?? "").split("\n");
-  const place = lines.map((it) => it.match(/\(?([^\s()]+):(\d+):\d+\)?\s*$/)).find((it) => it);
-  const where = place ? `${place[1]}:${place[2]}: ` : "";
-  return { message: `${where}${error?.message ?? error}`, retryable: false };
 }

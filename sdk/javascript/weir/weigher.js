@@ -5,6 +5,8 @@
 // `{ scales, memo }`, where `memo` is what the next call for the service finds as its own:
 // anything that JSON has. If it throws, the scales before stay.
 
+import { described } from "./failure.js";
+
 export function weigher(weigh) {
   return {
     weigh(input) {
@@ -15,7 +17,7 @@ export function weigher(weigh) {
         const { scales, memo: next } = Array.isArray(answer) ? { scales: answer } : answer;
         return { scales, memo: next === undefined ? [] : toBytes(JSON.stringify(next)) };
       } catch (error) {
-        throw words(error);
+        throw described(error);
       }
     },
   };
@@ -29,11 +31,3 @@ const toBytes = (text) =>
   );
 
 const fromBytes = (bytes) => Array.from(bytes, (it) => String.fromCharCode(it)).join("");
-
-// What the host is told: with the line, which the stack has.
-function words(error) {
-  const lines = String(error?.stack ?? "").split("\n");
-  const place = lines.map((it) => it.match(/\(?([^\s()]+):(\d+):\d+\)?\s*$/)).find((it) => it);
-  const where = place ? `${place[1]}:${place[2]}: ` : "";
-  return `${where}${error?.message ?? error}`;
-}

@@ -7,6 +7,7 @@ A guard is a module that begins with `from weir.guard import *` and marks one fu
 
 import json
 
+from weir.failure import describe as _describe
 from wit_world import exports
 from wit_world.exports.guarding import (
     PlannedService,
@@ -74,15 +75,3 @@ class Guarding(exports.Guarding):
 
 
 _judge: list = []
-
-
-def _describe(error):
-    """`app.py:3: NameError: name 'x' is not defined`: where it was raised, as far as that is
-    the plugin's own. There are no files to read the line from."""
-    place, trace = "", error.__traceback__
-    while trace:
-        code = trace.tb_frame.f_code
-        if code.co_filename != __file__:
-            place = f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}: "
-        trace = trace.tb_next
-    return f"{place}{type(error).__name__}: {error}"

@@ -9,6 +9,7 @@ The whole world is in the package `wit_world`, which componentize-py makes.
 import json
 
 from componentize_py_types import Err
+from weir.failure import describe as _describe
 from wit_world import exports
 from wit_world.imports import config as _config
 from wit_world.imports import events, health, intents, log, table
@@ -154,15 +155,3 @@ def _publish(server, intent, reason):
                 raise Refused("the host does not know this real server")
             case intents.Verdict_Refused(error):
                 raise Refused(str(error))
-
-
-def _describe(error):
-    """`app.py:3: NameError: name 'x' is not defined`: where it was raised, as far as that is
-    the plugin's own. There are no files to read the line from."""
-    place, trace = "", error.__traceback__
-    while trace:
-        code = trace.tb_frame.f_code
-        if code.co_filename != __file__:
-            place = f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}: "
-        trace = trace.tb_next
-    return f"{place}{type(error).__name__}: {error}"

@@ -10,6 +10,7 @@ scales before stay.
 import json
 
 from componentize_py_types import Err
+from weir.failure import describe as _describe
 from wit_world import exports
 from wit_world.exports.weighing import Candidate, Output
 from wit_world.imports.health_words import HealthStatus
@@ -54,15 +55,3 @@ class Weighing(exports.Weighing):
 
 
 _weigh: list = []
-
-
-def _describe(error):
-    """`app.py:3: NameError: name 'x' is not defined`: where it was raised, as far as that is
-    the plugin's own. There are no files to read the line from."""
-    place, trace = "", error.__traceback__
-    while trace:
-        code = trace.tb_frame.f_code
-        if code.co_filename != __file__:
-            place = f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}: "
-        trace = trace.tb_next
-    return f"{place}{type(error).__name__}: {error}"

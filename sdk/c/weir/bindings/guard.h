@@ -756,7 +756,8 @@ typedef struct exports_weir_plugin_guarding_origin_t {
   } val;
 } exports_weir_plugin_guarding_origin_t;
 
-// Another plugin, by its name in the host's configuration.
+// A plugin, by its name in the host's configuration: its own, too, if that is a policy or
+// a weigher beside.
 #define EXPORTS_WEIR_PLUGIN_GUARDING_ORIGIN_PLUGIN 0
 // Someone through weir's commands.
 #define EXPORTS_WEIR_PLUGIN_GUARDING_ORIGIN_OPERATOR 1

@@ -24,7 +24,6 @@ use weir_wasm::{
 pub(super) const SIZES: [u16; 3] = [10, 100, 1000];
 
 /// What a plugin took of this machine in each of its roles.
-#[derive(Default)]
 pub(super) struct Took(Vec<(&'static str, Duration)>);
 
 impl fmt::Display for Took {
@@ -47,120 +46,107 @@ pub(super) fn all(
     let settings = Settings {
         instance: plugin.name().to_owned(),
         config_json: config_json.to_owned(),
-        grant: grant(),
+        grant: PolicyGrant {
+            services: Services::All,
+            base: Some(1..=1_000_000),
+            scale: Some(1..=1_000_000),
+            floor: Some(u32::MAX),
+            cap: true,
+            drain: true,
+            lease: Duration::from_secs(60),
+        },
         limits: *limits,
         log: Arc::new(|_| {}),
     };
-    let mut took = Took::default();
+    let trial = Trial { runtime, plugin, settings, view: view(size) };
+    let mut took = Vec::new();
     for role in roles {
-        let settings = settings.clone();
-        match role {
-            World::Policy => policy(runtime, plugin, settings, size, &mut took)?,
-            World::Weigher => weigher(runtime, plugin, settings, size, &mut took)?,
-            World::Guard => guard(runtime, plugin, settings, size, &mut took)?,
-            World::Command => {}
-        }
+        took.extend(match role {
+            World::Policy => trial.policy()?,
+            World::Weigher => trial.weigher()?,
+            World::Guard => trial.guard()?,
+            World::Command => Vec::new(),
+        });
     }
-    Ok(took)
+    Ok(Took(took))
 }
 
-fn grant() -> PolicyGrant {
-    PolicyGrant {
-        services: Services::All,
-        base: Some(1..=1_000_000),
-        scale: Some(1..=1_000_000),
-        floor: Some(u32::MAX),
-        cap: true,
-        drain: true,
-        lease: Duration::from_secs(60),
+/// A plugin, and what it is tried on.
+struct Trial<'a> {
+    runtime: &'a Runtime,
+    plugin: &'a Plugin,
+    settings: Settings,
+    view: View,
+}
+
+impl Trial<'_> {
+    /// Starts the policy, and tells it that a real server is down.
+    fn policy(&self) -> Result<Vec<(&'static str, Duration)>, Failure> {
+        let begin = now();
+        let (mut policy, _) = self.runtime.start_policy(
+            self.plugin,
+            self.settings.clone(),
+            Birth::Fresh,
+            self.view.clone(),
+        )?;
+        policy.handle(self.view.clone(), &[envelope(1, Event::Started)])?;
+        let started = begin.elapsed();
+        let change = HealthChange {
+            server: key(0),
+            detail: "connection refused".to_owned(),
+            before: HealthStatus::Up,
+            after: HealthStatus::Down,
+            lasted: Duration::from_secs(1),
+        };
+        let begin = now();
+        policy.handle(self.view.clone(), &[envelope(2, Event::Health(change))])?;
+        Ok(vec![("started", started), ("an event", begin.elapsed())])
     }
-}
 
-/// Starts the policy, and tells it that a real server is down.
-fn policy(
-    runtime: &Runtime,
-    plugin: &Plugin,
-    settings: Settings,
-    size: u16,
-    took: &mut Took,
-) -> Result<(), Failure> {
-    let view = view(size);
-    let begin = now();
-    let (mut policy, _) = runtime.start_policy(plugin, settings, Birth::Fresh, view.clone())?;
-    policy.handle(view.clone(), &[envelope(1, Event::Started)])?;
-    took.0.push(("started", begin.elapsed()));
-    let change = HealthChange {
-        server: key(0),
-        detail: "connection refused".to_owned(),
-        before: HealthStatus::Up,
-        after: HealthStatus::Down,
-        lasted: Duration::from_secs(1),
-    };
-    let begin = now();
-    policy.handle(view, &[envelope(2, Event::Health(change))])?;
-    took.0.push(("an event", begin.elapsed()));
-    Ok(())
-}
+    /// Has it weigh the service, twice, so that it finds its own memo.
+    fn weigher(&self) -> Result<Vec<(&'static str, Duration)>, Failure> {
+        let weigher = self.runtime.weigher(self.plugin, self.settings.clone())?;
+        let candidate = |server: &RealServerStatus| Candidate {
+            server: *server,
+            base: server.config.weight,
+            health: HealthStatus::Up,
+            latency: Some(Duration::from_millis(3)),
+            delta: Traffic::default(),
+        };
+        let mut weighing = Weighing {
+            service: Service::new(service(), "wrr"),
+            name: "web".to_owned(),
+            at_ns: 0,
+            period: Duration::ZERO,
+            candidates: self.servers().iter().map(candidate).collect(),
+            memo: Vec::new(),
+        };
+        weighing.memo = weigher.weigh(&weighing)?.memo;
+        weighing.period = Duration::from_secs(5);
+        let begin = now();
+        weigher.weigh(&weighing)?;
+        Ok(vec![("weighed", begin.elapsed())])
+    }
 
-/// Has it weigh the service, twice, so that it finds its own memo.
-fn weigher(
-    runtime: &Runtime,
-    plugin: &Plugin,
-    settings: Settings,
-    size: u16,
-    took: &mut Took,
-) -> Result<(), Failure> {
-    let weigher = runtime.weigher(plugin, settings)?;
-    let view = view(size);
-    let candidate = |server: &RealServerStatus| Candidate {
-        server: *server,
-        base: server.config.weight,
-        health: HealthStatus::Up,
-        latency: Some(Duration::from_millis(3)),
-        delta: Traffic::default(),
-    };
-    let mut weighing = Weighing {
-        service: Service::new(service(), "wrr"),
-        name: "web".to_owned(),
-        at_ns: 0,
-        period: Duration::ZERO,
-        candidates: servers(&view).iter().map(candidate).collect(),
-        memo: Vec::new(),
-    };
-    weighing.memo = weigher.weigh(&weighing)?.memo;
-    weighing.period = Duration::from_secs(5);
-    let begin = now();
-    weigher.weigh(&weighing)?;
-    took.0.push(("weighed", begin.elapsed()));
-    Ok(())
-}
+    /// Has it judge that an operator drains a real server.
+    fn guard(&self) -> Result<Vec<(&'static str, Duration)>, Failure> {
+        let guard = self.runtime.guard(self.plugin, self.settings.clone())?;
+        let mut servers: Vec<RealServer> = self.servers().iter().map(|it| it.config).collect();
+        servers[0].weight = 0;
+        let review = Review {
+            origin: Origin::Operator,
+            reason: String::new(),
+            changes: vec![Change::EditServer(service(), servers[0])],
+            outcome: vec![(Service::new(service(), "wrr"), servers)],
+        };
+        let begin = now();
+        guard.judge(self.settings.grant.clone(), review, self.view.clone())?;
+        Ok(vec![("judged", begin.elapsed())])
+    }
 
-/// Has it judge that an operator drains a real server.
-fn guard(
-    runtime: &Runtime,
-    plugin: &Plugin,
-    settings: Settings,
-    size: u16,
-    took: &mut Took,
-) -> Result<(), Failure> {
-    let guard = runtime.guard(plugin, settings)?;
-    let view = view(size);
-    let mut servers: Vec<RealServer> = servers(&view).iter().map(|it| it.config).collect();
-    servers[0].weight = 0;
-    let review = Review {
-        origin: Origin::Operator,
-        reason: String::new(),
-        changes: vec![Change::EditServer(service(), servers[0])],
-        outcome: vec![(Service::new(service(), "wrr"), servers)],
-    };
-    let begin = now();
-    guard.judge(grant(), review, view)?;
-    took.0.push(("judged", begin.elapsed()));
-    Ok(())
-}
-
-fn servers(view: &View) -> &[RealServerStatus] {
-    view.table.get(&service()).map_or(&[], |it| &it.servers)
+    fn servers(&self) -> &[RealServerStatus] {
+        self.view.table.get(&service()).map_or(&[], |it| &it.servers)
+    }
 }
 
 /// The runtime that a trial wants: one that ends what loops, whatever the machine.

@@ -1,0 +1,8 @@
+// What the host is told of what was thrown: with the line, which the stack has.
+
+export function described(error) {
+  const lines = String(error?.stack ?? "").split("\n");
+  const place = lines.map((it) => it.match(/\(?([^\s()]+):(\d+):\d+\)?\s*$/)).find((it) => it);
+  const where = place ? `${place[1]}:${place[2]}: ` : "";
+  return `${where}${error?.message ?? error}`;
+}
