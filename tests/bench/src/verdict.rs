@@ -5,7 +5,7 @@
 //! written has been read. Between them lie the network, the check's parsing, the policy in
 //! its sandbox, the merge, the write to IPVS, and the pipe that the line comes through.
 
-use std::{fs, time::Duration};
+use std::{fs, thread::sleep, time::Duration};
 
 use anyhow::Result;
 
@@ -26,6 +26,10 @@ const TABLE: Size = Size::new(4, 5);
 const CHECKS: Checks = Checks { interval: Duration::from_millis(200), fall: 1 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// weir raises the weight of a real server no sooner than a second after it wrote it last: no
+/// part of what is measured here.
+pub(crate) const PACE: Duration = Duration::from_millis(1100);
 
 pub(crate) fn run(bed: &Bed) -> Result<Row> {
     namespace::fresh_network()?;
@@ -64,6 +68,9 @@ pub(crate) fn latencies(
     for (service, number) in targets {
         let target = server_address(service, number);
         for (illness, weight) in [(Some(Illness::Fails), "after=0"), (None, "after=1")] {
+            if illness.is_none() {
+                sleep(PACE);
+            }
             let told = server.turn(target, illness, PATIENCE)?;
             let name = format!("server={target}:8080");
             let written = weir.wait_for(&[" weight ", &name, weight])?;

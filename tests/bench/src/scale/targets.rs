@@ -130,6 +130,9 @@ pub(crate) fn lose(bed: &Bed) -> Result<Row> {
     let (mut times, mut messages) = (Vec::new(), 0);
     for _ in 0..bed.rounds(10, 3) {
         for (illness, weight) in [(Some(Illness::Fails), "after=0"), (None, "after=1")] {
+            if illness.is_none() {
+                sleep(verdict::PACE);
+            }
             monitor.as_ref().map(Monitor::writes).transpose()?;
             let told = server.turn(lost, illness, PATIENCE)?;
             let mut last = told;
