@@ -35,9 +35,10 @@ fn load(runtime: &Runtime, language: Language, world: &str, file: &Path) -> Plug
     let folder = tempfile::Builder::new().prefix(&name).tempdir_in(SCRATCH).unwrap();
     let scratch = folder.path().join(file.file_stem().unwrap());
     let sdk = laid_out(language, &scratch);
-    // JavaScript imports from beside the SDK alone.
+    // JavaScript imports from beside the SDK alone, and Python leaves what it compiled beside the
+    // source, which would have cargo build anew what carries the SDK.
     let beside = scratch.join("src").join(file.file_name().unwrap());
-    let is_beside = language == Language::JavaScript;
+    let is_beside = matches!(language, Language::JavaScript | Language::Python);
     if is_beside {
         fs::create_dir_all(scratch.join("src")).unwrap();
         fs::copy(file, &beside).unwrap();
@@ -61,6 +62,7 @@ fn laid_out(language: Language, scratch: &Path) -> PathBuf {
     let parts = match language {
         Language::Zig => ["c/weir", "c/weir/bindings", "zig/weir"].as_slice(),
         Language::JavaScript => &["javascript/weir"],
+        Language::Python => &["python/weir"],
         _ => return sdk(language),
     };
     lay_out(parts, scratch);
