@@ -168,10 +168,9 @@ impl Defaults {
     }
 }
 
-static TOP: Table = Table {
-    name: "top",
-    is_open: false,
-    groups: &[&[
+static TOP: Table = Table::new(
+    "top",
+    &[&[
         &backend::BACKEND,
         &backend::EMBEDDED,
         &check::USUAL,
@@ -191,9 +190,9 @@ static TOP: Table = Table {
         &globals::SYNC,
         &CONTROL,
         &STATE,
-        &LOG,
+        &log::LOG,
     ]],
-};
+);
 
 static STATE: Nested = Nested {
     name: "state",
@@ -203,7 +202,7 @@ static STATE: Nested = Nested {
     meaning: "where what must survive a restart is kept",
 };
 
-static STATE_TABLE: Table = Table { name: "state", is_open: false, groups: &[&[&DIRECTORY]] };
+static STATE_TABLE: Table = Table::new("state", &[&[&DIRECTORY]]);
 
 static DIRECTORY: Key<By<String>> = Key::new(
     "directory",
@@ -211,16 +210,6 @@ static DIRECTORY: Key<By<String>> = Key::new(
     Means("see below"),
     "where `state.redb` is, from the directory of this file; made if it is missing, with mode 0700",
 );
-
-static LOG: Nested = Nested {
-    name: "log",
-    table: &LOG_TABLE,
-    shape: Shape::One,
-    default: "",
-    meaning: "the decision log",
-};
-
-static LOG_TABLE: Table = Table { name: "log", is_open: true, groups: &[] };
 
 static CONTROL: Nested = Nested {
     name: "control",
@@ -230,7 +219,7 @@ static CONTROL: Nested = Nested {
     meaning: "where commands find the daemon",
 };
 
-static CONTROL_TABLE: Table = Table { name: "control", is_open: false, groups: &[&[&SOCKET]] };
+static CONTROL_TABLE: Table = Table::new("control", &[&[&SOCKET]]);
 
 static SOCKET: Key<By<String>> = Key::new(
     "socket",
@@ -288,7 +277,7 @@ fn config(mut top: Section<'_>) -> Config {
     let self_probes = self_probe::read(&mut top);
     let globals = globals::read(&mut top);
     let socket = top.section(CONTROL.name).and_then(|it| one_path(it, &SOCKET, &CONTROL_TABLE));
-    let log = top.section(LOG.name).map(log::read).unwrap_or_default();
+    let log = top.section(log::LOG.name).map(log::read).unwrap_or_default();
     let state = top.section(STATE.name).and_then(|it| one_path(it, &DIRECTORY, &STATE_TABLE));
     let place = |it: &Plugin| {
         let keys = ["script", "source", "component"].iter();

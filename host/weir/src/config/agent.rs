@@ -1,19 +1,49 @@
 //! `[agent]` and `agent = { .. }`: how the agents of real servers are asked.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::time::Duration;
 
 use toml::de::DeValue;
 
 use super::{
-    check::{AgentCheck, Check, CheckKind},
+    check::{AgentCheck, Check, CheckKind, PERIODS},
+    keys::{
+        By, Key, Port, Span, Table,
+        Without::{Is, Means},
+    },
     reader::{Section, found},
     value,
     via::Via,
 };
 
-const PERIODS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
+pub(super) static TABLE: Table = Table::new("agent", &[&[&PORT, &INTERVAL, &TIMEOUT, &SEND]]);
 
-const INTERVAL: Duration = Duration::from_secs(2);
+static PORT: Key<Port> = Key::new(
+    "port",
+    Port,
+    Means("required"),
+    "where agents listen, at the addresses of real servers",
+);
+
+static INTERVAL: Key<Span> = Key::new(
+    "interval",
+    Span(PERIODS),
+    Is(Duration::from_secs(2)),
+    "between the starts of two questions, varied by a tenth",
+);
+
+static TIMEOUT: Key<Span> = Key::new(
+    "timeout",
+    Span(PERIODS),
+    Means("half of the interval"),
+    "of one question; less than the interval",
+);
+
+static SEND: Key<By<String>> = Key::new(
+    "send",
+    By { read: send, types: &["string"] },
+    Means("nothing"),
+    "what is said first, as it stands, at most 1024 bytes: `\"web\\n\"`",
+);
 
 /// The most that is sent to an agent, in bytes.
 const SEND_BYTES: usize = 1024;
@@ -31,25 +61,24 @@ impl AgentKeys {
     /// Reads a table over `defaults`.
     pub(super) fn read(mut section: Section<'_>, defaults: Option<&Self>) -> Self {
         let base = defaults.cloned().unwrap_or_default();
-        let period = |it: &DeValue<'_>| value::duration(it, &PERIODS);
         let keys = Self {
-            port: section.get("port", value::port).or(base.port),
-            interval: section.get("interval", period).or(base.interval),
-            timeout: section.get("timeout", period).or(base.timeout),
-            send: section.get("send", send).or(base.send),
+            port: section.key(&PORT).or(base.port),
+            interval: section.key(&INTERVAL).or(base.interval),
+            timeout: section.key(&TIMEOUT).or(base.timeout),
+            send: section.key(&SEND).or(base.send),
         };
         let (interval, timeout) = keys.times();
         if timeout >= interval {
             let show = value::show_duration;
             let message = format!("expected less than the interval ({})", show(interval));
-            section.note_at("timeout", format!("{message}, found {}", show(timeout)));
+            section.note_at(TIMEOUT.name, format!("{message}, found {}", show(timeout)));
         }
-        section.finish();
+        section.finish_as(&TABLE);
         keys
     }
 
     fn times(&self) -> (Duration, Duration) {
-        let interval = self.interval.unwrap_or(INTERVAL);
+        let interval = self.interval.unwrap_or(INTERVAL.usual());
         (interval, self.timeout.unwrap_or(interval / 2))
     }
 

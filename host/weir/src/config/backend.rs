@@ -46,11 +46,10 @@ pub(super) static EMBEDDED: Nested = Nested {
     meaning: "settings of weir's own",
 };
 
-static TABLE: Table = Table {
-    name: "embedded",
-    is_open: false,
-    groups: &[&[&DRAIN, &CONN_REUSE_MODE, &EXPIRE_NODEST_CONN, &EXPIRE_QUIESCENT_TEMPLATE]],
-};
+static TABLE: Table = Table::new(
+    "embedded",
+    &[&[&DRAIN, &CONN_REUSE_MODE, &EXPIRE_NODEST_CONN, &EXPIRE_QUIESCENT_TEMPLATE]],
+);
 
 static DRAIN: Key<Span> = Key::new(
     "drain",

@@ -28,7 +28,7 @@ use self::{
 };
 use super::{
     keys::{
-        Key, Nested, Number, Port, Row, Shape, Span, Table,
+        self, Key, Nested, Number, Port, Row, Shape, Span, Table,
         Without::{Is, Means},
         Word,
     },
@@ -161,12 +161,20 @@ pub(super) static OWN: Nested = Nested {
     meaning: "a table, over that at the top key by key, or an array of such; `false` = not checked",
 };
 
-/// What all checks have; what only some types have is told in `checks.md`.
-static TABLE: Table = Table {
-    name: "check",
-    is_open: true,
-    groups: &[&[&TYPE, &PORT, &INTERVAL], COUNTED, &[&via::VIA]],
-};
+/// What all checks have, and in its parts what only some types have.
+static TABLE: Table =
+    Table::new("check", &[&[&TYPE, &PORT, &INTERVAL], COUNTED, &[&via::VIA]]).with(PARTS);
+
+/// What only some types have.
+pub(super) const PARTS: &[&Table] = &[
+    &http::TABLE,
+    &http::DEGRADED_TABLE,
+    &grpc::TABLE,
+    &tls::TABLE,
+    &udp::TABLE,
+    &dns::TABLE,
+    &command::TABLE,
+];
 
 /// How what is asked becomes a verdict.
 pub(super) const COUNTED: &[&dyn Row] = &[&FAST, &TIMEOUT, &RISE, &FALL];
@@ -239,19 +247,21 @@ const ANY_HTTP: &[Kind] = &[Kind::Http, Kind::Https];
 const ANY_GRPC: &[Kind] = &[Kind::Grpc, Kind::Grpcs];
 const ANY_TLS: &[Kind] = &[Kind::Https, Kind::Tls, Kind::Grpcs];
 
-/// Keys that only these types have.
-const SPECIFIC: [(&[&str], &[Kind]); 8] = [
-    (http::KEYS, ANY_HTTP),
-    (&["host"], &[Kind::Http, Kind::Https, Kind::Grpc, Kind::Grpcs]),
-    (pattern::KEYS, &[Kind::Http, Kind::Https, Kind::Udp]),
-    (tls::KEYS, ANY_TLS),
-    (grpc::KEYS, ANY_GRPC),
-    (udp::KEYS, &[Kind::Udp]),
-    (dns::KEYS, &[Kind::Dns]),
-    (command::KEYS, &[Kind::Command]),
-];
-
 impl Kind {
+    /// The types that have this key; empty = all.
+    fn having(key: &str) -> Vec<Self> {
+        let parts = PARTS.iter().zip([
+            ANY_HTTP,
+            ANY_HTTP,
+            ANY_GRPC,
+            ANY_TLS,
+            &[Self::Udp],
+            &[Self::Dns],
+            &[Self::Command],
+        ]);
+        parts.filter(|(part, _)| part.has(key)).flat_map(|(_, kinds)| kinds).copied().collect()
+    }
+
     fn word(self) -> &'static str {
         KINDS.iter().find(|it| it.1 == self).map_or("", |it| it.0)
     }
@@ -345,8 +355,9 @@ impl CheckKeys {
             );
         }
         // What is inherited by another type has no effect, and is no mistake.
-        for (keys, kinds) in SPECIFIC.iter().filter(|(_, kinds)| !kinds.contains(&self.kind())) {
-            for key in keys.iter().filter(|it| section.has(it)) {
+        for key in TABLE.names().into_iter().filter(|it| section.has(it)) {
+            let kinds = Kind::having(key);
+            if !kinds.is_empty() && !kinds.contains(&self.kind()) {
                 let kinds: Vec<_> = kinds.iter().map(|it| format!("\"{}\"", it.word())).collect();
                 let message = format!("is for type = {} only", kinds.join(" or "));
                 section.note_at(key, message + "; change the type, or remove this");

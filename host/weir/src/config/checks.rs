@@ -7,9 +7,9 @@ use toml::de::DeValue;
 
 use super::{
     Defaults,
-    agent::AgentKeys,
+    agent::{self, AgentKeys},
     check::{Check, CheckKeys, CheckKind},
-    keys::{By, Key, Nested, Shape, Table, Without::Means},
+    keys::{By, Key, Nested, Shape, Without::Means},
     reader::{Section, found},
     value,
 };
@@ -58,7 +58,7 @@ impl Checks {
 /// The `[agent]` at the top.
 pub(super) static USUAL_AGENT: Nested = Nested {
     name: "agent",
-    table: &AGENT_TABLE,
+    table: &agent::TABLE,
     shape: Shape::One,
     default: "none",
     meaning: "how their agents are asked, see [checks.md](checks.md)",
@@ -67,13 +67,11 @@ pub(super) static USUAL_AGENT: Nested = Nested {
 /// The `agent` of a service, a match or a profile.
 pub(super) static AGENT: Nested = Nested {
     name: "agent",
-    table: &AGENT_TABLE,
+    table: &agent::TABLE,
     shape: Shape::OneOrFalse,
     default: "the `[agent]` at the top",
     meaning: "the same for agents",
 };
-
-static AGENT_TABLE: Table = Table { name: "agent", is_open: true, groups: &[] };
 
 pub(super) static COMBINE: Key<By<Combine>> = Key::new(
     "check-combine",

@@ -28,8 +28,7 @@ pub(super) static TIMEOUTS: Nested = Nested {
     meaning: "how long IPVS keeps connections without packets",
 };
 
-static TIMEOUTS_TABLE: Table =
-    Table { name: "timeouts", is_open: false, groups: &[&[&TCP, &TCP_FIN, &UDP]] };
+static TIMEOUTS_TABLE: Table = Table::new("timeouts", &[&[&TCP, &TCP_FIN, &UDP]]);
 
 /// The kernel refuses more than (2^31 - 1) / HZ seconds; this fits every HZ.
 const TIMES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(596 * 3600);
@@ -49,11 +48,8 @@ pub(super) static SYNC: Nested = Nested {
     meaning: "daemons that copy connections to other directors, or take them from there",
 };
 
-static SYNC_TABLE: Table = Table {
-    name: "sync",
-    is_open: false,
-    groups: &[&[&ROLE, &INTERFACE, &SYNC_ID, &MAX_LENGTH, &GROUP, &PORT, &TTL]],
-};
+static SYNC_TABLE: Table =
+    Table::new("sync", &[&[&ROLE, &INTERFACE, &SYNC_ID, &MAX_LENGTH, &GROUP, &PORT, &TTL]]);
 
 static ROLE: Key<Word<SyncRole>> = Key::new(
     "role",

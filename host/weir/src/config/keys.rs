@@ -4,7 +4,7 @@
 //! A fact about a key is written once, in its row. The reader, the JSON Schema and the tables
 //! of the manual follow from it.
 
-use std::{fmt, ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeSet, fmt, ops::RangeInclusive, time::Duration};
 
 use serde_json::{Value as Json, json};
 use toml::de::DeValue;
@@ -74,20 +74,45 @@ pub(super) trait Row: Sync {
 pub(super) struct Table {
     /// In the manual and the schema.
     pub(super) name: &'static str,
-    /// Whether it has keys that are no rows of it: those of one type of check only.
-    pub(super) is_open: bool,
     pub(super) groups: &'static [&'static [&'static dyn Row]],
+    /// Tables whose keys it has, too: those of one type of check only. The manual tells of them
+    /// elsewhere.
+    pub(super) parts: &'static [&'static Self],
 }
 
 impl Table {
+    /// Of keys that are all its own.
+    pub(super) const fn new(
+        name: &'static str,
+        groups: &'static [&'static [&'static dyn Row]],
+    ) -> Self {
+        Self { name, groups, parts: &[] }
+    }
+
+    /// The same with the keys of other tables.
+    pub(super) const fn with(self, parts: &'static [&'static Self]) -> Self {
+        Self { parts, ..self }
+    }
+
+    /// Those of its own.
     pub(super) fn rows(&self) -> impl Iterator<Item = &'static dyn Row> {
         self.groups.iter().flat_map(|it| it.iter().copied())
     }
 
+    /// Those of its parts, too.
+    pub(super) fn all_rows(&self) -> impl Iterator<Item = &'static dyn Row> {
+        self.rows().chain(self.parts.iter().flat_map(|it| it.rows()))
+    }
+
+    /// Whether one of its own is called so.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.rows().any(|it| it.name() == key)
+    }
+
+    /// What they are called, each name once.
     pub(super) fn names(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self.rows().map(Row::name).collect();
-        names.sort_unstable();
-        names
+        let names: BTreeSet<_> = self.all_rows().map(Row::name).collect();
+        names.into_iter().collect()
     }
 }
 
@@ -247,7 +272,7 @@ impl Form for Span {
     }
 
     fn schema(&self) -> Json {
-        text("[0-9]+(ms|s|m|h)")
+        text("[0-9]+(ms|s|m|h|d)")
     }
 
     fn range(&self) -> String {
@@ -333,6 +358,30 @@ impl Form for Percent {
 
     fn show(&self, value: &Self::Value) -> String {
         format!("\"{value}%\"")
+    }
+}
+
+/// A number of bytes within a range.
+pub(super) struct Size(pub(super) RangeInclusive<usize>);
+
+impl Form for Size {
+    type Value = usize;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<usize, String> {
+        value::bytes(value, &self.0)
+    }
+
+    fn schema(&self) -> Json {
+        text("[0-9]+(KiB|MiB|GiB)")
+    }
+
+    fn range(&self) -> String {
+        let shown = |it: &usize| format!("`\"{}\"`", value::show_bytes(*it));
+        from_to(shown(self.0.start()), shown(self.0.end()))
+    }
+
+    fn show(&self, value: &usize) -> String {
+        format!("\"{}\"", value::show_bytes(*value))
     }
 }
 

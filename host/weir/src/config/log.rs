@@ -2,7 +2,16 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{reader::Section, value};
+use toml::de::DeValue;
+
+use super::{
+    keys::{
+        By, Key, Nested, Shape, Size, Span, Table,
+        Without::{Is, Means},
+    },
+    reader::Section,
+    value,
+};
 use crate::decisions::Bounds;
 
 /// What is logged beside stderr.
@@ -31,30 +40,46 @@ impl Default for Log {
     }
 }
 
-const AGES: std::ops::RangeInclusive<Duration> =
-    Duration::from_secs(3600)..=Duration::from_secs(366 * 86_400);
+pub(super) static LOG: Nested = Nested {
+    name: "log",
+    table: &TABLE,
+    shape: Shape::One,
+    default: "",
+    meaning: "the decision log",
+};
+
+static TABLE: Table = Table::new("log", &[&[&DECISIONS, &SIZE, &AGE]]);
+
+static DECISIONS: Key<By<Place>> = Key::new(
+    "decisions",
+    By { read: place, types: &["string", "boolean"] },
+    Means("`decisions.jsonl` beside the state"),
+    "its path, from the directory of this file; `false`: there is none",
+);
 
 /// Fewer bytes have room for too little to explain anything.
-const BYTES_MIN: usize = 1 << 20;
+static SIZE: Key<Size> =
+    Key::new("decisions-size", Size(1 << 20..=1 << 40), Is(64 << 20), "all of its files together");
+
+static AGE: Key<Span> = Key::new(
+    "decisions-age",
+    Span(Duration::from_secs(3600)..=Duration::from_secs(366 * 86_400)),
+    Is(Duration::from_secs(7 * 86_400)),
+    "how long lines are kept",
+);
 
 pub(super) fn read(mut section: Section<'_>) -> Log {
-    let mut log = Log::default();
-    let place = section.get("decisions", |it| match it.as_bool() {
+    let decisions = section.key(&DECISIONS).unwrap_or(Place::Usual);
+    let bytes = section.key_or_usual(&SIZE) as u64;
+    let age = section.key_or_usual(&AGE);
+    section.finish_as(&TABLE);
+    Log { decisions, bounds: Bounds { bytes, age } }
+}
+
+fn place(value: &DeValue<'_>) -> Result<Place, String> {
+    match value.as_bool() {
         Some(true) => Ok(Place::Usual),
         Some(false) => Ok(Place::Off),
-        None => value::text(it).map(|it| Place::At(it.into())),
-    });
-    log.decisions = place.unwrap_or(log.decisions);
-    let size = section.get("decisions-size", |it| match value::bytes(it)? {
-        bytes @ BYTES_MIN.. => Ok(bytes),
-        _ => Err("expected at least \"1MiB\"".to_owned()),
-    });
-    if let Some(bytes) = size {
-        log.bounds.bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        None => value::text(value).map(|it| Place::At(it.into())),
     }
-    if let Some(age) = section.get("decisions-age", |it| value::duration(it, &AGES)) {
-        log.bounds.age = age;
-    }
-    section.finish();
-    log
 }

@@ -170,20 +170,6 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// As [`Section::get`], with its absence a mistake: `example` is what to write.
-    pub(super) fn require<T>(
-        &mut self,
-        key: &'static str,
-        example: &str,
-        parse: impl FnOnce(&DeValue<'t>) -> Result<T, String>,
-    ) -> Option<T> {
-        if self.value(key).is_none() {
-            self.note_here(format!("`{key}` is missing: add {key} = {example}"));
-            return None;
-        }
-        self.get(key, parse)
-    }
-
     /// The table at `key`.
     pub(super) fn section(&mut self, key: &'static str) -> Option<Self> {
         let value = self.value(key)?;

@@ -116,8 +116,7 @@ pub(super) static SLOW_START: Nested = Nested {
     meaning: "how a checked real server gets its weight when it comes back",
 };
 
-static SLOW_START_TABLE: Table =
-    Table { name: "slow-start", is_open: false, groups: &[&[&WINDOW, &MIN, &AGGRESSION]] };
+static SLOW_START_TABLE: Table = Table::new("slow-start", &[&[&WINDOW, &MIN, &AGGRESSION]]);
 
 static WINDOW: Key<Span> = Key::new(
     "window",
@@ -144,11 +143,8 @@ pub(super) static SAFETY: Nested = Nested {
     meaning: "what weir does not do whatever checks say",
 };
 
-static SAFETY_TABLE: Table = Table {
-    name: "safety",
-    is_open: false,
-    groups: &[&[&PANIC_FLOOR, &PANIC_MODE, &FLAP_HOLD, &FLAP_HOLD_MAX]],
-};
+static SAFETY_TABLE: Table =
+    Table::new("safety", &[&[&PANIC_FLOOR, &PANIC_MODE, &FLAP_HOLD, &FLAP_HOLD_MAX]]);
 
 static PANIC_FLOOR: Key<Percent> = Key::new(
     "panic-floor",
@@ -184,8 +180,7 @@ pub(super) static DRAIN: Nested = Nested {
     meaning: "how real servers leave",
 };
 
-static DRAIN_TABLE: Table =
-    Table { name: "drain", is_open: false, groups: &[&[&DEADLINE, &REMOVE_DOWN]] };
+static DRAIN_TABLE: Table = Table::new("drain", &[&[&DEADLINE, &REMOVE_DOWN]]);
 
 static DEADLINE: Key<Span> = Key::new(
     "deadline",
@@ -211,11 +206,8 @@ pub(super) static DRIFT: Nested = Nested {
     meaning: "what becomes of edits by others, one word for all or a table",
 };
 
-static DRIFT_TABLE: Table = Table {
-    name: "drift",
-    is_open: false,
-    groups: &[&[&DRIFT_SERVICE, &DRIFT_SERVERS, &DRIFT_WEIGHT]],
-};
+static DRIFT_TABLE: Table =
+    Table::new("drift", &[&[&DRIFT_SERVICE, &DRIFT_SERVERS, &DRIFT_WEIGHT]]);
 
 const WHOSE: Word<Whose> =
     Word(&[("restore", Whose::Restore), ("adopt", Whose::Adopt), ("alert", Whose::Alert)]);

@@ -11,8 +11,11 @@ use super::{
 
 /// The JSON Schema, for editors and for programs that write configurations.
 pub(crate) fn schema() -> Json {
-    let all = all_tables().into_iter();
-    let mut definitions: BTreeMap<_, _> = all.map(|it| (it.name, definition(it))).collect();
+    let all = all_tables();
+    let is_part =
+        |it: &&Table| all.iter().any(|of| of.parts.iter().any(|part| part.name == it.name));
+    let whole = all.iter().filter(|it| !is_part(it));
+    let mut definitions: BTreeMap<_, _> = whole.map(|it| (it.name, definition(it))).collect();
     let top = definitions.remove(TOP.name).unwrap_or_default();
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -37,14 +40,14 @@ fn tables(table: &'static Table, found: &mut Vec<&'static Table>) {
     if !found.iter().any(|it| it.name == table.name) {
         found.push(table);
         table.rows().filter_map(Row::table).for_each(|it| tables(it, found));
+        table.parts.iter().for_each(|it| tables(it, found));
     }
 }
 
 fn definition(table: &Table) -> Json {
     let property = |row: &dyn Row| (row.name().to_owned(), property(row));
-    let properties: Map<String, Json> = table.rows().map(property).collect();
-    let is_open = table.is_open;
-    json!({"type": "object", "properties": properties, "additionalProperties": is_open})
+    let properties: Map<String, Json> = table.all_rows().map(property).collect();
+    json!({"type": "object", "properties": properties, "additionalProperties": false})
 }
 
 fn property(row: &dyn Row) -> Json {

@@ -108,10 +108,9 @@ pub(super) static MATCHES: Nested = Nested {
     meaning: "claims on services that others made",
 };
 
-static TABLE: Table = Table {
-    name: "match",
-    is_open: false,
-    groups: &[&[
+static TABLE: Table = Table::new(
+    "match",
+    &[&[
         &NAME,
         &PROTOCOL,
         &ADDRESSES,
@@ -128,7 +127,7 @@ static TABLE: Table = Table {
         &DRAIN,
         &DRIFT,
     ]],
-};
+);
 
 static PROTOCOL: Key<Word<Protocol>> =
     Key::new("protocol", Word(value::PROTOCOLS), Means("any"), "");

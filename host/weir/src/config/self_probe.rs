@@ -35,11 +35,9 @@ pub(super) static SELF_PROBES: Nested = Nested {
               while one of them is down, weights are frozen. See [weights.md](weights.md)",
 };
 
-static TABLE: Table = Table {
-    name: "self-probe",
-    is_open: true,
-    groups: &[&[&ADDRESS, &check::TYPE, &PORT, &INTERVAL], check::COUNTED],
-};
+static TABLE: Table =
+    Table::new("self-probe", &[&[&ADDRESS, &check::TYPE, &PORT, &INTERVAL], check::COUNTED])
+        .with(check::PARTS);
 
 static ADDRESS: Key<By<IpAddr>> = Key::new(
     "address",

@@ -25,7 +25,7 @@ pub(super) const WEIGHT_MAX: u32 = 0x7fff_ffff;
 pub(crate) type Labels = BTreeMap<String, String>;
 
 pub(super) static TABLE: Table =
-    Table { name: "server", is_open: false, groups: &[&[&ADDRESS], SHARED, &[&via::OWN, &LABELS]] };
+    Table::new("server", &[&[&ADDRESS], SHARED, &[&via::OWN, &LABELS]]);
 
 /// What real servers have from their service, where they say nothing.
 pub(super) const SHARED: &[&dyn Row] =
@@ -67,11 +67,8 @@ static TUNNEL: Nested = Nested {
     meaning: "how packets are wrapped, with `forwarding = \"tunnel\"`",
 };
 
-static TUNNEL_TABLE: Table = Table {
-    name: "tunnel",
-    is_open: false,
-    groups: &[&[&TUNNEL_TYPE, &TUNNEL_PORT, &TUNNEL_CHECKSUM]],
-};
+static TUNNEL_TABLE: Table =
+    Table::new("tunnel", &[&[&TUNNEL_TYPE, &TUNNEL_PORT, &TUNNEL_CHECKSUM]]);
 
 static TUNNEL_TYPE: Key<Word<TunnelKind>> = Key::new(
     "type",

@@ -68,16 +68,15 @@ pub(super) static SERVICES: Nested = Nested {
     meaning: "services as they should be",
 };
 
-static TABLE: Table = Table {
-    name: "service",
-    is_open: false,
-    groups: &[
+static TABLE: Table = Table::new(
+    "service",
+    &[
         &[&NAME, &ADDRESS, &PROTOCOL, &FWMARK, &FAMILY, &PROFILE, &SERVERS, &checks::COMBINE],
         SHARED,
         server::SHARED,
         OWN_RULES,
     ],
-};
+);
 
 pub(super) static DEFAULTS: Nested = Nested {
     name: "defaults",
@@ -87,8 +86,7 @@ pub(super) static DEFAULTS: Nested = Nested {
     meaning: "what services have that do not say otherwise",
 };
 
-static DEFAULTS_TABLE: Table =
-    Table { name: "defaults", is_open: false, groups: &[SHARED, server::SHARED] };
+static DEFAULTS_TABLE: Table = Table::new("defaults", &[SHARED, server::SHARED]);
 
 pub(super) static PROFILES: Nested = Nested {
     name: "profile",
@@ -98,8 +96,7 @@ pub(super) static PROFILES: Nested = Nested {
     meaning: "the same for those services that name it",
 };
 
-static PROFILE_TABLE: Table =
-    Table { name: "profile", is_open: false, groups: &[SHARED, server::SHARED, OWN_RULES] };
+static PROFILE_TABLE: Table = Table::new("profile", &[SHARED, server::SHARED, OWN_RULES]);
 
 pub(super) static POOLS: Nested = Nested {
     name: "pool",

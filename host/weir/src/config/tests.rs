@@ -581,7 +581,7 @@ fn state_and_decisions_have_their_places() {
     assert_eq!(good("[log]\ndecisions = false").log.decisions, LogPlace::Off);
     check(
         "[log]\ndecisions-size = \"1KiB\"\nsize = 3\n[state]\ndirectory = 7",
-        "weir.toml:2:18: log: decisions-size: expected at least \"1MiB\"\n\
+        "weir.toml:2:18: log: decisions-size: expected \"1MiB\" to \"1024GiB\", found \"1KiB\"\n\
          weir.toml:3:1: log: unknown key `size`; known here: decisions, decisions-age, decisions-size\n\
          weir.toml:5:13: state: directory: expected a string, found 7",
     );

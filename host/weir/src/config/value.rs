@@ -135,7 +135,7 @@ pub(crate) fn show_duration(duration: Duration) -> String {
 }
 
 /// Bytes: `"64MiB"`, `"512KiB"`.
-pub(super) fn bytes(value: &DeValue<'_>) -> Result<usize, String> {
+pub(super) fn bytes(value: &DeValue<'_>, range: &RangeInclusive<usize>) -> Result<usize, String> {
     let parsed = value.as_str().and_then(|text| {
         let (digits, unit) = text.split_at(text.find(|it: char| !it.is_ascii_digit())?);
         let shift = match unit {
@@ -146,7 +146,26 @@ pub(super) fn bytes(value: &DeValue<'_>) -> Result<usize, String> {
         };
         digits.parse::<usize>().ok()?.checked_mul(1 << shift)
     });
-    parsed.ok_or_else(|| format!("expected a size such as \"64MiB\", found {}", found(value)))
+    let parsed: Option<usize> = parsed;
+    let found = found(value);
+    let bytes =
+        parsed.ok_or_else(|| format!("expected a size such as \"64MiB\", found {found}"))?;
+    if range.contains(&bytes) {
+        return Ok(bytes);
+    }
+    let (least, most) = (show_bytes(*range.start()), show_bytes(*range.end()));
+    Err(format!("expected \"{least}\" to \"{most}\", found {found}"))
+}
+
+/// A size as it is written: `64MiB`. What is no number of KiB is rounded down.
+pub(super) fn show_bytes(bytes: usize) -> String {
+    let kibibytes = bytes >> 10;
+    match kibibytes.trailing_zeros() {
+        _ if kibibytes == 0 => "0KiB".to_owned(),
+        20.. => format!("{}GiB", kibibytes >> 20),
+        10.. => format!("{}MiB", kibibytes >> 10),
+        _ => format!("{kibibytes}KiB"),
+    }
 }
 
 /// An address and port.

@@ -47,7 +47,7 @@ pub(super) static OWN: Nested = Nested {
     meaning: "the way that probes of it go, over that of each check key by key",
 };
 
-static TABLE: Table = Table { name: "via", is_open: false, groups: &[&[&ADDRESS, &SOURCE, &MARK]] };
+static TABLE: Table = Table::new("via", &[&[&ADDRESS, &SOURCE, &MARK]]);
 
 static ADDRESS: Key<By<ViaAddress>> = Key::new(
     "address",

@@ -2,7 +2,11 @@
 
 use toml::de::DeValue;
 
-use super::{Section, found, value};
+use super::{
+    Section, found,
+    keys::{By, Key, Table, Without::Means},
+    value,
+};
 
 /// A program with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +26,14 @@ impl CommandCheck {
     }
 }
 
-pub(super) const KEYS: &[&str] = &["command"];
+pub(super) static TABLE: Table = Table::new("command", &[&[&COMMAND]]);
+
+static COMMAND: Key<By<Vec<String>>> = Key::new(
+    "command",
+    By { read: argv, types: &["array"] },
+    Means("required"),
+    "the program, by its whole path, and its arguments: an array. There is no shell",
+);
 
 /// The keys of a table.
 #[derive(Debug, Clone, Default)]
@@ -33,11 +44,11 @@ pub(super) struct CommandKeys {
 impl CommandKeys {
     /// Reads those of `section` over these.
     pub(super) fn read(self, section: &mut Section<'_>) -> Self {
-        Self { argv: section.get("command", argv).or(self.argv) }
+        Self { argv: section.key(&COMMAND).or(self.argv) }
     }
 
     pub(super) fn note_contradictions(&self, section: &Section<'_>) {
-        if self.argv.is_none() && !section.has("command") {
+        if self.argv.is_none() && !section.has(COMMAND.name) {
             section.note_here("`command` is missing: add command = [\"/usr/lib/weir/check\"]");
         }
     }

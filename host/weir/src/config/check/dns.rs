@@ -6,7 +6,15 @@ use hickory_proto::{
 };
 use toml::de::DeValue;
 
-use super::{Section, found, value};
+use super::{
+    Section, found,
+    keys::{
+        By, Key, Table,
+        Without::{Is, Means},
+        Word,
+    },
+    value,
+};
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,16 +29,42 @@ pub(crate) struct DnsCheck {
     pub(crate) answers: Vec<String>,
 }
 
-const RCODES: [(&str, ResponseCode); 6] = [
-    ("noerror", ResponseCode::NoError),
-    ("formerr", ResponseCode::FormErr),
-    ("servfail", ResponseCode::ServFail),
-    ("nxdomain", ResponseCode::NXDomain),
-    ("notimp", ResponseCode::NotImp),
-    ("refused", ResponseCode::Refused),
-];
+pub(super) static TABLE: Table = Table::new("dns", &[&[&QUERY, &RECORD, &RCODE, &ANSWER]]);
 
-pub(super) const KEYS: &[&str] = &["query", "record", "rcode", "answer"];
+static QUERY: Key<By<Name>> = Key::new(
+    "query",
+    By { read: name, types: &["string"] },
+    Means("required"),
+    "the name that is asked for; nothing is appended to it",
+);
+
+static RECORD: Key<By<RecordType>> = Key::new(
+    "record",
+    By { read: record, types: &["string"] },
+    Means("`\"A\"`"),
+    "which of its records: `\"AAAA\"`, `\"MX\"`, `\"NS\"`, `\"SOA\"`, `\"TXT\"`, ..",
+);
+
+static RCODE: Key<Word<ResponseCode>> = Key::new(
+    "rcode",
+    Word(&[
+        ("noerror", ResponseCode::NoError),
+        ("formerr", ResponseCode::FormErr),
+        ("servfail", ResponseCode::ServFail),
+        ("nxdomain", ResponseCode::NXDomain),
+        ("notimp", ResponseCode::NotImp),
+        ("refused", ResponseCode::Refused),
+    ]),
+    Is(ResponseCode::NoError),
+    "how the answer is to be",
+);
+
+static ANSWER: Key<By<Vec<String>>> = Key::new(
+    "answer",
+    By { read: answers, types: &["string", "array"] },
+    Means("whatever there is, be it nothing"),
+    "a record that is to be in the answer, as text, or an array of which one is: `\"192.0.2.7\"`",
+);
 
 /// The keys of a table.
 #[derive(Debug, Clone, Default)]
@@ -45,15 +79,15 @@ impl DnsKeys {
     /// Reads those of `section` over these.
     pub(super) fn read(self, section: &mut Section<'_>) -> Self {
         Self {
-            name: section.get("query", name).or(self.name),
-            record: section.get("record", record).or(self.record),
-            rcode: section.get("rcode", |it| value::word(it, &RCODES)).or(self.rcode),
-            answers: section.get("answer", answers).or(self.answers),
+            name: section.key(&QUERY).or(self.name),
+            record: section.key(&RECORD).or(self.record),
+            rcode: section.key(&RCODE).or(self.rcode),
+            answers: section.key(&ANSWER).or(self.answers),
         }
     }
 
     pub(super) fn note_contradictions(&self, section: &Section<'_>) {
-        if self.name.is_none() && !section.has("query") {
+        if self.name.is_none() && !section.has(QUERY.name) {
             section.note_here("`query` is missing: add query = \"www.example.com\"");
         }
     }
@@ -63,7 +97,7 @@ impl DnsKeys {
             // Where it is missing, that is a mistake, and nothing is asked.
             name: self.name.clone().unwrap_or_default(),
             record: self.record.unwrap_or(RecordType::A),
-            rcode: self.rcode.unwrap_or(ResponseCode::NoError),
+            rcode: self.rcode.unwrap_or(RCODE.usual()),
             answers: self.answers.clone().unwrap_or_default(),
         }
     }

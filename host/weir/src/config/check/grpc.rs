@@ -2,7 +2,11 @@
 
 use toml::de::DeValue;
 
-use super::{Section, Tls, found, value};
+use super::{
+    Section, Tls, found, http,
+    keys::{By, Key, Table, Without::Means},
+    value,
+};
 
 /// A question to the health service of a gRPC server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +22,14 @@ pub(crate) struct GrpcCheck {
 /// So that its length is one byte.
 const SERVICE_BYTES: usize = 127;
 
-pub(super) const KEYS: &[&str] = &["service"];
+pub(super) static TABLE: Table = Table::new("grpc", &[&[&SERVICE, &http::HOST]]);
+
+static SERVICE: Key<By<String>> = Key::new(
+    "service",
+    By { read: service, types: &["string"] },
+    Means("that of the server as a whole"),
+    "whose health, at most 127 bytes: `\"shop.v1.Cart\"`",
+);
 
 /// The keys of a table.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +40,7 @@ pub(super) struct GrpcKeys {
 impl GrpcKeys {
     /// Reads those of `section` over these.
     pub(super) fn read(self, section: &mut Section<'_>) -> Self {
-        Self { service: section.get("service", service).or(self.service) }
+        Self { service: section.key(&SERVICE).or(self.service) }
     }
 
     pub(super) fn finish(&self, host: Option<String>, tls: Option<Tls>) -> GrpcCheck {

@@ -7,7 +7,12 @@ use toml::de::DeValue;
 
 use super::{
     Section, found,
-    pattern::{Pattern, PatternKeys},
+    keys::{
+        By, Key, Percent, Size, Table,
+        Without::{Is, Means},
+        Word,
+    },
+    pattern::{self, Pattern, PatternKeys},
     tls::Tls,
     value,
 };
@@ -30,7 +35,7 @@ pub(crate) struct HttpCheck {
     /// Statuses that pass.
     pub(crate) expect: BTreeSet<u16>,
     /// Headers that must be there, with this value if there is one.
-    pub(crate) expect_headers: Vec<(String, Option<String>)>,
+    pub(crate) expect_headers: Vec<WantedHeader>,
     /// What is an answer of a server that should get less.
     pub(crate) degraded: Option<Degraded>,
     /// The header in which an agent speaks.
@@ -47,7 +52,7 @@ pub(crate) struct Degraded {
     /// Those with one of these statuses, which are not expected otherwise.
     pub(crate) statuses: BTreeSet<u16>,
     /// Those with this header, of this value if there is one.
-    pub(crate) header: Option<(String, Option<String>)>,
+    pub(crate) header: Option<WantedHeader>,
     /// What they leave of the weight, in hundredths.
     pub(crate) percent: u32,
 }
@@ -63,29 +68,116 @@ pub(crate) enum HttpVersion {
     Any,
 }
 
-const VERSIONS: [(&str, HttpVersion); 3] =
-    [("1.1", HttpVersion::One), ("2", HttpVersion::Two), ("any", HttpVersion::Any)];
-
-const BODY_BYTES: usize = 64 << 10;
-const BODY_BYTES_MAX: usize = 1 << 20;
-
 /// Headers that follow from other keys, or that are the connection's own.
 const RESERVED: [&str; 7] =
     ["host", "connection", "content-length", "transfer-encoding", "upgrade", "keep-alive", "te"];
 
-pub(super) const KEYS: &[&str] = &[
+pub(super) static TABLE: Table = Table::new(
+    "http",
+    &[&[
+        &VERSION,
+        &METHOD,
+        &PATH,
+        &HOST,
+        &HEADERS,
+        &EXPECT,
+        &EXPECT_HEADER,
+        &pattern::CONTAINS,
+        &pattern::MATCHES,
+        &BODY_MAX,
+    ]],
+);
+
+/// Of answers that pass, but not as well as others.
+pub(super) static DEGRADED_TABLE: Table =
+    Table::new("degraded", &[&[&DEGRADED, &DEGRADED_HEADER, &DEGRADED_WEIGHT, &AGENT_HEADER]]);
+
+static VERSION: Key<Word<HttpVersion>> = Key::new(
     "http-version",
+    Word(&[("1.1", HttpVersion::One), ("2", HttpVersion::Two), ("any", HttpVersion::Any)]),
+    Means("`\"1.1\"`; for https `\"any\"`"),
+    "`\"2\"` in the clear is by prior knowledge; `\"any\"` is what the server chooses when it \
+     shakes hands (ALPN), which takes https",
+);
+
+static METHOD: Key<By<String>> = Key::new(
     "method",
+    By { read: method, types: &["string"] },
+    Means("`\"GET\"`"),
+    "capital letters, at most 32",
+);
+
+static PATH: Key<By<String>> = Key::new(
     "path",
+    By { read: path, types: &["string"] },
+    Means("`\"/\"`"),
+    "what is asked for, with the query if any, percent-encoded",
+);
+
+/// Of gRPC, too.
+pub(super) static HOST: Key<By<String>> = Key::new(
+    "host",
+    By { read: host, types: &["string"] },
+    Means("the address that is probed"),
+    "the `Host` header, or `:authority`, with a port if there is to be one",
+);
+
+static HEADERS: Key<By<Vec<(String, String)>>> = Key::new(
     "headers",
+    By { read: headers, types: &["object"] },
+    Means("none but `User-Agent: weir/VERSION`"),
+    "a table of further headers to send",
+);
+
+static EXPECT: Key<By<BTreeSet<u16>>> = Key::new(
     "expect",
+    By { read: statuses, types: &["string", "integer", "array"] },
+    Means("`\"200-299\"`"),
+    "statuses that pass: `\"200-299,301\"`, `204`, `[204, \"301-302\"]`",
+);
+
+static EXPECT_HEADER: Key<By<Vec<WantedHeader>>> = Key::new(
     "expect-header",
+    By { read: wanted_headers, types: &["string", "array"] },
+    Means("none"),
+    "a header that must be there, `\"x-ready\"`, or one of this value, `\"x-ready: yes\"`; or an \
+     array of such",
+);
+
+static BODY_MAX: Key<Size> = Key::new(
     "body-max",
+    Size(1 << 10..=1 << 20),
+    Is(64 << 10),
+    "so much of the body is read and looked at, however long it is",
+);
+
+static DEGRADED: Key<By<BTreeSet<u16>>> = Key::new(
     "degraded",
+    By { read: statuses, types: &["string", "integer", "array"] },
+    Means("none"),
+    "statuses that say so, written as `expect` is; they need not be in it",
+);
+
+static DEGRADED_HEADER: Key<By<WantedHeader>> = Key::new(
     "degraded-header",
-    "degraded-weight",
+    By { read: wanted_header, types: &["string"] },
+    Means("none"),
+    "a header that says so: `\"x-load\"`, or of one value, `\"x-load: high\"`",
+);
+
+static DEGRADED_WEIGHT: Key<Percent> =
+    Key::new("degraded-weight", Percent(1..=99), Is(50), "what they leave of the weight");
+
+static AGENT_HEADER: Key<By<String>> = Key::new(
     "agent-header",
-];
+    By { read: header_name, types: &["string"] },
+    Means("none"),
+    "a header in which the line of an [agent](#agents) comes with every answer, whatever its \
+     status",
+);
+
+/// A header by its name, and the value that it must have, if one.
+type WantedHeader = (String, Option<String>);
 
 /// The keys of a table.
 #[derive(Debug, Clone, Default)]
@@ -96,10 +188,10 @@ pub(super) struct HttpKeys {
     host: Option<String>,
     headers: Option<Vec<(String, String)>>,
     expect: Option<BTreeSet<u16>>,
-    expect_headers: Option<Vec<(String, Option<String>)>>,
+    expect_headers: Option<Vec<WantedHeader>>,
     body_max: Option<usize>,
     degraded: Option<BTreeSet<u16>>,
-    degraded_header: Option<(String, Option<String>)>,
+    degraded_header: Option<WantedHeader>,
     degraded_percent: Option<u32>,
     agent_header: Option<String>,
 }
@@ -108,20 +200,18 @@ impl HttpKeys {
     /// Reads those of `section` over these.
     pub(super) fn read(self, section: &mut Section<'_>) -> Self {
         Self {
-            version: section.get("http-version", |it| value::word(it, &VERSIONS)).or(self.version),
-            method: section.get("method", method).or(self.method),
-            path: section.get("path", path).or(self.path),
-            host: section.get("host", host).or(self.host),
-            headers: section.get("headers", headers).or(self.headers),
-            expect: section.get("expect", statuses).or(self.expect),
-            expect_headers: section.get("expect-header", wanted_headers).or(self.expect_headers),
-            body_max: section.get("body-max", body_max).or(self.body_max),
-            degraded: section.get("degraded", statuses).or(self.degraded),
-            degraded_header: section.get("degraded-header", wanted_header).or(self.degraded_header),
-            degraded_percent: section
-                .get("degraded-weight", |it| value::percent(it, 1..=99))
-                .or(self.degraded_percent),
-            agent_header: section.get("agent-header", header_name).or(self.agent_header),
+            version: section.key(&VERSION).or(self.version),
+            method: section.key(&METHOD).or(self.method),
+            path: section.key(&PATH).or(self.path),
+            host: section.key(&HOST).or(self.host),
+            headers: section.key(&HEADERS).or(self.headers),
+            expect: section.key(&EXPECT).or(self.expect),
+            expect_headers: section.key(&EXPECT_HEADER).or(self.expect_headers),
+            body_max: section.key(&BODY_MAX).or(self.body_max),
+            degraded: section.key(&DEGRADED).or(self.degraded),
+            degraded_header: section.key(&DEGRADED_HEADER).or(self.degraded_header),
+            degraded_percent: section.key(&DEGRADED_WEIGHT).or(self.degraded_percent),
+            agent_header: section.key(&AGENT_HEADER).or(self.agent_header),
         }
     }
 
@@ -131,9 +221,9 @@ impl HttpKeys {
         pattern: &PatternKeys,
         section: &Section<'_>,
     ) {
-        if self.version == Some(HttpVersion::Any) && !is_tls && section.has("http-version") {
+        if self.version == Some(HttpVersion::Any) && !is_tls && section.has(VERSION.name) {
             section.note_at(
-                "http-version",
+                VERSION.name,
                 "only a server that speaks TLS can be asked: choose \"1.1\" or \"2\"",
             );
         }
@@ -167,7 +257,7 @@ impl HttpKeys {
         (self.degraded.is_some() || header.is_some()).then(|| Degraded {
             statuses: self.degraded.clone().unwrap_or_default(),
             header,
-            percent: self.degraded_percent.unwrap_or(50),
+            percent: self.degraded_percent.unwrap_or(DEGRADED_WEIGHT.usual()),
         })
     }
 
@@ -190,7 +280,7 @@ impl HttpKeys {
             degraded: self.degraded(),
             agent_header: self.agent_header.clone(),
             body,
-            body_max: self.body_max.unwrap_or(BODY_BYTES),
+            body_max: self.body_max.unwrap_or(BODY_MAX.usual()),
         }
     }
 }
@@ -243,14 +333,14 @@ fn headers(value: &DeValue<'_>) -> Result<Vec<(String, String)>, String> {
 }
 
 /// `"x-ready"`, `"x-ready: yes"`, or several of these.
-fn wanted_headers(value: &DeValue<'_>) -> Result<Vec<(String, Option<String>)>, String> {
+fn wanted_headers(value: &DeValue<'_>) -> Result<Vec<WantedHeader>, String> {
     match value {
         DeValue::Array(_) => value::list(value, wanted_header),
         one => Ok(vec![wanted_header(one)?]),
     }
 }
 
-fn wanted_header(value: &DeValue<'_>) -> Result<(String, Option<String>), String> {
+fn wanted_header(value: &DeValue<'_>) -> Result<WantedHeader, String> {
     let text = value::text(value)?;
     let (name, wanted) = match text.split_once(':') {
         Some((name, wanted)) => (name.trim(), Some(wanted.trim())),
@@ -310,12 +400,4 @@ fn range(text: &str, value: &DeValue<'_>) -> Result<RangeInclusive<u16>, String>
             found(value)
         )),
     }
-}
-
-fn body_max(value: &DeValue<'_>) -> Result<usize, String> {
-    let bytes = value::bytes(value)?;
-    if (1..=BODY_BYTES_MAX).contains(&bytes) {
-        return Ok(bytes);
-    }
-    Err(format!("expected 1KiB to 1MiB, found {}", found(value)))
 }

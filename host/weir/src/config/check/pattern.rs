@@ -5,7 +5,11 @@ use std::fmt;
 use regex::bytes::{Regex, RegexBuilder};
 use toml::de::DeValue;
 
-use super::{Section, found, value};
+use super::{
+    Section, found,
+    keys::{By, Key, Without::Means},
+    value,
+};
 
 /// What is looked for in bytes.
 #[derive(Debug, Clone)]
@@ -18,7 +22,20 @@ pub(crate) struct Pattern {
 /// The most memory that a compiled pattern may take, in bytes.
 const COMPILED_BYTES: usize = 1 << 20;
 
-pub(super) const KEYS: &[&str] = &["contains", "matches"];
+pub(super) static CONTAINS: Key<By<Pattern>> = Key::new(
+    "contains",
+    By { read: contains, types: &["string"] },
+    Means("none"),
+    "a text that must be in what the server sends: of http, in the body",
+);
+
+pub(super) static MATCHES: Key<By<Pattern>> = Key::new(
+    "matches",
+    By { read: matches, types: &["string"] },
+    Means("none"),
+    "instead: a [regular expression](https://docs.rs/regex/latest/regex/#syntax) that must match \
+     somewhere in it. One for bytes that are no text begins with `(?-u)`",
+);
 
 impl Pattern {
     /// Whether it is somewhere in `bytes`.
@@ -55,23 +72,10 @@ pub(super) struct PatternKeys(Option<Pattern>);
 
 impl PatternKeys {
     pub(super) fn read(self, section: &mut Section<'_>) -> Self {
-        let contains = section.get("contains", |it| {
-            let text = some_text(it)?;
-            let regex = regex::escape(&text);
-            Pattern::new("contains", text, &regex).map_err(|_| "is too long".to_owned())
-        });
-        let matches = section.get("matches", |it| {
-            let text = some_text(it)?;
-            Pattern::new("matches", text.clone(), &text).map_err(|error| {
-                // The library draws where it is in several lines; the last says what.
-                let error = error.to_string();
-                let what = error.lines().last().unwrap_or_default();
-                let what = what.trim_start_matches("error: ");
-                format!("expected a regular expression such as \"^ok$\": {what}")
-            })
-        });
-        if section.has("contains") && section.has("matches") {
-            section.note_at("matches", "goes without contains: remove one");
+        let contains = section.key(&CONTAINS);
+        let matches = section.key(&MATCHES);
+        if section.has(CONTAINS.name) && section.has(MATCHES.name) {
+            section.note_at(MATCHES.name, "goes without contains: remove one");
         }
         Self(contains.or(matches).or(self.0))
     }
@@ -83,6 +87,23 @@ impl PatternKeys {
     pub(super) fn finish(&self) -> Option<Pattern> {
         self.0.clone()
     }
+}
+
+fn contains(value: &DeValue<'_>) -> Result<Pattern, String> {
+    let text = some_text(value)?;
+    let regex = regex::escape(&text);
+    Pattern::new(CONTAINS.name, text, &regex).map_err(|_| "is too long".to_owned())
+}
+
+fn matches(value: &DeValue<'_>) -> Result<Pattern, String> {
+    let text = some_text(value)?;
+    Pattern::new(MATCHES.name, text.clone(), &text).map_err(|error| {
+        // The library draws where it is in several lines; the last says what.
+        let error = error.to_string();
+        let what = error.lines().last().unwrap_or_default();
+        let what = what.trim_start_matches("error: ");
+        format!("expected a regular expression such as \"^ok$\": {what}")
+    })
 }
 
 fn some_text(it: &DeValue<'_>) -> Result<String, String> {

@@ -4,7 +4,6 @@
 //! key that does not belong to its certificate, is a mistake with a place.
 
 use std::{
-    ops::RangeInclusive,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -17,7 +16,14 @@ use rustls::{
 };
 use toml::de::DeValue;
 
-use super::{Section, found, value};
+use super::{
+    Section, found,
+    keys::{
+        By, Flag, Key, Span, Table,
+        Without::{Is, Means},
+    },
+    value,
+};
 
 /// What a check says and believes when it shakes hands.
 #[derive(Debug, Clone)]
@@ -68,12 +74,58 @@ pub(crate) enum Expiring {
     Fail,
 }
 
-/// An hour to a year: no certificate lasts longer than that any more.
-const WITHIN: RangeInclusive<Duration> =
-    Duration::from_secs(3600)..=Duration::from_secs(366 * 86_400);
+pub(super) static TABLE: Table = Table::new(
+    "tls",
+    &[&[&SNI, &CA, &VERIFY, &CLIENT_CERTIFICATE, &CLIENT_KEY, &EXPIRES_WITHIN, &EXPIRING]],
+);
 
-pub(super) const KEYS: &[&str] =
-    &["sni", "ca", "verify", "client-certificate", "client-key", "expires-within", "expiring"];
+static SNI: Key<By<ServerName<'static>>> = Key::new(
+    "sni",
+    By { read: server_name, types: &["string"] },
+    Means("`host` without its port, or the address that is probed"),
+    "the name it is called by. An address is not sent (RFC 6066, section 3), and must be in the \
+     certificate",
+);
+
+/// What is in a file is read with its table, for that knows where the file is.
+const FILE: By<String> = By { read: value::text, types: &["string"] };
+
+static CA: Key<By<String>> = Key::new(
+    "ca",
+    FILE,
+    Means("those of this system"),
+    "a PEM file with the certificates that are believed instead. Those of the system are read \
+     when weir starts",
+);
+
+static VERIFY: Key<Flag> = Key::new("verify", Flag, Is(true), "`false`: any certificate does");
+
+static CLIENT_CERTIFICATE: Key<By<String>> = Key::new(
+    "client-certificate",
+    FILE,
+    Means("none"),
+    "a PEM file with the certificate to show, and those between it and its CA",
+);
+
+static CLIENT_KEY: Key<By<String>> =
+    Key::new("client-key", FILE, Means("in the same file"), "a PEM file with its key");
+
+/// An hour to a year: no certificate lasts longer than that any more.
+static EXPIRES_WITHIN: Key<Span> = Key::new(
+    "expires-within",
+    Span(Duration::from_secs(3600)..=Duration::from_secs(366 * 86_400)),
+    Means("never"),
+    "how long before its end a certificate is a matter: `\"14d\"`",
+);
+
+static EXPIRING: Key<By<Expiring>> = Key::new(
+    "expiring",
+    By { read: expiring, types: &["string"] },
+    Means("`\"alert\"`"),
+    "what it makes of its server then: `\"alert\"`: it passes, and the log says so \
+     (`check-warns`), once for each day; a part of the weight, `\"50%\"`: degraded; `\"fail\"`: it \
+     is down",
+);
 
 /// The keys of a table, with what is in the files that they name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,15 +134,15 @@ pub(super) struct TlsKeys {
     ca: Option<Vec<CertificateDer<'static>>>,
     verify: Option<bool>,
     certificate: Option<Vec<CertificateDer<'static>>>,
-    key: Option<Key>,
+    key: Option<PrivateKey>,
     expires_within: Option<Duration>,
     expiring: Option<Expiring>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Key(PrivateKeyDer<'static>);
+struct PrivateKey(PrivateKeyDer<'static>);
 
-impl Clone for Key {
+impl Clone for PrivateKey {
     fn clone(&self) -> Self {
         Self(self.0.clone_key())
     }
@@ -99,7 +151,7 @@ impl Clone for Key {
 impl TlsKeys {
     /// Reads those of `section` over these.
     pub(super) fn read(self, section: &mut Section<'_>) -> Self {
-        section.value("client-key");
+        section.value(CLIENT_KEY.name);
         let certificates = |it: &DeValue<'_>, section: &Section<'_>| {
             let pem = section.file(it)?;
             let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
@@ -112,25 +164,23 @@ impl TlsKeys {
         let here = section.here();
         let key = |it: &DeValue<'_>| {
             let pem = here.file(it)?;
-            let key = PrivateKeyDer::from_pem_slice(&pem).map(Key);
+            let key = PrivateKeyDer::from_pem_slice(&pem).map(PrivateKey);
             key.map_err(|_| format!("there is no private key (PEM) in {}", found(it)))
         };
-        let own_certificate = section.get("client-certificate", |it| certificates(it, &here));
-        let own_key = match section.value("client-certificate") {
+        let own_certificate = section.get(CLIENT_CERTIFICATE.name, |it| certificates(it, &here));
+        let own_key = match section.value(CLIENT_CERTIFICATE.name) {
             // One file may hold both.
-            Some(both) if !section.has("client-key") => key(both.get_ref()).ok(),
-            _ => section.get("client-key", key),
+            Some(both) if !section.has(CLIENT_KEY.name) => key(both.get_ref()).ok(),
+            _ => section.get(CLIENT_KEY.name, key),
         };
         Self {
-            sni: section.get("sni", server_name).or(self.sni),
-            ca: section.get("ca", |it| certificates(it, &here)).or(self.ca),
-            verify: section.get("verify", value::boolean).or(self.verify),
+            sni: section.key(&SNI).or(self.sni),
+            ca: section.get(CA.name, |it| certificates(it, &here)).or(self.ca),
+            verify: section.key(&VERIFY).or(self.verify),
             certificate: own_certificate.or(self.certificate),
             key: own_key.or(self.key),
-            expires_within: section
-                .get("expires-within", |it| value::duration(it, &WITHIN))
-                .or(self.expires_within),
-            expiring: section.get("expiring", expiring).or(self.expiring),
+            expires_within: section.key(&EXPIRES_WITHIN).or(self.expires_within),
+            expiring: section.key(&EXPIRING).or(self.expiring),
         }
     }
 
@@ -157,7 +207,7 @@ impl TlsKeys {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
         let builder = builder.with_safe_default_protocol_versions().expect("ring has them");
-        let builder = match (self.verify.unwrap_or(true), &self.ca) {
+        let builder = match (self.verify.unwrap_or(VERIFY.usual()), &self.ca) {
             (false, _) => {
                 let anyone = Arc::new(Anyone(provider));
                 builder.dangerous().with_custom_certificate_verifier(anyone)
@@ -166,7 +216,7 @@ impl TlsKeys {
             (true, None) => builder.with_root_certificates(system_roots()?),
         };
         let mut client = match (&self.certificate, &self.key) {
-            (Some(certificate), Some(Key(key))) => {
+            (Some(certificate), Some(PrivateKey(key))) => {
                 let with = builder.with_client_auth_cert(certificate.clone(), key.clone_key());
                 with.map_err(|error| ("client-certificate", error.to_string()))?
             }

@@ -4,7 +4,8 @@ use toml::de::DeValue;
 
 use super::{
     Section, found,
-    pattern::{Pattern, PatternKeys},
+    keys::{By, Key, Table, Without::Means, Word},
+    pattern::{self, Pattern, PatternKeys},
     value,
 };
 
@@ -22,7 +23,29 @@ pub(crate) struct UdpCheck {
 /// Fits into a datagram on every network.
 const SEND_BYTES: usize = 1200;
 
-pub(super) const KEYS: &[&str] = &["send", "send-hex", "silence"];
+pub(super) static TABLE: Table =
+    Table::new("udp", &[&[&SEND, &SEND_HEX, &pattern::CONTAINS, &pattern::MATCHES, &SILENCE]]);
+
+static SEND: Key<By<Vec<u8>>> = Key::new(
+    "send",
+    By { read: |it| bounded(it, value::text(it)?.into_bytes()), types: &["string"] },
+    Means("nothing: an empty datagram"),
+    "a text, at most 1200 bytes",
+);
+
+static SEND_HEX: Key<By<Vec<u8>>> = Key::new(
+    "send-hex",
+    By { read: |it| bounded(it, hex(it)?), types: &["string"] },
+    Means("none"),
+    "instead: bytes, as pairs of digits: `\"00 ff\"`",
+);
+
+static SILENCE: Key<Word<bool>> = Key::new(
+    "silence",
+    Word(&[("pass", true), ("fail", false)]),
+    Means("`\"pass\"`; `\"fail\"` where an answer is expected"),
+    "what no answer within `timeout` means. With `\"pass\"` such a probe takes the whole time-out",
+);
 
 /// The keys of a table.
 #[derive(Debug, Clone, Default)]
@@ -34,24 +57,21 @@ pub(super) struct UdpKeys {
 impl UdpKeys {
     /// Reads those of `section` over these.
     pub(super) fn read(self, section: &mut Section<'_>) -> Self {
-        let send = section.get("send", |it| bounded(it, value::text(it)?.into_bytes()));
-        let hex = section.get("send-hex", |it| bounded(it, hex(it)?));
-        if section.has("send") && section.has("send-hex") {
-            section.note_at("send-hex", "goes without send: remove one");
+        let send = section.key(&SEND);
+        let hex = section.key(&SEND_HEX);
+        if section.has(SEND.name) && section.has(SEND_HEX.name) {
+            section.note_at(SEND_HEX.name, "goes without send: remove one");
         }
-        let words = [("pass", true), ("fail", false)];
         Self {
             send: send.or(hex).or(self.send),
-            silence_passes: section
-                .get("silence", |it| value::word(it, &words))
-                .or(self.silence_passes),
+            silence_passes: section.key(&SILENCE).or(self.silence_passes),
         }
     }
 
     pub(super) fn note_contradictions(&self, expect: &PatternKeys, section: &Section<'_>) {
         if self.silence_passes == Some(true) && expect.is_some() {
             let message = "an answer is expected, so silence cannot pass: remove one";
-            section.note_at("silence", message);
+            section.note_at(SILENCE.name, message);
         }
     }
 

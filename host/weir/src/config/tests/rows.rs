@@ -64,6 +64,17 @@ fn around(table: &str, key: &str, row: &str) -> String {
         "match" => format!("[[match]]\nname = \"m\"\n{row}"),
         "profile" => format!("[profile.p]\n{row}"),
         "sync" => format!("[[sync]]\n{row}"),
+        "plugin" => format!("[plugin.p]\n{row}"),
+        "grant" | "limits" => {
+            format!("[plugin.p]\ncomponent = \"drain\"\n[plugin.p.{table}]\n{row}")
+        }
+        "weights" => {
+            format!("[plugin.p]\ncomponent = \"drain\"\n[plugin.p.grant.weights]\n{row}")
+        }
+        "http" | "degraded" => format!("[check]\ntype = \"https\"\n{row}"),
+        "tls" | "grpc" | "udp" | "dns" | "command" => {
+            format!("[check]\ntype = \"{}\"\n{row}", table.replace("grpc", "grpcs"))
+        }
         "embedded" => format!("backend = \"embedded\"\n[embedded]\n{row}"),
         other => format!("[{other}]\n{row}"),
     }

@@ -1,7 +1,7 @@
 //! What services have in common, and configurations of several files.
 
 use super::*;
-use crate::config::plugin::Reach;
+use crate::config::plugin::grant::Reach;
 
 const FARM: &str = r#"
     [defaults]

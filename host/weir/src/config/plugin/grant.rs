@@ -1,0 +1,376 @@
+//! `[plugin.NAME.grant]`: what a plugin may do.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+    time::Duration,
+};
+
+use toml::de::DeValue;
+use weir_ipvs::ServiceKey;
+use weir_wasm::{PolicyGrant, Services};
+
+use super::{
+    Names, Section, found,
+    keys::{
+        By, Key, List, Nested, Number, Shape, Span, Table,
+        Without::{Is, Means},
+        Word,
+    },
+    server::{self, Labels, WEIGHT_MAX},
+    value,
+};
+
+/// What a policy may do; nothing, unless said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Grant {
+    /// Which services it sees, and may say something about.
+    pub(crate) reach: Reach,
+    /// What it may say. Its `services` stay empty: names become keys where the table is
+    /// known, in [`Grant::resolve`].
+    weights: PolicyGrant,
+    /// How fast its scales may move.
+    pub(crate) max_step: Option<StepLimit>,
+    /// How often it may say something new.
+    pub(crate) changes: Option<Rate>,
+}
+
+/// How often something may happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rate {
+    /// On average; 1 to 10000.
+    pub(crate) per_second: u32,
+    /// At once; 1 to 100000.
+    pub(crate) burst: u32,
+}
+
+/// How fast a scale may move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StepLimit {
+    /// Of the base weight, at a time; 1 to 100.
+    pub(crate) percent: u32,
+    /// Between two moves.
+    pub(crate) per: Duration,
+}
+
+/// Which services, in the operator's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// None.
+    None,
+    /// Those of these services and matches, by name.
+    Named(BTreeSet<String>),
+    /// All that the configuration claims.
+    All,
+}
+
+impl Grant {
+    /// Nothing.
+    pub(super) fn none() -> Self {
+        let weights = PolicyGrant { lease: LEASE.usual(), ..PolicyGrant::default() };
+        Self { reach: Reach::None, weights, max_step: None, changes: None }
+    }
+
+    /// What health-weight needs.
+    pub(super) fn to_drain() -> Self {
+        let none = Self::none();
+        let weights = PolicyGrant { drain: true, ..none.weights };
+        Self { reach: Reach::All, weights, ..none }
+    }
+
+    /// Whether it reaches the service or match of this name.
+    pub(crate) fn reaches(&self, name: &str) -> bool {
+        match &self.reach {
+            Reach::None => false,
+            Reach::All => true,
+            Reach::Named(names) => names.contains(name),
+        }
+    }
+
+    /// Whether it and `other` both let a plugin set the base weights of some service.
+    pub(super) fn contests(&self, other: &Self) -> bool {
+        let is_shared = match (&self.reach, &other.reach) {
+            (Reach::None, _) | (_, Reach::None) => false,
+            (Reach::Named(these), Reach::Named(those)) => !these.is_disjoint(those),
+            _ => true,
+        };
+        is_shared && self.weights.base.is_some() && other.weights.base.is_some()
+    }
+
+    /// Whether it lets a plugin scale any weights at all.
+    pub(crate) fn scales(&self) -> bool {
+        self.weights.scale.is_some()
+    }
+
+    /// Whether it lets a plugin scale weights of the service or match of this name.
+    pub(crate) fn may_scale(&self, name: &str) -> bool {
+        self.reaches(name) && self.scales()
+    }
+
+    /// The grant over `claimed`, the services that are claimed now and the name of the
+    /// service or match that claims each.
+    pub(crate) fn resolve(&self, claimed: &BTreeMap<ServiceKey, String>) -> PolicyGrant {
+        let services = match &self.reach {
+            Reach::None => Services::None,
+            Reach::All => Services::All,
+            Reach::Named(names) => {
+                let of_names = claimed.iter().filter(|(_, name)| names.contains(*name));
+                Services::Named(of_names.map(|(key, _)| *key).collect())
+            }
+        };
+        PolicyGrant { services, ..self.weights.clone() }
+    }
+}
+
+pub(super) static GRANT: Nested = Nested {
+    name: "grant",
+    table: &TABLE,
+    shape: Shape::One,
+    default: "nothing",
+    meaning: "what it may do",
+};
+
+static TABLE: Table = Table::new("grant", &[&[&REACH, &WEIGHTS, &CHANGES, &LEASE]]);
+
+static REACH: Key<By<Asked>> = Key::new(
+    "services",
+    By { read: asked, types: &["string", "array"] },
+    Means("none"),
+    "`\"all\"` that the configuration claims, or names of services and matches, or labels of \
+     services, all of which they must have: `[\"web\", { labels = { team = \"shop\" } }]`",
+);
+
+static WEIGHTS: Nested = Nested {
+    name: "weights",
+    table: &WEIGHTS_TABLE,
+    shape: Shape::One,
+    default: "nothing",
+    meaning: "what it may say of weights",
+};
+
+static CHANGES: Key<By<Rate>> = Key::new(
+    "changes",
+    By { read: rate, types: &["string"] },
+    Means("any number"),
+    "how often it may say something new: `\"20/s burst 100\"`, 1 to 10000 and 1 to 100000. A \
+     statement beyond is refused",
+);
+
+static LEASE: Key<Span> = Key::new(
+    "lease",
+    Span(Duration::ZERO..=Duration::from_secs(24 * 3600)),
+    Is(Duration::from_secs(120)),
+    "how long its statements outlive it, should it stop running",
+);
+
+static WEIGHTS_TABLE: Table =
+    Table::new("weights", &[&[&INTENTS, &BASE, &SCALE, &MAX_STEP, &FLOOR]]);
+
+static INTENTS: Key<List<Word<Kind>>> = Key::new(
+    "intents",
+    List(Word(&[
+        ("base", Kind::Base),
+        ("scale", Kind::Scale),
+        ("floor", Kind::Floor),
+        ("cap", Kind::Cap),
+        ("drain", Kind::Drain),
+    ])),
+    Means("required"),
+    "what it may say",
+);
+
+static BASE: Key<By<RangeInclusive<u32>>> = Key::new(
+    "base",
+    By { read: base_range, types: &["array"] },
+    Means("none"),
+    "`[least, most]`, 1 to 2147483647; needed for `\"base\"`. What is outside is clamped. In each \
+     service one plugin alone may have it",
+);
+
+static SCALE: Key<By<RangeInclusive<u32>>> = Key::new(
+    "scale",
+    By { read: scale_range, types: &["array"] },
+    Means("none"),
+    "`[least, most]` in thousandths, 1 to 1000000; needed for `\"scale\"`. What is outside is clamped",
+);
+
+static MAX_STEP: Key<By<StepLimit>> = Key::new(
+    "max-step",
+    By { read: step_limit, types: &["string"] },
+    Means("none"),
+    "how far its scale may move at a time, of the base weight: `\"10% / 5s\"`. Taking it back is \
+     not limited",
+);
+
+static FLOOR: Key<Number> = Key::new(
+    "floor",
+    Number(1..=WEIGHT_MAX),
+    Means("none"),
+    "the highest floor; needed for `\"floor\"`",
+);
+
+/// Reads the table; `names` are those of services and matches.
+pub(super) fn read(mut section: Section<'_>, names: &Names) -> Grant {
+    let reach = section.key(&REACH).map(|it| it.resolve(names)).transpose();
+    let reach = reach.unwrap_or_else(|message| {
+        section.note_at(REACH.name, message);
+        None
+    });
+    let (mut weights, max_step) =
+        section.section(WEIGHTS.name).map(read_weights).unwrap_or_default();
+    weights.lease = section.key_or_usual(&LEASE);
+    let changes = section.key(&CHANGES);
+    section.finish_as(&TABLE);
+    Grant { reach: reach.unwrap_or(Reach::None), weights, max_step, changes }
+}
+
+/// `services` of a grant, as written.
+enum Asked {
+    All,
+    Some(Vec<Selected>),
+}
+
+enum Selected {
+    /// One service or match.
+    Name(String),
+    /// All services that have these.
+    Labels(Labels),
+}
+
+impl Asked {
+    /// Which these are, of those with `names`.
+    fn resolve(self, names: &Names) -> Result<Reach, String> {
+        let selected = match self {
+            Self::All => return Ok(Reach::All),
+            Self::Some(selected) => selected,
+        };
+        let named = selected.into_iter().map(|it| it.resolve(names));
+        Ok(Reach::Named(named.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()))
+    }
+}
+
+impl Selected {
+    fn resolve(self, names: &Names) -> Result<Vec<String>, String> {
+        match self {
+            Self::Name(name) if names.contains_key(&name) => Ok(vec![name]),
+            Self::Name(name) => Err(format!("there is no service or match named \"{name}\"")),
+            Self::Labels(wanted) => {
+                let has_all =
+                    |it: &Labels| wanted.iter().all(|(key, value)| it.get(key) == Some(value));
+                let found = names.iter().filter(|(_, labels)| has_all(labels));
+                let found: Vec<String> = found.map(|(name, _)| name.clone()).collect();
+                if found.is_empty() || wanted.is_empty() {
+                    return Err("there is no service with these labels".to_owned());
+                }
+                Ok(found)
+            }
+        }
+    }
+}
+
+fn asked(value: &DeValue<'_>) -> Result<Asked, String> {
+    match value {
+        DeValue::String(word) if word == "all" => Ok(Asked::All),
+        DeValue::Array(_) => value::list(value, selected).map(Asked::Some),
+        _ => Err(format!("expected \"all\", or an array of names, found {}", found(value))),
+    }
+}
+
+fn selected(value: &DeValue<'_>) -> Result<Selected, String> {
+    let Some(table) = value.as_table() else { return value::text(value).map(Selected::Name) };
+    let wanted = table.get("labels").filter(|_| table.len() == 1).ok_or_else(|| {
+        "expected a name, or labels such as { labels = { team = \"web\" } }".to_owned()
+    })?;
+    server::labels(wanted.get_ref()).map(Selected::Labels)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Base,
+    Scale,
+    Floor,
+    Cap,
+    Drain,
+}
+
+fn read_weights(mut section: Section<'_>) -> (PolicyGrant, Option<StepLimit>) {
+    let intents = section.required(&INTENTS, "[\"drain\"]").unwrap_or_default();
+    let base = section.key(&BASE);
+    let scale = section.key(&SCALE);
+    let floor = section.key(&FLOOR);
+    let bounds = [
+        (BASE.name, Kind::Base, "base = [1, 200]"),
+        (SCALE.name, Kind::Scale, "scale = [100, 1500]"),
+        (FLOOR.name, Kind::Floor, "floor = 100"),
+    ];
+    let max_step = section.key(&MAX_STEP);
+    if max_step.is_some() && !intents.contains(&Kind::Scale) {
+        section.note_at(MAX_STEP.name, "has no effect: add \"scale\" to intents, or remove this");
+    }
+    for (key, kind, example) in bounds {
+        let given = section.has(key);
+        if intents.contains(&kind) && !given {
+            section.note_at("intents", format!("\"{key}\" needs its bounds: add {example}"));
+        }
+        if !intents.contains(&kind) && given {
+            section
+                .note_at(key, format!("has no effect: add \"{key}\" to intents, or remove this"));
+        }
+    }
+    section.finish();
+    let grant = PolicyGrant {
+        base,
+        scale,
+        floor,
+        cap: intents.contains(&Kind::Cap),
+        drain: intents.contains(&Kind::Drain),
+        ..PolicyGrant::default()
+    };
+    (grant, max_step)
+}
+
+/// `"20/s burst 100"`.
+fn rate(value: &DeValue<'_>) -> Result<Rate, String> {
+    let text = value::text(value)?;
+    let parsed = text.split_once("/s").and_then(|(per_second, rest)| {
+        let per_second = per_second.trim().parse().ok()?;
+        let burst = match rest.trim() {
+            "" => per_second,
+            rest => rest.strip_prefix("burst")?.trim().parse().ok()?,
+        };
+        let is_sane = (1..=10_000).contains(&per_second) && (1..=100_000).contains(&burst);
+        is_sane.then_some(Rate { per_second, burst })
+    });
+    parsed.ok_or_else(|| format!("expected a rate such as \"20/s burst 100\", found \"{text}\""))
+}
+
+/// `"10% / 5s"`.
+fn step_limit(value: &DeValue<'_>) -> Result<StepLimit, String> {
+    let text = value::text(value)?;
+    let parsed = text.split_once('/').and_then(|(percent, per)| {
+        let percent = percent.trim().strip_suffix('%')?.parse().ok()?;
+        let per = value::parse_duration(per.trim())?;
+        let is_sane = (1..=100).contains(&percent) && per >= Duration::from_secs(1);
+        is_sane.then_some(StepLimit { percent, per })
+    });
+    parsed.ok_or_else(|| {
+        format!("expected 1% to 100%, and 1 s or more, such as \"10% / 5s\", found \"{text}\"")
+    })
+}
+
+fn base_range(value: &DeValue<'_>) -> Result<RangeInclusive<u32>, String> {
+    match value::list(value, |it| value::number(it, 1..=WEIGHT_MAX))?[..] {
+        [least, most] if least <= most => Ok(least..=most),
+        _ => Err(format!("expected [least, most], such as [1, 200], found {}", found(value))),
+    }
+}
+
+fn scale_range(value: &DeValue<'_>) -> Result<RangeInclusive<u32>, String> {
+    match value::list(value, |it| value::number(it, 1..=1_000_000))?[..] {
+        [least, most] if least <= most => Ok(least..=most),
+        _ => Err(format!(
+            "expected [least, most] in thousandths, such as [100, 1500], found {}",
+            found(value)
+        )),
+    }
+}
