@@ -31,6 +31,7 @@ fn main() -> io::Result<ExitCode> {
         table: Arc::new(Table::new(Snapshot::default(), 0)),
         health: Arc::new(BTreeMap::new()),
         held: Vec::new(),
+        state: Arc::default(),
         wall_ns: 0,
         monotonic_ns: 0,
         changes_left: None,

@@ -96,7 +96,7 @@ pub(crate) use guard::exports::weir::plugin::guarding;
 pub(crate) use policy::{
     exports::weir::plugin::reactor,
     weir::{
-        host::config,
+        host::{config, state},
         ipvs::table,
         plugin::{events, health, health_words, intents},
     },

@@ -14,6 +14,7 @@ pub(crate) mod live;
 pub(crate) mod log;
 pub(crate) mod names;
 pub(crate) mod snapshots;
+pub(crate) mod state;
 pub(crate) mod stdio;
 pub(crate) mod table;
 
@@ -39,7 +40,8 @@ pub(crate) fn link_policy(linker: &mut Linker<PolicyState>) -> wasmtime::Result<
     bindings::table::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     bindings::intents::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     bindings::health::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
-    bindings::config::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+    bindings::config::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    bindings::state::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }
 
 /// Everything the world `weigher` can import.

@@ -42,13 +42,13 @@ pub use error::{Error, Failure, Report};
 pub use guard::{Guard, Judgement, Origin, Review};
 pub use limits::{
     COMPONENT_BYTES, Limits, MEMO_BYTES, OPERATIONS_PER_APPLY, READ_BYTES, REASON_BYTES,
-    STACK_BYTES, STATEMENTS_HELD, STATEMENTS_PER_CALL,
+    STACK_BYTES, STATE_ENTRY_BYTES, STATE_KEY_BYTES, STATEMENTS_HELD, STATEMENTS_PER_CALL,
 };
 pub use log::{Level, LogLine, LogSink};
 pub use plugin::{Builtin, PageAligned, Plugin, World};
 pub use policy::{
-    Birth, Effect, Envelope, Event, HealthChange, HealthReport, HealthStatus, Intent, Latency,
-    Policy, PolicyGrant, Services, Settings, Statement, Subscription, View,
+    Birth, Effect, Entries, Envelope, Event, HealthChange, HealthReport, HealthStatus, Intent,
+    Latency, Policy, PolicyGrant, Refusal, Services, Settings, Statement, Subscription, View,
 };
 pub use runtime::{Runtime, Ticker};
 pub use stdio::Stdio;

@@ -32,6 +32,13 @@ pub const REASON_BYTES: usize = 1024;
 /// Bytes of a weigher's memo, at most: the host keeps one for each service.
 pub const MEMO_BYTES: usize = 64 << 10;
 
+/// Bytes of the name of an entry of `state`, at most.
+pub const STATE_KEY_BYTES: usize = 256;
+
+/// What an entry of `state` counts beside its name and value, so that a grant of bytes bounds
+/// how many there are, too.
+pub const STATE_ENTRY_BYTES: usize = 32;
+
 /// What one guest may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

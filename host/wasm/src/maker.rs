@@ -57,6 +57,8 @@ impl Maker {
             handling: false,
             visible: None,
             staged: BTreeMap::new(),
+            noted: BTreeMap::new(),
+            refused: BTreeMap::new(),
             held: None,
         };
         state.look_at(view, false);

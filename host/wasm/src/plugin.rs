@@ -75,6 +75,7 @@ impl World {
                 "weir:plugin/failures",
                 "weir:plugin/health-words",
                 "weir:host/config",
+                "weir:host/state",
             ],
             Self::Weigher => &["weir:plugin/health-words"],
             Self::Guard => &[

@@ -149,13 +149,32 @@ pub struct Statement {
     pub reason: String,
 }
 
-/// What a handler that returned ok wants done. At most one for each real server.
+/// What a handler that returned ok wants done. At most one for each real server, and for each
+/// entry of what it remembers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Put this in the place of what the plugin held on that real server.
     Publish(Statement),
     /// Take back what it held.
     Withdraw(RealServerKey),
+    /// Keep this value under this name for good; none = forget what is there.
+    Note(String, Option<Vec<u8>>),
+}
+
+/// What a policy remembers for good: values by their names.
+pub type Entries = BTreeMap<String, Vec<u8>>;
+
+/// A statement that the grant did not allow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The real server.
+    pub key: RealServerKey,
+    /// What was wanted.
+    pub intent: Intent,
+    /// The statement's own, for people.
+    pub reason: String,
+    /// Why it was refused; names the key of the grant that would allow it.
+    pub why: String,
 }
 
 /// What an instance wants to hear beside what always comes.
@@ -210,6 +229,8 @@ pub struct PolicyGrant {
     pub cap: bool,
     /// `grant.weights.drain`: whether it may drain.
     pub drain: bool,
+    /// `grant.state`: bytes that it may have kept for good.
+    pub state_bytes: usize,
     /// `grant.lease`: of statements that name none, and the longest that may be named.
     pub lease: Duration,
 }
@@ -258,6 +279,8 @@ pub struct View {
     pub health: Arc<BTreeMap<RealServerKey, HealthReport>>,
     /// What this instance holds.
     pub held: Vec<Statement>,
+    /// What it remembers.
+    pub state: Arc<Entries>,
     /// `grant.changes`: how many statements of this call may say something new; none = any
     /// number.
     pub changes_left: Option<u32>,
@@ -272,6 +295,8 @@ pub struct Policy {
     name: String,
     /// None once it failed: whatever it held is gone with it.
     running: Option<Running>,
+    /// What the last call was refused.
+    refusals: Vec<Refusal>,
 }
 
 pub(crate) struct Running {
@@ -281,7 +306,7 @@ pub(crate) struct Running {
 
 impl Policy {
     pub(crate) fn new(name: String, running: Running) -> Self {
-        Self { name, running: Some(running) }
+        Self { name, running: Some(running), refusals: Vec::new() }
     }
 
     /// Hands over events, oldest first, with what there is to look at; what the guest
@@ -296,9 +321,10 @@ impl Policy {
         let answer = guarded(&mut running.store, "handle", |store| {
             running.guest.weir_plugin_reactor().call_handle(store, &batch)
         });
+        self.refusals = running.store.data_mut().take_refusals();
         let staged = running.store.data_mut().rest();
         match answer {
-            Ok(Ok(())) => Ok(staged.into_values().collect()),
+            Ok(Ok(())) => Ok(staged),
             Ok(Err(failure)) => Err(Failure::Refused {
                 plugin: self.name.clone(),
                 call: "handle",
@@ -310,6 +336,12 @@ impl Policy {
                 Err(failure)
             }
         }
+    }
+
+    /// What the last call wanted and its grant did not allow, whether or not it succeeded; the
+    /// last of it on each real server.
+    pub fn take_refusals(&mut self) -> Vec<Refusal> {
+        std::mem::take(&mut self.refusals)
     }
 
     fn gone(&self) -> Failure {

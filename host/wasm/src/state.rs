@@ -6,7 +6,8 @@ use wasmtime::{ResourceLimiter, component::ResourceTable};
 use weir_ipvs::{Ipvs, RealServerKey};
 
 use crate::{
-    CommandGrant, Effect, Intent, IpvsOpener, Limits, Names, PolicyGrant, Statement, Stdio, View,
+    CommandGrant, Effect, Intent, IpvsOpener, Limits, Names, PolicyGrant, Refusal, Statement,
+    Stdio, View,
     clock::{self, Clock},
     engine::Metering,
     error::Exceeded,
@@ -153,8 +154,13 @@ pub(crate) struct PolicyState {
     /// Services within the grant, by their numbers in the table of `view`; none = all.
     /// Made when first asked for.
     pub(crate) visible: Option<Option<Arc<[u32]>>>,
-    /// What the call under way wants, by real server: the last word on each.
-    pub(crate) staged: BTreeMap<RealServerKey, Effect>,
+    /// What the call under way says, by real server: the last word on each; none = it is taken
+    /// back.
+    pub(crate) staged: BTreeMap<RealServerKey, Option<Statement>>,
+    /// What the call under way was refused, by real server.
+    pub(crate) refused: BTreeMap<RealServerKey, Refusal>,
+    /// What the call under way wants to be kept for good, or forgotten, by its name.
+    pub(crate) noted: BTreeMap<String, Option<Vec<u8>>>,
     /// What `view.held` says, by real server; made when first asked for.
     pub(crate) held: Option<BTreeMap<RealServerKey, Intent>>,
 }
@@ -170,22 +176,32 @@ impl PolicyState {
         self.visible = None;
         self.held = None;
         self.staged.clear();
+        self.refused.clear();
+        self.noted.clear();
     }
 
     /// Ends a call: lets go of what it looked at, and returns what it wants.
-    pub(crate) fn rest(&mut self) -> BTreeMap<RealServerKey, Effect> {
+    pub(crate) fn rest(&mut self) -> Vec<Effect> {
         self.view = View::default();
-        std::mem::take(&mut self.staged)
+        let staged = std::mem::take(&mut self.staged).into_iter();
+        let staged = staged.map(|(key, it)| it.map_or(Effect::Withdraw(key), Effect::Publish));
+        let noted = std::mem::take(&mut self.noted).into_iter();
+        staged.chain(noted.map(|(key, value)| Effect::Note(key, value))).collect()
+    }
+
+    /// What it was refused.
+    pub(crate) fn take_refusals(&mut self) -> Vec<Refusal> {
+        std::mem::take(&mut self.refused).into_values().collect()
     }
 
     /// All it holds, staged statements included, in the order of their real servers.
     pub(crate) fn all_held(&self) -> BTreeMap<RealServerKey, &Statement> {
         let mut all: BTreeMap<_, _> =
             self.view.held.iter().map(|statement| (statement.key, statement)).collect();
-        for (key, effect) in &self.staged {
-            match effect {
-                Effect::Publish(statement) => all.insert(*key, statement),
-                Effect::Withdraw(_) => all.remove(key),
+        for (key, staged) in &self.staged {
+            match staged {
+                Some(statement) => all.insert(*key, statement),
+                None => all.remove(key),
             };
         }
         all

@@ -77,6 +77,7 @@ pub(crate) fn view() -> View {
         table: Arc::new(table),
         health: Arc::new(health),
         held: Vec::new(),
+        state: Arc::default(),
         wall_ns: 2_000,
         monotonic_ns: 5_000_000_000,
         changes_left: None,
@@ -127,6 +128,7 @@ pub(crate) fn whole_grant() -> PolicyGrant {
         floor: Some(u32::MAX),
         cap: true,
         drain: true,
+        state_bytes: 1 << 20,
         lease: Duration::from_secs(60),
     }
 }

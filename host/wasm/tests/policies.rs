@@ -1,10 +1,10 @@
 //! What policies see, say and stage.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use weir_wasm::{
     Birth, Effect, Event, Failure, HealthStatus, Intent, PolicyGrant, Runtime, Services, Statement,
-    World,
+    View, World,
 };
 
 use crate::{
@@ -100,6 +100,7 @@ fn statements_are_bounded_by_the_grant() {
         floor: Some(10),
         cap: true,
         drain: false,
+        state_bytes: 0,
         lease: Duration::from_secs(30),
     };
     let (mut policy, _) = start("policy_states", weir_wasm::Settings { grant, ..settings(&lines) });
@@ -219,4 +220,64 @@ fn a_command_is_not_a_policy() {
         text,
         "failed to load command_echoes: it is not a policy: it exports weir:plugin/cli"
     );
+}
+
+/// What a policy hears that does this, one word and its arguments each, having remembered `x`
+/// and `y` of 10 bytes; and what it wants.
+fn remembering(state_bytes: usize, steps: &str) -> (Vec<String>, Vec<Effect>) {
+    let lines = Lines::default();
+    let grant = PolicyGrant { state_bytes, ..PolicyGrant::default() };
+    let config_json = format!("{{{steps}}}");
+    let settings = weir_wasm::Settings { grant, config_json, ..settings(&lines) };
+    let state = ["x", "y"].map(|it| (it.to_owned(), vec![0; 10]));
+    let view = || View { state: Arc::new(state.clone().into()), ..view() };
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = guests::plugin(&runtime, "policy_remembers");
+    let (mut policy, _) = runtime.start_policy(&plugin, settings, Birth::Fresh, view()).unwrap();
+    let effects = policy.handle(view(), &[]).unwrap();
+    (lines.messages(), effects)
+}
+
+fn note(name: &str, bytes: Option<usize>) -> Effect {
+    Effect::Note(name.to_owned(), bytes.map(|it| vec![b'x'; it]))
+}
+
+#[test]
+fn a_policy_remembers_what_its_handler_stages() {
+    let steps = "get x; set x 3; get x; remove y; get y; set a 0; set b 1; remove b; get b; \
+                 keys - - 9; keys a - 9; keys x a 0";
+    let (heard, effects) = remembering(1000, steps);
+    let heard: Vec<&str> = heard.iter().map(String::as_str).collect();
+    assert_eq!(
+        heard,
+        ["Some(10)", "Ok(())", "Some(3)", "()", "None", "Ok(())", "Ok(())", "()", "None", "[]"]
+            .into_iter()
+            .chain(["[\"a\"]", "[]"])
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(effects, [note("a", Some(0)), note("x", Some(3)), note("y", None)]);
+}
+
+#[test]
+fn names_of_entries_come_in_order_and_in_parts() {
+    let (heard, _) =
+        remembering(1000, "; set w1 1; set w3 1; set w2 1; keys w - 2; keys w w2 9; keys w x 9");
+    assert_eq!(heard[3..], [r#"["w1", "w2"]"#, r#"["w3"]"#, "[]"]);
+}
+
+#[test]
+fn what_is_remembered_is_bounded_by_the_grant() {
+    // Two entries of 1 + 10 + 32 bytes are there.
+    let (heard, effects) =
+        remembering(2 * 43 + 40, "set q 1; set q 7; set q 8; both r s 1; set x 17");
+    let quota = "Err(Error::Quota(126))";
+    assert_eq!(heard, ["Err(Error::OutsideHandler)", "Ok(())", quota, quota, quota]);
+    assert_eq!(effects, [note("q", Some(7))]);
+    let (heard, effects) = remembering(0, "; set q 0; get x; long 0; long 256; long 257; remove x");
+    let length = "Err(Error::KeyLength(256))";
+    assert_eq!(
+        heard,
+        ["Err(Error::Quota(0))", "Some(10)", length, "Err(Error::Quota(0))", length, "()"]
+    );
+    assert_eq!(effects, [note("x", None)]);
 }

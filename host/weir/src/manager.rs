@@ -25,6 +25,7 @@
 mod calls;
 mod claims;
 mod drift;
+mod entries;
 mod freeze;
 mod globals;
 mod guards;

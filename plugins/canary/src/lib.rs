@@ -2,19 +2,13 @@
 //! back when one of them fails or is slow.
 //!
 //! Rolled back, they are drained and stay so until the plugin's settings change: someone
-//! has to look. That it is so the host remembers, over failures of the plugin; the steps
-//! then begin with the first again.
+//! has to look. That it is so, and which step it was, the host remembers, over failures of the
+//! plugin and restarts of weir.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use serde::Deserialize;
-use weir_sdk::policy::{
-    Birth, health,
-    intents::{self, Intent},
-    log,
-    prelude::*,
-    settings, table,
-};
+use serde::{Deserialize, Serialize};
+use weir_sdk::policy::{config, health, log, prelude::*, settings, table};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,30 +47,42 @@ const LOOK: Duration = Duration::from_secs(5);
 
 struct Canary {
     settings: Settings,
-    /// Whether someone began it anew, and not the host after a failure.
-    is_fresh: bool,
-    step: usize,
+    progress: Progress,
     in_step: Duration,
     slow_looks: u32,
 }
 
+/// How far it is: what a restart must not lose.
+#[derive(Default, Serialize, Deserialize)]
+struct Progress {
+    /// The settings under which that is so; under others it begins anew.
+    settings: String,
+    step: usize,
+    /// Why it was rolled back, if it was.
+    rolled_back: Option<String>,
+}
+
+/// What the host remembers it as.
+const PROGRESS: &str = "progress";
+
 impl Policy for Canary {
-    fn new(context: &Context) -> Result<Self, Failure> {
+    fn new(_: &Context) -> Result<Self, Failure> {
         let settings: Settings = settings()?;
         if settings.shares.iter().any(|it| !(1..100).contains(it)) {
             let message = "config: shares: expected 1 to 99 percent each".to_owned();
             return Err(Failure { message, retryable: false });
         }
-        let is_fresh = matches!(context.birth, Birth::Fresh);
-        Ok(Self { settings, is_fresh, step: 0, in_step: Duration::ZERO, slow_looks: 0 })
+        let progress = recall(PROGRESS).filter(|it: &Progress| it.settings == config::get());
+        let progress =
+            progress.unwrap_or_else(|| Progress { settings: config::get(), ..Progress::default() });
+        Ok(Self { settings, progress, in_step: Duration::ZERO, slow_looks: 0 })
     }
 
     fn started(&mut self) -> Result<(), Failure> {
-        if self.is_fresh {
-            self.canaries().for_each(|it| withdraw(&it));
-            self.is_fresh = false;
+        match self.progress.rolled_back.clone() {
+            Some(why) => self.drain_all(&why),
+            None => self.limit(),
         }
-        Ok(())
     }
 
     fn health(&mut self, change: &HealthChange) -> Result<(), Failure> {
@@ -91,7 +97,7 @@ impl Policy for Canary {
     }
 
     fn stats(&mut self, elapsed: Duration) -> Result<(), Failure> {
-        if is_rolled_back() {
+        if self.progress.rolled_back.is_some() {
             return Ok(());
         }
         if let Some(why) = self.is_slow() {
@@ -99,7 +105,11 @@ impl Policy for Canary {
         }
         self.in_step += elapsed;
         if self.in_step >= Duration::from_secs(self.settings.step_s) {
-            (self.step, self.in_step) = (self.step + 1, Duration::ZERO);
+            self.in_step = Duration::ZERO;
+            if self.progress.step < self.settings.shares.len() {
+                self.progress.step += 1;
+                remember(PROGRESS, &self.progress)?;
+            }
         }
         self.limit()
     }
@@ -116,7 +126,7 @@ impl Canary {
 
     /// Caps the canaries of each service so that together they have their share.
     fn limit(&self) -> Result<(), Failure> {
-        let Some(share) = self.settings.shares.get(self.step) else {
+        let Some(share) = self.settings.shares.get(self.progress.step) else {
             self.canaries().for_each(|it| withdraw(&it));
             return Ok(());
         };
@@ -133,7 +143,7 @@ impl Canary {
             let together = (others * u64::from(*share)).div_ceil(u64::from(100 - share));
             let each = together.div_ceil(canaries.len().max(1) as u64).max(1);
             let each = u32::try_from(each).unwrap_or(u32::MAX);
-            let reason = format!("step {}: {share}% of new connections", self.step + 1);
+            let reason = format!("step {}: {share}% of new connections", self.progress.step + 1);
             canaries.iter().try_for_each(|(key, _)| cap(key, each, &reason))?;
         }
         Ok(())
@@ -158,18 +168,19 @@ impl Canary {
         ))
     }
 
-    fn roll_back(&self, why: &str) -> Result<(), Failure> {
-        if !is_rolled_back() {
+    fn roll_back(&mut self, why: &str) -> Result<(), Failure> {
+        if self.progress.rolled_back.is_none() {
             log::write(log::Level::Warn, &format!("rolled back: {why}"), &[]);
+            self.progress.rolled_back = Some(why.to_owned());
+            remember(PROGRESS, &self.progress)?;
         }
+        self.drain_all(why)
+    }
+
+    fn drain_all(&self, why: &str) -> Result<(), Failure> {
         let reason = format!("rolled back: {why}");
         self.canaries().try_for_each(|it| drain(&it, &reason))
     }
-}
-
-/// What the host remembers for us tells it.
-fn is_rolled_back() -> bool {
-    intents::held().iter().any(|it| matches!(it.intent, Intent::Drain))
 }
 
 weir_sdk::policy!(Canary);

@@ -7,6 +7,7 @@
 #![expect(unused_qualifications, reason = "what the derives of starlark write")]
 
 mod change;
+mod memory;
 mod planned;
 mod service;
 mod weighing;
@@ -29,6 +30,7 @@ pub(crate) fn globals(builder: &mut GlobalsBuilder) {
     looking(builder);
     weighing::globals(builder);
     planned::globals(builder);
+    memory::globals(builder);
 }
 
 /// Functions for looking at the table.

@@ -2,11 +2,12 @@
 //!
 //! Implement [`Policy`] and hand the type to [`policy!`](crate::policy!). What a handler
 //! says through [`drain`], [`scale`], [`cap`], [`floor`] and [`withdraw`] takes place if it
-//! returns `Ok`, and not at all if it fails or traps.
+//! returns `Ok`, and not at all if it fails or traps; and so does what it has the host keep for
+//! good, through [`remember`] and [`forget`].
 
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 wit_bindgen::generate!({
     path: "../../wit",
@@ -24,7 +25,7 @@ mod text;
 pub use self::{
     exports::weir::plugin::reactor::{Birth, Context},
     weir::{
-        host::{clock, config, log},
+        host::{clock, config, log, state},
         ipvs::{
             addresses::{self, Endpoint, IpAddress},
             errors::Error,
@@ -46,7 +47,7 @@ pub use self::{
 pub mod prelude {
     pub use super::{
         Context, Failure, HealthChange, HealthStatus, Policy, RealServerKey, base, cap, drain,
-        floor, real_servers, scale, withdraw,
+        floor, forget, real_servers, recall, remember, scale, withdraw,
     };
 }
 
@@ -140,6 +141,41 @@ pub fn cap(server: &RealServerKey, weight: u32, reason: &str) -> Result<(), Fail
 /// Takes back what this policy says of the real server. Never fails.
 pub fn withdraw(server: &RealServerKey) {
     intents::withdraw(&[*server]);
+}
+
+/// What was last remembered under `name`, by this code or what was in its place before, over
+/// restarts of the plugin and of the host. None where nothing is, or something that is no `T`.
+pub fn recall<T: DeserializeOwned>(name: &str) -> Option<T> {
+    serde_json::from_slice(&state::get(name)?).ok()
+}
+
+/// Has the host keep `value`, as JSON, for good. Not in [`Policy::new`].
+///
+/// Fails if the grant has no room for it, naming the key that would give it.
+pub fn remember(name: &str, value: &impl Serialize) -> Result<(), Failure> {
+    let failed = |message| Failure { message, retryable: false };
+    let bytes = serde_json::to_vec(value).map_err(|it| failed(format!("{name}: {it}")))?;
+    state::set(&[(name.to_owned(), bytes)]).map_err(|error| {
+        failed(match error {
+            state::Error::Quota(0) => {
+                "to remember anything needs the plugin's grant.state".to_owned()
+            }
+            state::Error::Quota(most) => {
+                format!("{name} does not fit into {most} bytes, the plugin's grant.state")
+            }
+            state::Error::KeyLength(most) => {
+                format!("expected a name of 1 to {most} bytes, found {} bytes", name.len())
+            }
+            state::Error::OutsideHandler => {
+                "nothing can be remembered while the policy is made".to_owned()
+            }
+        })
+    })
+}
+
+/// Has the host forget what it keeps under `name`. Never fails.
+pub fn forget(name: &str) {
+    state::remove(&[name.to_owned()]);
 }
 
 /// Every real server that the grant lets this policy see.

@@ -127,6 +127,7 @@ fn world() -> (RealServerKey, View) {
         table: Arc::new(Table::new(Snapshot { entries: vec![entry] }, 1)),
         health: Arc::new(health),
         held: Vec::new(),
+        state: Arc::default(),
         wall_ns: 1,
         monotonic_ns: 1,
         changes_left: None,

@@ -9,8 +9,8 @@ use std::{
 
 use weir_ipvs::RealServerKey;
 use weir_wasm::{
-    Birth, Effect, Envelope, Event, Failure, HealthReport, Limits, Plugin, Policy, PolicyGrant,
-    Runtime, Services, Settings, Statement, Table, View,
+    Birth, Effect, Entries, Envelope, Event, Failure, HealthReport, Limits, Plugin, Policy,
+    PolicyGrant, Runtime, Services, Settings, Statement, Table, View,
 };
 
 use crate::table;
@@ -36,6 +36,7 @@ impl Default for Setup {
                 floor: Some(100),
                 cap: true,
                 drain: true,
+                state_bytes: 1000,
                 lease: Duration::from_secs(60),
             },
             limits: patient(),
@@ -72,6 +73,7 @@ pub struct Host {
     table: Arc<Table>,
     health: BTreeMap<RealServerKey, HealthReport>,
     held: BTreeMap<RealServerKey, Statement>,
+    state: Entries,
     sequence: u64,
     log: Lines,
 }
@@ -90,9 +92,10 @@ impl Host {
             ..setup.settings()
         };
         let (table, health) = (Arc::new(table::table()), table::health());
-        let view = view(&table, &health, &BTreeMap::new());
+        let view = view(&table, &health, &BTreeMap::new(), &Entries::new());
         let (policy, _) = runtime.start_policy(plugin, settings, Birth::Fresh, view)?;
-        Ok(Self { policy, table, health, held: BTreeMap::new(), sequence: 0, log })
+        let (held, state) = (BTreeMap::new(), Entries::new());
+        Ok(Self { policy, table, health, held, state, sequence: 0, log })
     }
 
     /// Hands over one batch; what became of it, a line for each effect, or the failure.
@@ -106,7 +109,7 @@ impl Host {
             self.sequence += 1;
             batch.push(Envelope { sequence: self.sequence, at_ns: 1_000, event });
         }
-        let view = view(&self.table, &self.health, &self.held);
+        let view = view(&self.table, &self.health, &self.held, &self.state);
         match self.policy.handle(view, &batch) {
             Ok(effects) => effects.into_iter().fold(String::new(), |mut text, effect| {
                 let _ = writeln!(text, "{}", show(&effect));
@@ -130,6 +133,8 @@ impl Host {
             Effect::Withdraw(key) => {
                 self.held.remove(&key);
             }
+            Effect::Note(key, Some(value)) => drop(self.state.insert(key, value)),
+            Effect::Note(key, None) => drop(self.state.remove(&key)),
         }
     }
 }
@@ -138,11 +143,13 @@ fn view(
     table: &Arc<Table>,
     health: &BTreeMap<RealServerKey, HealthReport>,
     held: &BTreeMap<RealServerKey, Statement>,
+    state: &Entries,
 ) -> View {
     View {
         table: Arc::clone(table),
         health: Arc::new(health.clone()),
         held: held.values().cloned().collect(),
+        state: Arc::new(state.clone()),
         wall_ns: 2_000,
         monotonic_ns: 3_000,
         changes_left: None,
@@ -155,5 +162,7 @@ fn show(effect: &Effect) -> String {
             format!("{} {}: {intent:?} for {lease:?}: {reason}", key.service, key.server)
         }
         Effect::Withdraw(key) => format!("{} {}: withdrawn", key.service, key.server),
+        Effect::Note(key, Some(value)) => format!("remembers {key}: {}", value.escape_ascii()),
+        Effect::Note(key, None) => format!("forgets {key}"),
     }
 }

@@ -294,3 +294,22 @@ fn documented(page: &str) -> &str {
     let (_, after) = page.split_once("```python\n").unwrap();
     after.split_once("```").unwrap().0
 }
+
+#[test]
+fn a_script_remembers_within_its_grant() {
+    let script = r#"
+def on_health(change, weights):
+    seen = recall("seen") or []
+    print(seen)
+    remember("seen", seen + [len(seen)])
+    remember("never", None)
+"#;
+    let mut host = start(script, Setup::default()).unwrap();
+    assert_eq!(host.tell(down()), "remembers seen: [0]\n");
+    assert_eq!(host.tell(down()), "remembers seen: [0,1]\n");
+    assert_eq!(host.log(), ["[]", "[0]"]);
+    insta::assert_snapshot!(
+        body("    remember(\"x\", \"y\" * 2000)"),
+        @r#"test: handle failed: policy.star:2: x does not fit into 1000 bytes, the plugin's grant.state: remember("x", "y" * 2000)"#
+    );
+}

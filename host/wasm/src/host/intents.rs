@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 use weir_ipvs::RealServerKey;
 
 use crate::{
-    Effect, Intent, PolicyGrant, Statement,
+    Intent, PolicyGrant, Refusal, Statement,
     bindings::{errors, intents, real_servers},
     host::denied,
     limits::{REASON_BYTES, STATEMENTS_HELD, STATEMENTS_PER_CALL},
@@ -33,7 +33,7 @@ impl intents::Host for PolicyState {
     fn withdraw(&mut self, keys: Vec<real_servers::RealServerKey>) -> wasmtime::Result<()> {
         for key in keys.into_iter().map(RealServerKey::from) {
             if self.held_before().contains_key(&key) {
-                self.staged.insert(key, Effect::Withdraw(key));
+                self.staged.insert(key, None);
             } else {
                 self.staged.remove(&key);
             }
@@ -52,7 +52,12 @@ impl PolicyState {
             return Err(denied("outside-handler", "statements are made in handle, not in init"));
         }
         let key = RealServerKey::from(statement.key);
-        let (intent, clamped) = allowed(&self.grant, key, statement.intent.into())?;
+        let wanted = statement.intent.into();
+        let (intent, clamped) = allowed(&self.grant, key, wanted).map_err(|denial| {
+            let (why, reason) = (denial.message.clone(), shortened(statement.reason.clone()));
+            self.refused.insert(key, Refusal { key, intent: wanted, reason, why });
+            errors::Error::Denied(denial)
+        })?;
         let entry = self.view.table.get(&key.service).ok_or(errors::Error::NoSuchServer)?;
         if !entry.servers.iter().any(|server| server.config.endpoint == key.server) {
             return Err(errors::Error::NoSuchServer);
@@ -71,17 +76,15 @@ impl PolicyState {
         let lease =
             statement.lease.map_or(longest, |lease| longest.min(Duration::from_millis(lease)));
         let reason = shortened(statement.reason);
-        self.staged.insert(key, Effect::Publish(Statement { key, intent, lease, reason }));
+        self.refused.remove(&key);
+        self.staged.insert(key, Some(Statement { key, intent, lease, reason }));
         Ok(clamped.map_or(intents::Verdict::Accepted, intents::Verdict::Clamped))
     }
 
     /// Whether it says another thing than what it holds.
     fn says_anew(&mut self, key: &RealServerKey, intent: Intent) -> bool {
         let held = self.held_before().get(key).copied();
-        let staged = self.staged.get(key).map(|it| match it {
-            Effect::Publish(statement) => Some(statement.intent),
-            Effect::Withdraw(_) => None,
-        });
+        let staged = self.staged.get(key).map(|it| it.as_ref().map(|it| it.intent));
         staged.unwrap_or(held) != Some(intent)
     }
 
@@ -92,8 +95,8 @@ impl PolicyState {
 
     fn is_held(&mut self, key: &RealServerKey) -> bool {
         match self.staged.get(key) {
-            Some(Effect::Publish(_)) => true,
-            Some(Effect::Withdraw(_)) => false,
+            Some(Some(_)) => true,
+            Some(None) => false,
             None => self.held_before().contains_key(key),
         }
     }
@@ -111,7 +114,8 @@ fn allowed(
     grant: &PolicyGrant,
     key: RealServerKey,
     intent: Intent,
-) -> Result<(Intent, Option<u32>), errors::Error> {
+) -> Result<(Intent, Option<u32>), errors::Denial> {
+    let denied = |code: &str, message: String| errors::Denial { code: code.to_owned(), message };
     if !grant.services.contains(&key.service) {
         let message = format!("service {} is outside the plugin's grant.services", key.service);
         return Err(denied("service-outside-grant", message));
@@ -122,13 +126,13 @@ fn allowed(
     };
     let clamped = |asked: u32, given: u32| (given != asked).then_some(given);
     match intent {
-        Intent::Base(0) => Err(denied("zero-base", "a base of 0: say drain")),
+        Intent::Base(0) => Err(denied("zero-base", "a base of 0: say drain".to_owned())),
         Intent::Base(asked) => {
             let range = grant.base.as_ref().ok_or_else(|| outside("base"))?;
             let given = asked.min(*range.end()).max(*range.start()).max(1);
             Ok((Intent::Base(given), clamped(asked, given)))
         }
-        Intent::Scale(0) => Err(denied("zero-scale", "a scale of 0: say drain")),
+        Intent::Scale(0) => Err(denied("zero-scale", "a scale of 0: say drain".to_owned())),
         Intent::Scale(asked) => {
             let given = grant.scaled(asked).ok_or_else(|| outside("scale"))?;
             Ok((Intent::Scale(given), clamped(asked, given)))
@@ -137,7 +141,7 @@ fn allowed(
             let given = asked.min(grant.floor.ok_or_else(|| outside("floor"))?);
             Ok((Intent::Floor(given), clamped(asked, given)))
         }
-        Intent::Cap(0) => Err(denied("zero-cap", "a cap of 0: say drain")),
+        Intent::Cap(0) => Err(denied("zero-cap", "a cap of 0: say drain".to_owned())),
         Intent::Cap(_) if grant.cap => Ok((intent, None)),
         Intent::Cap(_) => Err(outside("cap")),
         Intent::Drain if grant.drain => Ok((intent, None)),

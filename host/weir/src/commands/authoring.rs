@@ -112,7 +112,7 @@ struct Power {
     does: &'static str,
 }
 
-const POWERS: [Power; 3] = [
+const POWERS: [Power; 4] = [
     Power {
         interface: "weir:ipvs/table",
         exported: None,
@@ -130,6 +130,12 @@ const POWERS: [Power; 3] = [
         exported: Some("weir:plugin/weighing"),
         want: "weights",
         does: "changes weights",
+    },
+    Power {
+        interface: "weir:host/state",
+        exported: None,
+        want: "state",
+        does: "remembers for good",
     },
 ];
 

@@ -138,7 +138,10 @@ fn show_server(out: &mut dyn Write, explained: &ExplainedServer) -> io::Result<(
     }
     for it in &explained.denied {
         writeln!(out, "    {}", said(&it.word))?;
-        writeln!(out, "      {}; asked again at {}", it.why, it.again)?;
+        match &it.again {
+            Some(again) => writeln!(out, "      {}; asked again at {again}", it.why)?,
+            None => writeln!(out, "      {}", it.why)?,
+        }
     }
     writeln!(out, "  computed:")?;
     let mut table = Table::new(&["STEP", "WEIGHT"], &[1]);

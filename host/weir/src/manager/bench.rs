@@ -4,8 +4,8 @@ use std::{cell::RefCell, rc::Rc};
 
 use weir_ipvs::{Change, Failure, OnFailure, RealServerKey};
 use weir_wasm::{
-    Birth, Effect, Envelope, HealthReport, HealthStatus, Intent, Judgement, Review, Statement,
-    Subscription, View, Weighed, Weighing,
+    Birth, Effect, Entries, Envelope, HealthReport, HealthStatus, Intent, Judgement, Refusal,
+    Review, Statement, Subscription, View, Weighed, Weighing,
 };
 
 use super::{
@@ -26,6 +26,10 @@ pub(super) struct Script {
     pub(super) trapping: BTreeMap<String, bool>,
     /// What the next call of a plugin wants.
     pub(super) effects: BTreeMap<String, Vec<Effect>>,
+    /// What the next call of a plugin is refused.
+    pub(super) refusals: BTreeMap<String, Vec<Refusal>>,
+    /// What plugins found remembered when they were last called.
+    pub(super) remembered: BTreeMap<String, Entries>,
     /// What happened: births and events.
     pub(super) heard: Vec<String>,
     /// What weighers answer, for each real server; those that are not there trap.
@@ -101,12 +105,17 @@ impl Guest for Scripted {
             };
             script.heard.push(format!("{} {}: {words}", self.name, envelope.sequence));
         }
+        script.remembered.insert(self.name.clone(), (*view.state).clone());
         let mut effects = self.drains(&view);
         effects.extend(script.effects.remove(&self.name).unwrap_or_default());
         if script.trapping.get(&self.name) == Some(&true) {
             return Err(format!("{}: handle failed: unreachable", self.name));
         }
         Ok(effects)
+    }
+
+    fn take_refusals(&mut self) -> Vec<Refusal> {
+        self.script.borrow_mut().refusals.remove(&self.name).unwrap_or_default()
     }
 }
 
@@ -157,7 +166,7 @@ fn codes_of(names: &[String], script: &Rc<RefCell<Script>>) -> Vec<Code> {
         }
         if name.starts_with("guard") {
             let judge = move |_, review: Review, _| script.borrow_mut().judge(&review);
-            return Code { guard: Some(Box::new(judge)), ..Code::default() };
+            return Code { guard: Some(Rc::new(judge)), ..Code::default() };
         }
         let weigh = Rc::clone(&script);
         let weigh = move |weighing: &Weighing| weigh.borrow_mut().weigh(weighing);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use weir_ipvs::{Fields, Ipvs, Scope, ServiceKey};
-use weir_wasm::{Effect, Event as PolicyEvent, Statement, World};
+use weir_wasm::{Effect, Event as PolicyEvent, Refusal, Statement, World};
 
 use super::{LOOKS_MAX, Manager, Now, Plugin, plugin::Remedy, statements::Voice};
 use crate::{
@@ -127,7 +127,27 @@ impl Manager {
         self.plugins[index].running_policy().filter(|it| it.is_waiting_to_hear())?;
         let view = self.view(now, index);
         let (policy, _) = self.plugins[index].policy()?;
-        Some(policy.deliver(view))
+        let result = policy.deliver(view);
+        for refusal in policy.take_refusals() {
+            self.note_refusal(now, index, refusal);
+        }
+        Some(result)
+    }
+
+    /// Takes note of what a plugin wanted in vain, and tells it once.
+    fn note_refusal(&mut self, now: Now, index: usize, refusal: Refusal) {
+        if self.server(&refusal.key).is_none() {
+            return;
+        }
+        let name = self.plugins[index].name.clone();
+        let line = Line::warn("refused")
+            .with("service", refusal.key.service)
+            .with("server", refusal.key.server)
+            .with("plugin", &name)
+            .with("reason", &refusal.why);
+        if self.statements.refuse(&name, refusal, now.monotonic) {
+            self.log(line);
+        }
     }
 
     fn take_effect(&mut self, now: Now, index: usize, effect: Effect) {
@@ -137,6 +157,10 @@ impl Manager {
                 if self.statements.withdraw(&self.plugins[index].name, &key) {
                     self.dirty.insert(key.service);
                 }
+            }
+            Effect::Note(key, value) => {
+                let name = self.plugins[index].name.clone();
+                self.note_entry(&name, key, value);
             }
         }
     }

@@ -14,13 +14,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
+    sync::Arc,
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 use weir_ipvs::{Endpoint, RealServerKey, ServiceKey, TableEntry};
+use weir_wasm::Entries;
 
-use super::{Awaiting, Manager, Now, Output, view::first};
+use super::{Awaiting, Manager, Now, Output, entries, view::first};
 use crate::{
     config::Backend,
     formula::Word,
@@ -66,6 +68,10 @@ pub(super) struct Memory {
     given_up: Vec<ServiceKey>,
     /// Services of which something may be other than recorded.
     pub(super) touched: BTreeSet<ServiceKey>,
+    /// What policies remember, by their names.
+    pub(super) entries: BTreeMap<String, Arc<Entries>>,
+    /// What of that is to be kept with the next batch.
+    pub(super) pending: Changes,
     /// The last batch that was given out, and the last whose fate is known.
     number: u64,
     known: u64,
@@ -197,6 +203,7 @@ impl Manager {
                 let record = serde_json::from_str(record).ok()?;
                 self.memory.stated.insert(of.parse().ok()?, record);
             }
+            entries::RECORD => self.recall_entry(of, record)?,
             "clock" => {}
             _ => return None,
         }
@@ -335,9 +342,10 @@ impl Manager {
     pub(super) fn remember_all(&mut self, now: Now) {
         if !self.memory.is_kept {
             self.memory.touched.clear();
+            self.memory.pending.clear();
             return;
         }
-        let mut changes = Changes::new();
+        let mut changes = std::mem::take(&mut self.memory.pending);
         for service in std::mem::take(&mut self.memory.touched) {
             self.record_service(now, service, &mut changes);
         }
@@ -361,6 +369,7 @@ impl Manager {
         let stated = stated.chain(std::mem::take(&mut self.memory.given_up));
         let gone = stated.filter(|it| !self.claims.contains_key(it));
         changes.extend(gone.map(|it| (claim_key(it), None)));
+        self.forget_unnamed();
         if !changes.is_empty() {
             self.keep(changes);
         }

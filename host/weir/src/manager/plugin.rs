@@ -3,10 +3,10 @@
 //! Knows what a failure leads to, and how other code takes the place of its own; when plugins
 //! are called is said in [`super::calls`], [`super::weighers`] and [`super::guards`].
 
-use std::{collections::VecDeque, mem, time::Duration};
+use std::{collections::VecDeque, mem, rc::Rc, sync::Arc, time::Duration};
 
 use weir_wasm::{
-    Birth, Judgement, PolicyGrant, Review, Subscription, View, Weighed, Weighing, World,
+    Birth, Entries, Judgement, PolicyGrant, Review, Subscription, View, Weighed, Weighing, World,
 };
 
 use super::{
@@ -21,7 +21,7 @@ use crate::config::{self, Fallback, Grant, Mode, Rate};
 pub(crate) type Weigh = Box<dyn Fn(&Weighing) -> Result<Weighed, String>>;
 
 /// Judges a change, with what a grant shows; an error is a report for people.
-pub(crate) type Judge = Box<dyn Fn(PolicyGrant, Review, View) -> Result<Judgement, String>>;
+pub(crate) type Judge = Rc<dyn Fn(PolicyGrant, Review, View) -> Result<Judgement, String>>;
 
 /// What a plugin does when it is called, in each of the roles that it plays.
 #[derive(Default)]
@@ -90,11 +90,18 @@ pub(super) struct Plugin {
     failures: VecDeque<Duration>,
 }
 
+/// What a plugin had done until other code took the place of its own.
+pub(super) struct Past {
+    /// What it had said.
+    pub(super) said: Said,
+    /// What it remembered.
+    pub(super) entries: Arc<Entries>,
+}
+
 /// Code that was replaced, until the new one has proved itself.
 struct Probation {
     code: Code,
-    /// What it had said.
-    said: Said,
+    past: Past,
     until: Duration,
     calls: u32,
 }
@@ -176,8 +183,17 @@ impl Plugin {
         }
     }
 
-    /// The same with other code, which does not run.
+    /// The same with other code, which does not run; but a guard judges, for that changes
+    /// nothing.
     pub(super) fn double(&self, code: Code) -> Self {
+        let code = Code { guard: self.code.guard.clone(), ..code };
+        let state = match &self.state {
+            State::Quarantined => State::Quarantined,
+            State::Running { granted, .. } if code.guard.is_some() => {
+                State::Running { granted: granted.clone(), policy: None }
+            }
+            _ => State::Off,
+        };
         Self {
             name: self.name.clone(),
             grant: self.grant.clone(),
@@ -189,7 +205,7 @@ impl Plugin {
             code,
             next: None,
             probation: None,
-            state: if self.is_quarantined() { State::Quarantined } else { State::Off },
+            state,
             failures: VecDeque::new(),
         }
     }
@@ -270,13 +286,13 @@ impl Plugin {
     }
 
     /// Starts the code that is to take the place of its own. Fails if it does not start, and
-    /// what was there goes on. `said` is what it has said so far.
+    /// what was there goes on.
     pub(super) fn start_next(
         &mut self,
         now: Now,
         granted: PolicyGrant,
         view: View,
-        said: Said,
+        past: Past,
     ) -> Result<(), String> {
         let Some(mut code) = self.next.take() else { return Ok(()) };
         let birth = Birth::Recovery("its file was replaced".to_owned());
@@ -291,7 +307,7 @@ impl Plugin {
         // What failed too often is nothing to come back to.
         self.probation = was_running.then(|| Probation {
             code: old,
-            said,
+            past,
             until: now.monotonic.saturating_add(PROBATION),
             calls: PROBATION_CALLS,
         });
@@ -307,12 +323,12 @@ impl Plugin {
         }
     }
 
-    /// The code that was replaced comes back, with what it had said.
-    pub(super) fn come_back(&mut self, why: &str) -> Option<Said> {
-        let Probation { code, said, .. } = self.probation.take()?;
+    /// The code that was replaced comes back, and what it had done is to be again.
+    pub(super) fn come_back(&mut self, why: &str) -> Option<Past> {
+        let Probation { code, past, .. } = self.probation.take()?;
         self.code = code;
         self.renew(why);
-        Some(said)
+        Some(past)
     }
 
     /// Whether it was given up.

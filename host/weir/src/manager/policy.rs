@@ -5,13 +5,18 @@
 
 use std::{collections::VecDeque, mem, time::Duration};
 
-use weir_wasm::{Birth, Effect, Envelope, Event, PolicyGrant, Subscription, View};
+use weir_wasm::{Birth, Effect, Envelope, Event, PolicyGrant, Refusal, Subscription, View};
 
 /// A running instance.
 pub(crate) trait Guest {
     /// Events since the last call. After an error, which is a report for people, the
     /// instance is dropped.
     fn handle(&mut self, view: View, batch: &[Envelope]) -> Result<Vec<Effect>, String>;
+
+    /// What the last call wanted and its grant did not allow.
+    fn take_refusals(&mut self) -> Vec<Refusal> {
+        Vec::new()
+    }
 }
 
 /// Makes an instance; an error is a report for people.
@@ -89,5 +94,10 @@ impl Policy {
             batch.push(Envelope { sequence: self.sequence, at_ns, event });
         }
         self.guest.handle(view, &batch)
+    }
+
+    /// What the last delivery made it want in vain.
+    pub(super) fn take_refusals(&mut self) -> Vec<Refusal> {
+        self.guest.take_refusals()
     }
 }

@@ -83,7 +83,7 @@ impl Manager {
     }
 
     /// Has guards judge what plugins would change, and decides without what they deny.
-    fn ask_guards(&mut self, now: Now) {
+    pub(super) fn ask_guards(&mut self, now: Now) {
         for key in self.dirty.clone() {
             // Each time, words are set aside that counted before: there is an end.
             while self.deny_changes(now, key) {

@@ -1,7 +1,7 @@
 //! What another configuration would change, before it is taken over.
 //!
 //! A second manager, of the same state and with plugins that say nothing more, takes it over
-//! and decides; what it would write is noted and not written. So it is the same code that
+//! and decides, and guards judge; what it would write is noted and not written. So it is the same code that
 //! plans and that acts, and a plan is as true as the table it was made from.
 
 use std::{collections::BTreeSet, mem};
@@ -89,7 +89,7 @@ impl Manager {
         Ok(double.rehearse_writes(now, snapshot))
     }
 
-    /// A manager of the same state, whose plugins do not run.
+    /// A manager of the same state, whose plugins do not run, but for guards.
     fn double(&self) -> Self {
         let mut claims = self.claims.clone();
         // What waits because something was written just before is to be seen, too.
@@ -114,6 +114,7 @@ impl Manager {
     fn rehearse_writes(mut self, now: Now, snapshot: Snapshot) -> Rehearsal {
         self.claim_all(now, snapshot);
         self.decide(now);
+        self.ask_guards(now);
         let news = self.take_lines();
         let (actual, desired) = self.plans();
         let (last, first): (Vec<_>, Vec<_>) =

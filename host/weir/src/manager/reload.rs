@@ -250,7 +250,10 @@ impl Manager {
                     it
                 }
                 Some(it) if is_same && !it.is_quarantined() => it,
-                _ => Plugin::new(plugin, code),
+                _ => {
+                    self.statements.forget_refused(&plugin.name);
+                    Plugin::new(plugin, code)
+                }
             };
             self.statements.mute(&plugin.name, plugin.mode == Mode::Shadow);
             self.plugins.push(plugin);
@@ -258,6 +261,7 @@ impl Manager {
         self.note_scaled();
         for gone in running {
             self.statements.drop_all(&gone.name);
+            self.forget_entries(&gone.name);
             self.log(Line::info("plugin-removed").with("plugin", &gone.name));
         }
     }

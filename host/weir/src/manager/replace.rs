@@ -8,7 +8,7 @@ use std::time::Duration;
 use weir_ipvs::{RealServerKey, ServiceKey};
 use weir_wasm::World;
 
-use super::{Code, Manager, Now, statements::Voice};
+use super::{Code, Manager, Now, plugin::Past, statements::Voice};
 use crate::{
     config::{Fallback, Mode},
     formula,
@@ -136,9 +136,11 @@ impl Manager {
         }
         let name = self.plugins[index].name.clone();
         let granted = self.plugins[index].grant.resolve(self.world.names(&self.claims));
-        let (view, said) = (self.view(now, index), self.statements.said(&name));
-        self.plugins[index].start_next(now, granted, view, said)?;
+        let view = self.view(now, index);
+        let past = Past { said: self.statements.said(&name), entries: self.entries_of(&name) };
+        self.plugins[index].start_next(now, granted, view, past)?;
         self.statements.end_leases(&name);
+        self.statements.forget_refused(&name);
         self.decide_what_it_reaches(index);
         self.hush(index);
         let then = "if it fails within 60 s, the one before comes back";
@@ -150,9 +152,10 @@ impl Manager {
     pub(super) fn come_back(&mut self, index: usize, report: &str) {
         let plugin = &mut self.plugins[index];
         let name = plugin.name.clone();
-        let Some(said) = plugin.come_back(report) else { return };
+        let Some(past) = plugin.come_back(report) else { return };
         self.decide_what_it_reaches(index);
-        self.statements.restore(&name, said);
+        self.statements.restore(&name, past.said);
+        self.restore_entries(&name, &past.entries);
         self.log(
             Line::error("plugin-returned")
                 .with("plugin", name)

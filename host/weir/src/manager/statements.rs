@@ -9,7 +9,7 @@ use std::{
 };
 
 use weir_ipvs::RealServerKey;
-use weir_wasm::{Intent, Statement};
+use weir_wasm::{Intent, Refusal, Statement};
 
 use crate::{
     config::StepLimit,
@@ -20,6 +20,8 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub(super) struct Statements {
     by_plugin: BTreeMap<String, Said>,
+    /// What grants did not allow, and since when that is so: the last on each real server.
+    refused: BTreeMap<(RealServerKey, String), (Refusal, Duration)>,
     /// Plugins whose words have no effect.
     muted: BTreeSet<String>,
 }
@@ -105,12 +107,9 @@ impl Standing {
 
     /// What it says, guards aside.
     fn said(&self) -> Content {
-        let says = match self.statement.intent {
-            Intent::Base(weight) => Says::Base(weight),
-            Intent::Scale(asked) => Says::Scale(self.moving.map_or(asked, |it| it.scale)),
-            Intent::Floor(least) => Says::Floor(least),
-            Intent::Cap(most) => Says::Cap(most),
-            Intent::Drain => Says::Drain,
+        let says = match (self.statement.intent, self.moving) {
+            (Intent::Scale(_), Some(moving)) => Says::Scale(moving.scale),
+            (intent, _) => intent.into(),
         };
         Content { says, reason: self.statement.reason.clone(), since: self.since }
     }
@@ -142,6 +141,18 @@ impl Standing {
     }
 }
 
+impl From<Intent> for Says {
+    fn from(intent: Intent) -> Self {
+        match intent {
+            Intent::Base(weight) => Self::Base(weight),
+            Intent::Scale(scale) => Self::Scale(scale),
+            Intent::Floor(least) => Self::Floor(least),
+            Intent::Cap(most) => Self::Cap(most),
+            Intent::Drain => Self::Drain,
+        }
+    }
+}
+
 impl Statements {
     /// Takes a statement in the place of the one before in this voice, and says whether the
     /// intent is another. With a `limit` a scale moves from the one before, or from no effect.
@@ -153,6 +164,7 @@ impl Statements {
         limit: Option<StepLimit>,
         now: Duration,
     ) -> bool {
+        self.refused.remove(&(statement.key, plugin.to_owned()));
         let place = (statement.key, voice);
         let before = self.of(plugin).remove(&place);
         let from = before.as_ref().and_then(|it| it.moving);
@@ -173,6 +185,19 @@ impl Statements {
         !is_same
     }
 
+    /// Takes note of a statement that the plugin's grant did not allow, and says whether it is
+    /// another than before. What was said earlier stands.
+    pub(super) fn refuse(&mut self, plugin: &str, refusal: Refusal, now: Duration) -> bool {
+        let place = (refusal.key, plugin.to_owned());
+        let before = self.refused.get(&place);
+        let is_same = |it: &Refusal| (it.intent, &it.why) == (refusal.intent, &refusal.why);
+        if before.is_some_and(|it| is_same(&it.0)) {
+            return false;
+        }
+        self.refused.insert(place, (refusal, now));
+        true
+    }
+
     /// Moves the scales whose time has come, and says of which real servers.
     pub(super) fn step(&mut self, now: Duration) -> Vec<RealServerKey> {
         let standing = self.by_plugin.values_mut().flat_map(BTreeMap::iter_mut);
@@ -187,6 +212,7 @@ impl Statements {
 
     /// Takes back what a policy stated, and says whether there was something.
     pub(super) fn withdraw(&mut self, plugin: &str, key: &RealServerKey) -> bool {
+        self.refused.remove(&(*key, plugin.to_owned()));
         self.of(plugin).remove(&(*key, Voice::Policy)).is_some()
     }
 
@@ -240,8 +266,8 @@ impl Statements {
     }
 
     /// What is said about one real server and counts as unsaid, why, and when guards are asked
-    /// again.
-    pub(super) fn denied(&self, key: &RealServerKey) -> Vec<(Word, String, Duration)> {
+    /// again; none = never, for it is the grant that does not allow it.
+    pub(super) fn denied(&self, key: &RealServerKey) -> Vec<(Word, String, Option<Duration>)> {
         let plugins = self.by_plugin.iter().filter(|(it, _)| !self.muted.contains(*it));
         let standing = plugins.flat_map(|(plugin, said)| {
             Voice::ALL.into_iter().filter_map(move |it| Some((plugin, said.get(&(*key, it))?)))
@@ -250,9 +276,22 @@ impl Statements {
             let denial = standing.denial.as_ref()?;
             let Content { says, reason, since } = standing.said();
             let word = Word { who: plugin.clone(), says, reason, since, until: standing.until };
-            Some((word, denial.reason.clone(), denial.again_at?))
+            Some((word, denial.reason.clone(), Some(denial.again_at?)))
         });
-        denied.collect()
+        let refused = self.refused.range((*key, String::new())..);
+        let refused = refused.take_while(|((it, _), _)| it == key);
+        let refused = refused.map(|((_, plugin), (refusal, since))| {
+            let (reason, since) = (refusal.reason.clone(), *since);
+            let word = Word {
+                who: plugin.clone(),
+                says: refusal.intent.into(),
+                reason,
+                since,
+                until: None,
+            };
+            (word, refusal.why.clone(), None)
+        });
+        denied.chain(refused).collect()
     }
 
     /// What one plugin says, in one voice.
@@ -312,6 +351,7 @@ impl Statements {
     /// Drops what a plugin said that is no more.
     pub(super) fn drop_all(&mut self, plugin: &str) {
         self.by_plugin.remove(plugin);
+        self.forget_refused(plugin);
     }
 
     /// Drops what is said about a real server that is claimed no more.
@@ -319,6 +359,12 @@ impl Statements {
         for standing in self.by_plugin.values_mut() {
             standing.retain(|(it, _), _| it != key);
         }
+        self.refused.retain(|(it, _), _| it != key);
+    }
+
+    /// Drops what a plugin was refused: another grant, or other code, begins anew.
+    pub(super) fn forget_refused(&mut self, plugin: &str) {
+        self.refused.retain(|(_, it), _| it != plugin);
     }
 
     /// Whether what a plugin says has no effect.

@@ -51,7 +51,7 @@ impl Manager {
             let denied = denied.into_iter().map(|(it, why, again)| Denied {
                 word: word(now, &it),
                 why,
-                again: now.show(again),
+                again: again.map(|it| now.show(it)),
             });
             ExplainedServer { denied: denied.collect(), ..explained(now, claim, server, shown) }
         });

@@ -150,6 +150,7 @@ impl Manager {
         View {
             table: Arc::clone(&self.world.table),
             health: Arc::clone(&self.world.health),
+            state: self.entries_of(&self.plugins[index].name),
             held: self.statements.held(&self.plugins[index].name),
             changes_left: self.plugins[index].credit.left(now.monotonic),
             wall_ns: now.wall_ns(),

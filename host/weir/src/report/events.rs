@@ -58,6 +58,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("quorum-gained", "a service has its quorum again"),
     ("quorum-lost", "a service has no quorum"),
     ("ready", "weir runs"),
+    ("refused", "a plugin wants what its grant does not allow"),
     ("rejected", "a guard denied a change"),
     ("reload-failed", "another configuration has mistakes, which `report` names"),
     ("reload-refused", "another configuration is not taken over, for the reason given"),

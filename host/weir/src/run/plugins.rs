@@ -1,12 +1,14 @@
 //! Plugins as the manager calls them: loaded from where the configuration says, and given
 //! what it grants.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, rc::Rc, sync::Arc, time::SystemTime,
+};
 
 use anyhow::{anyhow, ensure};
 use weir_wasm::{
-    Effect, Envelope, Failure, Limits, LogLine, LogSink, Plugin, Policy, PolicyGrant, Runtime,
-    Settings, View, World,
+    Effect, Envelope, Failure, Limits, LogLine, LogSink, Plugin, Policy, PolicyGrant, Refusal,
+    Runtime, Settings, View, World,
 };
 
 use super::pulse::Pulse;
@@ -186,7 +188,7 @@ fn roles_of(
     if roles.contains(&World::Guard) {
         let guard = runtime.guard(&plugin, settings.clone())?;
         let pulse = Arc::clone(pulse);
-        code.guard = Some(Box::new(move |grant, review, view| {
+        code.guard = Some(Rc::new(move |grant, review, view| {
             pulse.during(|| guard.judge(grant, review, view)).map_err(|it| it.to_string())
         }));
     }
@@ -212,6 +214,10 @@ impl Guest for Instance {
     fn handle(&mut self, view: View, batch: &[Envelope]) -> Result<Vec<Effect>, String> {
         let handled = self.pulse.during(|| self.policy.handle(view, batch));
         handled.map_err(|failure| failure.to_string())
+    }
+
+    fn take_refusals(&mut self) -> Vec<Refusal> {
+        self.policy.take_refusals()
     }
 }
 

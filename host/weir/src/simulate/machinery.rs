@@ -15,7 +15,7 @@ use std::{
 use anyhow::Context as _;
 use weir_wasm::{
     Birth, Command, CommandGrant, Effect, Envelope, Limits, LogSink, NoNames, Plugin, PolicyGrant,
-    Review, Runtime, Stdio, Terminals, View, Weighing,
+    Refusal, Review, Runtime, Stdio, Terminals, View, Weighing,
 };
 
 use super::kernel::Kernel;
@@ -188,7 +188,7 @@ fn trapping(code: Code, traps: Rc<Cell<u32>>) -> Code {
         }) as Weigh
     });
     let guard = code.guard.map(|judge| {
-        Box::new(move |grant: PolicyGrant, review: Review, view: View| {
+        Rc::new(move |grant: PolicyGrant, review: Review, view: View| {
             let judgement = judge(grant, review, view)?;
             trap(&traps, 0).map(|()| judgement)
         }) as Judge
@@ -215,5 +215,9 @@ impl Guest for Trapping {
     fn handle(&mut self, view: View, batch: &[Envelope]) -> Result<Vec<Effect>, String> {
         let effects = self.guest.handle(view, batch)?;
         trap(&self.traps, effects.len()).map(|()| effects)
+    }
+
+    fn take_refusals(&mut self) -> Vec<Refusal> {
+        self.guest.take_refusals()
     }
 }

@@ -78,6 +78,20 @@ extern int64_t __wasm_import_weir_host_clock_monotonic(void);
 __attribute__((__import_module__("weir:host/clock@0.1.0"), __import_name__("utc-offset")))
 extern int32_t __wasm_import_weir_host_clock_utc_offset(void);
 
+// Imported Functions from `weir:host/state@0.1.0`
+
+__attribute__((__import_module__("weir:host/state@0.1.0"), __import_name__("get")))
+extern void __wasm_import_weir_host_state_get(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("weir:host/state@0.1.0"), __import_name__("set")))
+extern void __wasm_import_weir_host_state_set(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("weir:host/state@0.1.0"), __import_name__("remove")))
+extern void __wasm_import_weir_host_state_remove(uint8_t *, size_t);
+
+__attribute__((__import_module__("weir:host/state@0.1.0"), __import_name__("keys")))
+extern void __wasm_import_weir_host_state_keys(uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *);
+
 // Imported Functions from `weir:plugin/health@0.1.0`
 
 __attribute__((__import_module__("weir:plugin/health@0.1.0"), __import_name__("current")))
@@ -571,6 +585,55 @@ void policy_list_tuple2_string_string_free(policy_list_tuple2_string_string_t *p
     policy_tuple2_string_string_t *list_ptr = ptr->ptr;
     for (size_t i = 0; i < list_len; i++) {
       policy_tuple2_string_string_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void weir_host_state_error_free(weir_host_state_error_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      break;
+    }
+    case 1: {
+      break;
+    }
+  }
+}
+
+void policy_option_list_u8_free(policy_option_list_u8_t *ptr) {
+  if (ptr->is_some) {
+  }
+}
+
+void policy_tuple2_string_list_u8_free(policy_tuple2_string_list_u8_t *ptr) {
+  policy_string_free(&ptr->f0);
+}
+
+void policy_list_tuple2_string_list_u8_free(policy_list_tuple2_string_list_u8_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    policy_tuple2_string_list_u8_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      policy_tuple2_string_list_u8_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void weir_host_state_result_void_error_free(weir_host_state_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    weir_host_state_error_free(&ptr->val.err);
+  }
+}
+
+void policy_list_string_free(policy_list_string_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    policy_string_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      policy_string_free(&list_ptr[i]);
     }
     free(list_ptr);
   }
@@ -1167,6 +1230,97 @@ uint64_t weir_host_clock_monotonic(void) {
 int32_t weir_host_clock_utc_offset(void) {
   int32_t ret = __wasm_import_weir_host_clock_utc_offset();
   return ret;
+}
+
+bool weir_host_state_get(policy_string_t *key, policy_list_u8_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_weir_host_state_get((uint8_t *) (*key).ptr, (*key).len, ptr);
+  policy_option_list_u8_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool weir_host_state_set(policy_list_tuple2_string_list_u8_t *entries, weir_host_state_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[24];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_weir_host_state_set((uint8_t *) (*entries).ptr, (*entries).len, ptr);
+  weir_host_state_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      weir_host_state_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.quota = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 1: {
+          variant.val.key_length = (uint32_t) (*((int32_t*) (ptr + 16)));
+          break;
+        }
+        case 2: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+void weir_host_state_remove(policy_list_string_t *keys) {
+  __wasm_import_weir_host_state_remove((uint8_t *) (*keys).ptr, (*keys).len);
+}
+
+void weir_host_state_keys(policy_string_t *prefix, policy_string_t *maybe_after, uint32_t limit, policy_list_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  policy_option_string_t after;
+  after.is_some = maybe_after != NULL;if (maybe_after) {
+    after.val = *maybe_after;
+  }
+  int32_t option;
+  uint8_t * option1;
+  size_t option2;
+  if ((after).is_some) {
+    const policy_string_t *payload0 = &(after).val;
+    option = 1;
+    option1 = (uint8_t *) (*payload0).ptr;
+    option2 = (*payload0).len;
+  } else {
+    option = 0;
+    option1 = 0;
+    option2 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_weir_host_state_keys((uint8_t *) (*prefix).ptr, (*prefix).len, option, option1, option2, (int32_t) (limit), ptr);
+  *ret = (policy_list_string_t) { (policy_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
 void weir_plugin_health_current(weir_plugin_health_list_real_server_key_t *keys, weir_plugin_health_list_health_report_t *ret) {

@@ -706,6 +706,49 @@ typedef struct {
   size_t len;
 } policy_list_tuple2_string_string_t;
 
+// Why nothing was written.
+typedef struct weir_host_state_error_t {
+  uint8_t tag;
+  union {
+    uint64_t     quota;
+    uint32_t     key_length;
+  } val;
+} weir_host_state_error_t;
+
+// More than `grant.state` allows: so many bytes, 0 without a grant.
+#define WEIR_HOST_STATE_ERROR_QUOTA 0
+// A name of no bytes, or of more than these.
+#define WEIR_HOST_STATE_ERROR_KEY_LENGTH 1
+// Outside `handle`: `init` may only read.
+#define WEIR_HOST_STATE_ERROR_OUTSIDE_HANDLER 2
+
+typedef struct {
+  bool is_some;
+  policy_list_u8_t val;
+} policy_option_list_u8_t;
+
+typedef struct {
+  policy_string_t f0;
+  policy_list_u8_t f1;
+} policy_tuple2_string_list_u8_t;
+
+typedef struct {
+  policy_tuple2_string_list_u8_t *ptr;
+  size_t len;
+} policy_list_tuple2_string_list_u8_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    weir_host_state_error_t err;
+  } val;
+} weir_host_state_result_void_error_t;
+
+typedef struct {
+  policy_string_t *ptr;
+  size_t len;
+} policy_list_string_t;
+
 // After rise and fall counting by the host.
 typedef uint8_t weir_plugin_health_words_health_status_t;
 
@@ -949,6 +992,19 @@ extern uint64_t weir_host_clock_monotonic(void);
 // schedules that people write. Ask for each call, for it changes with summer time.
 extern int32_t weir_host_clock_utc_offset(void);
 
+// Imported Functions from `weir:host/state@0.1.0`
+// One value; none = there is no such entry. Never fails.
+extern bool weir_host_state_get(policy_string_t *key, policy_list_u8_t *ret);
+// Writes all of these entries, or none if one cannot be. Each counts the bytes of its name, of
+// its value, and 32.
+extern bool weir_host_state_set(policy_list_tuple2_string_list_u8_t *entries, weir_host_state_error_t *err);
+// Forgets entries; names that are not there are ignored, and so is all of it outside
+// `handle`. Never fails.
+extern void weir_host_state_remove(policy_list_string_t *keys);
+// Names that begin with `prefix`, in the order of their bytes: at most `limit` of those that
+// come after `after`. Never fails.
+extern void weir_host_state_keys(policy_string_t *prefix, policy_string_t *maybe_after, uint32_t limit, policy_list_string_t *ret);
+
 // Imported Functions from `weir:plugin/health@0.1.0`
 // One report a key, in order; unknown real servers are `unknown`.
 extern void weir_plugin_health_current(weir_plugin_health_list_real_server_key_t *keys, weir_plugin_health_list_health_report_t *ret);
@@ -1076,6 +1132,18 @@ void weir_plugin_intents_list_real_server_key_free(weir_plugin_intents_list_real
 void policy_tuple2_string_string_free(policy_tuple2_string_string_t *ptr);
 
 void policy_list_tuple2_string_string_free(policy_list_tuple2_string_string_t *ptr);
+
+void weir_host_state_error_free(weir_host_state_error_t *ptr);
+
+void policy_option_list_u8_free(policy_option_list_u8_t *ptr);
+
+void policy_tuple2_string_list_u8_free(policy_tuple2_string_list_u8_t *ptr);
+
+void policy_list_tuple2_string_list_u8_free(policy_list_tuple2_string_list_u8_t *ptr);
+
+void weir_host_state_result_void_error_free(weir_host_state_result_void_error_t *ptr);
+
+void policy_list_string_free(policy_list_string_t *ptr);
 
 void weir_plugin_health_real_server_key_free(weir_plugin_health_real_server_key_t *ptr);
 

@@ -4,7 +4,10 @@ use std::{fs, io::Write, path::Path, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 
-use super::{Component, manifest::Weights};
+use super::{
+    Component,
+    manifest::{State, Wants},
+};
 
 pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
     let source =
@@ -12,7 +15,7 @@ pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     if file.extension().is_some_and(|it| it == "star") {
         writeln!(out, "[plugin.{stem}]\ncomponent = \"starlark\"\nscript = {source:?}\n")?;
-        write_grant(out, &stem, None, true)?;
+        write_grant(out, &stem, &Wants::default(), true)?;
         return Ok(ExitCode::SUCCESS);
     }
     let component = Component::read(file)?;
@@ -23,24 +26,23 @@ pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
         writeln!(out, "# {}", manifest.plugin.summary)?;
     }
     writeln!(out, "[plugin.{name}]\nsource = {source:?}\n")?;
-    let weights = manifest.as_ref().and_then(|it| it.wants.weights.as_ref());
-    write_grant(out, name, weights, worlds != ["guard"])?;
+    let wants = manifest.as_ref().map(|it| it.wants.clone()).unwrap_or_default();
+    write_grant(out, name, &wants, worlds != ["guard"])?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// `speaks`: whether it may have something to say of weights, for all that is known.
-fn write_grant(
-    out: &mut dyn Write,
-    name: &str,
-    weights: Option<&Weights>,
-    speaks: bool,
-) -> Result<()> {
+fn write_grant(out: &mut dyn Write, name: &str, wants: &Wants, speaks: bool) -> Result<()> {
     writeln!(out, "[plugin.{name}.grant]")?;
     writeln!(
         out,
         "services = []            # names of services, or \"all\"; nothing is seen until then"
     )?;
-    let Some(weights) = weights else {
+    if let Some(State { bytes: Some(bytes), reason }) = &wants.state {
+        writeln!(out, "# \"{reason}\"")?;
+        writeln!(out, "state = {bytes:?}")?;
+    }
+    let Some(weights) = &wants.weights else {
         if speaks {
             writeln!(out, "# weights = {{ intents = [\"drain\"] }}   # what it may say of them")?;
         }

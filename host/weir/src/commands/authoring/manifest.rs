@@ -47,6 +47,7 @@ pub(super) struct Wants {
     pub(super) table: Option<Want>,
     pub(super) health: Option<Want>,
     pub(super) weights: Option<Weights>,
+    pub(super) state: Option<State>,
 }
 
 /// One wish.
@@ -66,6 +67,14 @@ pub(super) struct Weights {
     pub(super) reason: String,
 }
 
+/// How much it wants to have kept for good, in the words of a grant: `64KiB`; none = nothing.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct State {
+    pub(super) bytes: Option<String>,
+    pub(super) reason: String,
+}
+
 impl Manifest {
     /// Reads the text of one; what is wrong is said with its line.
     pub(super) fn parse(text: &str) -> Result<Self> {
@@ -79,6 +88,7 @@ impl Manifest {
             "table" => wants.table.as_ref().map(|it| &*it.reason),
             "health" => wants.health.as_ref().map(|it| &*it.reason),
             "weights" => wants.weights.as_ref().map(|it| &*it.reason),
+            "state" => wants.state.as_ref().map(|it| &*it.reason),
             _ => None,
         }
     }

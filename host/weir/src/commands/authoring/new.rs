@@ -76,17 +76,24 @@ impl World {
     }
 
     /// What its example asks for, as a manifest says it.
-    fn wants(self, lang: Lang) -> &'static str {
-        match self {
-            Self::Guard if lang == Lang::Python => {
-                r#"
-[wants.table]
-reason = "how many real servers serve now"
+    fn wants(self, lang: Lang) -> String {
+        let wants = self.wanted().to_owned();
+        // componentize-py imports all that a world has.
+        let unused = match self {
+            _ if lang != Lang::Python => return wants,
+            Self::Policy => "state",
+            Self::Guard => "health",
+            Self::Weigher => return wants,
+        };
+        wants
+            + &format!(
+                "\n[wants.{unused}]\nreason = \"none: componentize-py imports all that a world has\"\n"
+            )
+    }
 
-[wants.health]
-reason = "none: componentize-py imports all that a world has"
-"#
-            }
+    /// What it uses.
+    fn wanted(self) -> &'static str {
+        match self {
             Self::Policy => {
                 r#"
 [wants.table]

@@ -53,6 +53,7 @@ pub(super) fn all(
             floor: Some(u32::MAX),
             cap: true,
             drain: true,
+            state_bytes: 1 << 20,
             lease: Duration::from_secs(60),
         },
         limits: *limits,

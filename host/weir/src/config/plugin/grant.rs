@@ -13,7 +13,7 @@ use weir_wasm::{PolicyGrant, Services};
 use super::{
     Names, Section, found,
     keys::{
-        By, Key, List, Nested, Number, Shape, Span, Table,
+        By, Key, List, Nested, Number, Shape, Size, Span, Table,
         Without::{Is, Means},
         Word,
     },
@@ -130,7 +130,7 @@ pub(super) static GRANT: Nested = Nested {
     meaning: "what it may do",
 };
 
-static TABLE: Table = Table::new("grant", &[&[&REACH, &WEIGHTS, &CHANGES, &LEASE]]);
+static TABLE: Table = Table::new("grant", &[&[&REACH, &WEIGHTS, &CHANGES, &LEASE, &STATE]]);
 
 static REACH: Key<By<Asked>> = Key::new(
     "services",
@@ -161,6 +161,13 @@ static LEASE: Key<Span> = Key::new(
     Span(Duration::ZERO..=Duration::from_secs(24 * 3600)),
     Is(Duration::from_secs(120)),
     "how long its statements outlive it, should it stop running",
+);
+
+static STATE: Key<Size> = Key::new(
+    "state",
+    Size(1 << 10..=16 << 20),
+    Means("none"),
+    "how much it may have kept for good, see [plugins.md](plugins.md#what-a-plugin-remembers)",
 );
 
 static WEIGHTS_TABLE: Table =
@@ -219,6 +226,7 @@ pub(super) fn read(mut section: Section<'_>, names: &Names) -> Grant {
     let (mut weights, max_step) =
         section.section(WEIGHTS.name).map(read_weights).unwrap_or_default();
     weights.lease = section.key_or_usual(&LEASE);
+    weights.state_bytes = section.key(&STATE).unwrap_or(0);
     let changes = section.key(&CHANGES);
     section.finish_as(&TABLE);
     Grant { reach: reach.unwrap_or(Reach::None), weights, max_step, changes }

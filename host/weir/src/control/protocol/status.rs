@@ -208,7 +208,7 @@ pub(crate) struct Explained {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExplainedServer {
     pub(crate) server: Server,
-    /// What plugins say of it that guards deny.
+    /// What plugins say of it that guards deny, or their grants.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) denied: Vec<Denied>,
     /// From the base weight to the goal.
@@ -226,10 +226,11 @@ pub(crate) struct ExplainedServer {
 pub(crate) struct Denied {
     #[serde(flatten)]
     pub(crate) word: Word,
-    /// Which guard, and its words.
+    /// Which guard, and its words; or what the plugin's grant lacks.
     pub(crate) why: String,
-    /// When guards are asked again.
-    pub(crate) again: String,
+    /// When guards are asked again; a grant is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) again: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,9 @@
 //! Weighers and guards: when they are asked, and what becomes of what they answer.
 
-use weir_wasm::Judgement;
+use weir_wasm::{Judgement, Refusal};
 
 use super::*;
+use crate::control::protocol::Explained;
 
 const WEIGHER: &str = r#"
     [plugin.weigher]
@@ -87,6 +88,15 @@ fn what_a_plugin_drains_stays_drained_though_it_weighs_too() {
     assert!(shown.contains("10.0.1.1:80=0 10.0.1.2:80=70"), "{shown}");
 }
 
+/// What weir says of the first real server.
+fn explain(bench: &mut Bench) -> Explained {
+    let (reply, mut answer) = Reply::new();
+    let asked = Show::Explain("web".into(), Some("10.0.1.1:80".into()), reply);
+    bench.manager.handle(bench.at(), Event::Show(asked));
+    bench.settle();
+    answer.try_recv().unwrap().unwrap()
+}
+
 /// What `other` wants of the first real server.
 fn want(bench: &mut Bench, intent: Intent) {
     let effects = vec![say(key("10.0.1.1:80"), intent)];
@@ -114,11 +124,7 @@ fn what_a_guard_denies_is_not_written_and_asked_again() {
     bench.pass(25);
     assert_eq!((asked(&mut bench), bench.writes()), (2, vec![]));
     assert_eq!(bench.said("rejected"), NONE, "it is told once");
-    let (reply, mut answer) = Reply::new();
-    let asked = Show::Explain("web".into(), Some("10.0.1.1:80".into()), reply);
-    bench.manager.handle(bench.at(), Event::Show(asked));
-    bench.settle();
-    let explained = answer.try_recv().unwrap().unwrap();
+    let explained = explain(&mut bench);
     let [denied] = &explained.servers[0].denied[..] else { panic!("{explained:?}") };
     let word = &denied.word;
     assert_eq!(
@@ -169,4 +175,41 @@ fn a_guard_may_refuse_a_command() {
     assert_eq!(bench.heard(), ["judge Operator: 1 changes to [100, 100, 100, 30]"]);
     let foreign = Change::AddService(weir_ipvs::Service::new(service_key("10.0.0.9:80"), "wrr"));
     assert_eq!(bench.command(foreign), [], "what it does not see is not its matter");
+}
+
+#[test]
+fn what_a_grant_does_not_allow_is_told_once_and_explained() {
+    let mut bench = with(GUARD);
+    bench.script.borrow_mut().judgement = Some(Judgement::Allow);
+    let refusal = |bench: &mut Bench| {
+        let refusal = Refusal {
+            key: key("10.0.1.1:80"),
+            intent: Intent::Cap(5),
+            reason: "too hot".into(),
+            why: "cap needs the plugin's grant.weights.cap".into(),
+        };
+        bench.script.borrow_mut().refusals.insert("other".into(), vec![refusal]);
+    };
+    refusal(&mut bench);
+    bench.script.borrow_mut().trapping.insert("other".into(), true);
+    bench.verdicts(&["10.0.1.4:80 down"]);
+    bench.script.borrow_mut().trapping.clear();
+    assert_eq!(
+        bench.said("refused"),
+        ["refused service=\"tcp 10.0.0.1:80\" server=10.0.1.1:80 plugin=other \
+          reason=\"cap needs the plugin's grant.weights.cap\""],
+        "though the call failed"
+    );
+    bench.pass(5);
+    refusal(&mut bench);
+    bench.verdicts(&["10.0.1.4:80 up"]);
+    assert_eq!(bench.said("refused"), NONE, "it is told once");
+    let explained = explain(&mut bench);
+    let [denied] = &explained.servers[0].denied[..] else { panic!("{explained:?}") };
+    assert_eq!(
+        (&*denied.word.says, &*denied.word.reason, &*denied.why, &denied.again),
+        ("cap 5", "too hot", "cap needs the plugin's grant.weights.cap", &None)
+    );
+    want(&mut bench, Intent::Scale(500));
+    assert_eq!(explain(&mut bench).servers[0].denied, [], "it says something else now");
 }

@@ -259,3 +259,77 @@ fn without_a_keeper_orders_take_effect_at_once() {
     bench.drain(A).unwrap();
     assert_eq!((bench.writes(), bench.keeps.len()), (vec!["10.0.1.1:80=0".to_owned()], 0));
 }
+
+fn remembering() -> String {
+    format!(
+        "{CONFIG}[plugin.other]\nsource = \"x.wasm\"\n[plugin.other.grant]\nservices = \"all\"\n"
+    )
+}
+
+/// Has `other` remember, or forget, what it is told next.
+fn note(bench: &mut Bench, entries: &[(&str, Option<&[u8]>)]) {
+    let note = |(key, value): &(&str, Option<&[u8]>)| {
+        weir_wasm::Effect::Note((*key).to_owned(), value.map(<[u8]>::to_vec))
+    };
+    let effects = entries.iter().map(note).collect();
+    bench.script.borrow_mut().effects.insert("other".into(), effects);
+    bench.verdicts(&["10.0.1.4:80 down", "10.0.1.4:80 up"]);
+}
+
+/// What `other` finds remembered.
+fn found(bench: &mut Bench) -> String {
+    bench.verdicts(&["10.0.1.4:80 down", "10.0.1.4:80 up"]);
+    let script = bench.script.borrow();
+    let entries = script.remembered["other"].iter();
+    entries.map(|(key, value)| format!("{key}={} ", value.escape_ascii())).collect()
+}
+
+#[test]
+fn what_a_plugin_remembers_survives_it_and_weir() {
+    let config = remembering();
+    let mut bench = keeping(&config);
+    note(&mut bench, &[("a", Some(b"1")), ("b c", Some(b"\xff\x00"))]);
+    assert_eq!(kept(&bench)[1..], ["entry other a: =1", "entry other b c: ff00"]);
+    note(&mut bench, &[("a", Some(b"2"))]);
+    let commits = bench.commits.len();
+    note(&mut bench, &[("a", Some(b"2"))]);
+    assert_eq!(bench.commits.len(), commits, "nothing is written where nothing changed");
+    bench.script.borrow_mut().trapping.insert("other".into(), true);
+    note(&mut bench, &[("a", Some(b"3"))]);
+    bench.script.borrow_mut().trapping.clear();
+    bench.pass(10);
+    assert_eq!(found(&mut bench), "a=2 b c=\\xff\\x00 ", "a call that failed is forgotten");
+    bench.restart(&config, 30);
+    bench.verdicts(&ALL_UP);
+    assert_eq!(found(&mut bench), "a=2 b c=\\xff\\x00 ");
+    note(&mut bench, &[("b c", None)]);
+    assert_eq!(kept(&bench)[1..], ["entry other a: =2"]);
+}
+
+#[test]
+fn code_on_probation_gives_back_what_was_remembered() {
+    let mut bench = keeping(&remembering());
+    note(&mut bench, &[("a", Some(b"1")), ("b", Some(b"1"))]);
+    bench.replace("other", None);
+    note(&mut bench, &[("a", Some(b"2")), ("b", None), ("c", Some(b"2"))]);
+    assert_eq!(found(&mut bench), "a=2 c=2 ");
+    bench.script.borrow_mut().trapping.insert("other".into(), true);
+    bench.verdicts(&["10.0.1.4:80 down"]);
+    bench.script.borrow_mut().trapping.clear();
+    assert_eq!(bench.said("plugin-returned").len(), 1);
+    assert_eq!(found(&mut bench), "a=1 b=1 ");
+    assert_eq!(kept(&bench)[1..], ["entry other a: =1", "entry other b: =1"]);
+}
+
+#[test]
+fn what_a_plugin_remembered_goes_with_it() {
+    let config = remembering();
+    let mut bench = keeping(&config);
+    note(&mut bench, &[("a", Some(b"1"))]);
+    bench.reload(CONFIG);
+    assert_eq!(kept(&bench), [CLAIM]);
+    bench.reload(&config);
+    note(&mut bench, &[("a", Some(b"1"))]);
+    bench.restart(CONFIG, 30);
+    assert_eq!(kept(&bench), [CLAIM], "while weir did not run, too");
+}

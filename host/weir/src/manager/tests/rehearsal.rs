@@ -1,9 +1,10 @@
 //! What a plan says, and that it is what follows.
 
 use super::{
-    super::bench::{Bench, CONFIG, NONE, TABLE, settled},
+    super::bench::{Bench, CONFIG, NONE, TABLE, key, say, settled, settled_as},
     *,
 };
+use weir_wasm::Judgement;
 
 /// The steps of a plan: what is written, and why.
 fn steps(bench: &mut Bench, config: &str) -> Vec<String> {
@@ -69,4 +70,34 @@ fn what_a_plan_says_is_refused_is_refused() {
     assert_eq!((plan.steps.len(), bench.writes()), (4, vec![]));
     bench.reload("");
     assert_eq!(bench.said("reload-refused").len(), 1, "no plan confirms");
+}
+
+#[test]
+fn a_plan_asks_guards() {
+    let plugins = r#"
+    [plugin.guard]
+    source = "x.wasm"
+    grant = { services = "all" }
+    [plugin.other]
+    source = "x.wasm"
+    grant = { services = "all", weights = { intents = ["scale"], scale = [1, 5000] } }
+"#;
+    let mut bench = settled_as(&format!("{CONFIG}{plugins}"));
+    bench.script.borrow_mut().judgement = Some(Judgement::Allow);
+    let half = vec![say(key("10.0.1.2:80"), Intent::Scale(500))];
+    bench.script.borrow_mut().effects.insert("other".into(), half);
+    bench.verdicts(&["10.0.1.4:80 down", "10.0.1.4:80 up"]);
+    assert!(bench.writes().contains(&"10.0.1.2:80=50".to_owned()));
+    bench.script.borrow_mut().judgement = Some(Judgement::Deny("not that one".into()));
+    let config = config::parse("weir.toml", &format!("{CHANGED}{plugins}")).unwrap();
+    let plan = bench.manager.rehearse(bench.at(), &config, &mut bench.ipvs).unwrap();
+    let weight = |change: &Change| match change {
+        Change::EditServer(_, it) => Some((it.endpoint.to_string(), it.weight)),
+        _ => None,
+    };
+    let weights: Vec<_> = plan.steps.iter().filter_map(|it| weight(&it.change)).collect();
+    assert!(weights.contains(&("10.0.1.2:80".to_owned(), 200)), "without the scale: {weights:?}");
+    let news: Vec<String> = plan.news.iter().map(ToString::to_string).collect();
+    assert!(news.iter().any(|it| it.contains("guard guard: not that one")), "{news:?}");
+    assert_eq!((bench.said("rejected"), bench.writes()), (vec![], vec![]), "it was a plan");
 }
