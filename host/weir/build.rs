@@ -12,18 +12,27 @@ use weir_build::{Artifact, Plugin, Target};
 use weir_wasm::Metering;
 
 /// The built-in plugins, each a crate below `plugins/`.
-const PLUGINS: [&str; 7] =
-    ["ipvsadm", "health-weight", "least-load", "latency", "canary", "business-hours", "n-plus-one"];
+const PLUGINS: [&str; 8] = [
+    "ipvsadm",
+    "health-weight",
+    "least-load",
+    "latency",
+    "canary",
+    "business-hours",
+    "n-plus-one",
+    "ready",
+];
 
 /// The one that is an interpreter, and so large that it is compiled only once: simulations
 /// compile it themselves.
 const STARLARK: &str = "starlark";
 
 /// What of the tree a new plugin is made of.
-const CARRIED: [&str; 11] = [
+const CARRIED: [&str; 12] = [
     "plugins/health-weight/src/lib.rs",
     "plugins/least-load/src/lib.rs",
     "plugins/n-plus-one/src/lib.rs",
+    "plugins/ready/src/lib.rs",
     "sdk/c",
     "sdk/go",
     "sdk/javascript",

@@ -80,11 +80,27 @@ pub(crate) mod guard {
     });
 }
 
+/// The world `checker`.
+pub(crate) mod checker {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "checker",
+        imports: { default: trappable },
+        with: {
+            "weir:ipvs/addresses": super::command::weir::ipvs::addresses,
+            "weir:host/log": super::command::weir::host::log,
+            "weir:host/clock": super::command::weir::host::clock,
+            "weir:host/probe.connection": crate::host::probe::Connected,
+        },
+    });
+}
+
 /// The world `runner`.
 pub(crate) mod runner {
     wasmtime::component::bindgen!({ path: "../../wit", world: "runner" });
 }
 
+pub(crate) use checker::{exports::weir::plugin::checking, weir::host::probe};
 pub(crate) use command::weir::{
     host::{clock, log, names, stdio},
     ipvs::{

@@ -4,6 +4,7 @@
 //! Total in both directions: what a guest can write in WIT has a meaning in our types, and
 //! numbers that it must not use are refused by whoever acts on them, as IPVS does itself.
 
+mod checker;
 mod columns;
 mod command;
 mod guard;
@@ -20,6 +21,7 @@ use weir_ipvs::{
 };
 
 pub(crate) use self::{
+    checker::target,
     columns::{columns, push_row},
     policy::health_report,
     weigher::weighing_input,

@@ -13,6 +13,7 @@ pub(crate) mod intents;
 pub(crate) mod live;
 pub(crate) mod log;
 pub(crate) mod names;
+pub(crate) mod probe;
 pub(crate) mod snapshots;
 pub(crate) mod state;
 pub(crate) mod stdio;
@@ -44,9 +45,9 @@ pub(crate) fn link_policy(linker: &mut Linker<PolicyState>) -> wasmtime::Result<
     bindings::state::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }
 
-/// Everything the world `weigher` can import.
-pub(crate) fn link_weigher(linker: &mut Linker<PolicyState>) -> wasmtime::Result<()> {
-    link_common(linker)
+/// What the world `checker` can import beside what all have.
+pub(crate) fn link_checker(linker: &mut Linker<PolicyState>) -> wasmtime::Result<()> {
+    bindings::probe::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }
 
 /// Everything the world `guard` can import.
@@ -67,8 +68,8 @@ pub(crate) fn link_command(linker: &mut Linker<CommandState>) -> wasmtime::Resul
     bindings::names::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }
 
-/// What all have. Interfaces that hold types alone need no linking.
-fn link_common<S: State>(linker: &mut Linker<S>) -> wasmtime::Result<()> {
+/// What all have, and all that a weigher has. Interfaces that hold types alone need no linking.
+pub(crate) fn link_common<S: State>(linker: &mut Linker<S>) -> wasmtime::Result<()> {
     bindings::snapshots::add_to_linker::<_, HasSelf<_>>(linker, S::common)?;
     bindings::log::add_to_linker::<_, HasSelf<_>>(linker, S::common)?;
     bindings::clock::add_to_linker::<_, HasSelf<_>>(linker, S::common)

@@ -15,6 +15,7 @@
 mod bindings;
 mod cache;
 mod call;
+mod checker;
 mod clock;
 mod code;
 mod command;
@@ -36,13 +37,17 @@ mod wasi;
 mod weigher;
 
 pub use cache::Cache;
+pub use checker::{
+    Checked, Checker, Checking, Conversation, HttpRequest, HttpResponse, ProbeError, Reach,
+};
 pub use command::{Command, CommandGrant, IpvsOpener, Names, NoNames, Terminals};
 pub use engine::{Metering, precompile};
 pub use error::{Error, Failure, Report};
 pub use guard::{Guard, Judgement, Origin, Review};
 pub use limits::{
-    COMPONENT_BYTES, Limits, MEMO_BYTES, OPERATIONS_PER_APPLY, READ_BYTES, REASON_BYTES,
-    STACK_BYTES, STATE_ENTRY_BYTES, STATE_KEY_BYTES, STATEMENTS_HELD, STATEMENTS_PER_CALL,
+    COMPONENT_BYTES, Limits, MEMO_BYTES, OPERATIONS_PER_APPLY, PROBE_BYTES, QUESTIONS_PER_CHECK,
+    READ_BYTES, REASON_BYTES, STACK_BYTES, STATE_ENTRY_BYTES, STATE_KEY_BYTES, STATEMENTS_HELD,
+    STATEMENTS_PER_CALL,
 };
 pub use log::{Level, LogLine, LogSink};
 pub use plugin::{Builtin, PageAligned, Plugin, World};

@@ -39,6 +39,13 @@ pub const STATE_KEY_BYTES: usize = 256;
 /// how many there are, too.
 pub const STATE_ENTRY_BYTES: usize = 32;
 
+/// Questions that a checker may ask in one check (`connect`, `http`, `exchange`); those beyond are
+/// `invalid`.
+pub const QUESTIONS_PER_CHECK: usize = 64;
+
+/// Bytes of one `connection.read`, and of the body of one answer by HTTP, at most.
+pub const PROBE_BYTES: usize = 64 << 10;
+
 /// What one guest may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

@@ -59,6 +59,8 @@ impl Maker {
             staged: BTreeMap::new(),
             noted: BTreeMap::new(),
             refused: BTreeMap::new(),
+            reach: None,
+            questions: 0,
             held: None,
         };
         state.look_at(view, false);

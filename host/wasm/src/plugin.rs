@@ -10,8 +10,8 @@ use wasmtime::{
 use crate::{
     Error,
     bindings::{
-        command::CommandPre, guard::GuardPre, policy::PolicyPre, runner::RunnerPre,
-        weigher::WeigherPre,
+        checker::CheckerPre, command::CommandPre, guard::GuardPre, policy::PolicyPre,
+        runner::RunnerPre, weigher::WeigherPre,
     },
     host,
     state::{CommandState, PolicyState, State},
@@ -27,12 +27,14 @@ pub enum World {
     Weigher,
     /// Judges planned changes.
     Guard,
+    /// Asks a server how it is.
+    Checker,
     /// A command line tool; may change all its caller may.
     Command,
 }
 
 impl World {
-    const ALL: [Self; 4] = [Self::Policy, Self::Weigher, Self::Guard, Self::Command];
+    const ALL: [Self; 5] = [Self::Policy, Self::Weigher, Self::Guard, Self::Checker, Self::Command];
 
     /// In one word, as `wit/` has it.
     pub fn word(self) -> &'static str {
@@ -40,6 +42,7 @@ impl World {
             Self::Policy => "policy",
             Self::Weigher => "weigher",
             Self::Guard => "guard",
+            Self::Checker => "checker",
             Self::Command => "command",
         }
     }
@@ -60,6 +63,7 @@ impl World {
             Self::Policy => "weir:plugin/reactor",
             Self::Weigher => "weir:plugin/weighing",
             Self::Guard => "weir:plugin/guarding",
+            Self::Checker => "weir:plugin/checking",
             Self::Command => "weir:plugin/cli",
         }
     }
@@ -85,6 +89,7 @@ impl World {
                 "weir:plugin/health-words",
                 "weir:host/config",
             ],
+            Self::Checker => &["weir:host/probe"],
             Self::Command => &[
                 "weir:ipvs/live",
                 "weir:ipvs/admin",
@@ -230,6 +235,7 @@ pub(crate) struct Roles {
     pub(crate) policy: Option<PolicyPre<PolicyState>>,
     pub(crate) weigher: Option<WeigherPre<PolicyState>>,
     pub(crate) guard: Option<GuardPre<PolicyState>>,
+    pub(crate) checker: Option<CheckerPre<PolicyState>>,
     /// Says which of these it plays; none = all.
     pub(crate) chooser: Option<RunnerPre<PolicyState>>,
 }
@@ -299,19 +305,25 @@ impl Roles {
         uses_wasi: bool,
         worlds: &[World],
     ) -> wasmtime::Result<Box<Self>> {
-        // A policy may import whatever the others may.
-        let link_world = match worlds {
-            [World::Weigher] => host::link_weigher,
-            [World::Guard] => host::link_guard,
-            _ => host::link_policy,
+        // What may be imported was looked at before; a policy may what weighers and guards may.
+        let link_worlds = |linker: &mut Linker<PolicyState>| {
+            if worlds.contains(&World::Checker) {
+                host::link_checker(linker)?;
+            }
+            match worlds {
+                [World::Weigher | World::Checker] => host::link_common(linker),
+                [World::Guard] => host::link_guard(linker),
+                _ => host::link_policy(linker),
+            }
         };
-        let pre: InstancePre<PolicyState> = link(engine, component, uses_wasi, link_world)?;
+        let pre: InstancePre<PolicyState> = link(engine, component, uses_wasi, link_worlds)?;
         let is = |world| worlds.contains(&world).then(|| pre.clone());
         let chooses = component.component_type().exports(engine).any(|it| is_ours(it.0, ROLES));
         Ok(Box::new(Self {
             policy: is(World::Policy).map(PolicyPre::new).transpose()?,
             weigher: is(World::Weigher).map(WeigherPre::new).transpose()?,
             guard: is(World::Guard).map(GuardPre::new).transpose()?,
+            checker: is(World::Checker).map(CheckerPre::new).transpose()?,
             chooser: chooses.then(|| RunnerPre::new(pre.clone())).transpose()?,
         }))
     }
@@ -380,7 +392,7 @@ fn link<S: State + wasmtime_wasi::WasiView>(
     engine: &Engine,
     component: &Component,
     uses_wasi: bool,
-    link_world: fn(&mut Linker<S>) -> wasmtime::Result<()>,
+    link_world: impl FnOnce(&mut Linker<S>) -> wasmtime::Result<()>,
 ) -> wasmtime::Result<InstancePre<S>> {
     let mut linker = Linker::new(engine);
     link_world(&mut linker)?;

@@ -13,8 +13,8 @@ use wasmtime::{Engine, component::Component};
 use wasmtime_wasi::I32Exit;
 
 use crate::{
-    Birth, Builtin, COMPONENT_BYTES, Cache, Command, Error, Failure, Guard, Plugin, Policy,
-    Settings, Subscription, View, Weigher, World,
+    Birth, Builtin, COMPONENT_BYTES, Cache, Checker, Command, Error, Failure, Guard, Plugin,
+    Policy, Settings, Subscription, View, Weigher, World,
     bindings::{command::exports::weir::plugin::cli, reactor, roles},
     call::{guarded, store},
     clock::{self, Clock},
@@ -184,6 +184,7 @@ impl Runtime {
             (roles::Played::POLICY, World::Policy),
             (roles::Played::WEIGHER, World::Weigher),
             (roles::Played::GUARD, World::Guard),
+            (roles::Played::CHECKER, World::Checker),
         ];
         let chosen = all.into_iter().filter(|it| chosen.contains(it.0)).map(|it| it.1);
         let chosen: Vec<World> = chosen.collect();
@@ -242,6 +243,13 @@ impl Runtime {
         let pre = plugin.roles().and_then(|it| it.guard.as_ref());
         let pre = pre.ok_or_else(|| plugin.is_not(World::Guard))?;
         Ok(Guard::new(pre.clone(), self.maker(plugin, settings)))
+    }
+
+    /// What checks servers by `plugin`.
+    pub fn checker(&self, plugin: &Plugin, settings: Settings) -> Result<Checker, Failure> {
+        let pre = plugin.roles().and_then(|it| it.checker.as_ref());
+        let pre = pre.ok_or_else(|| plugin.is_not(World::Checker))?;
+        Ok(Checker::new(pre.clone(), self.maker(plugin, settings)))
     }
 
     fn maker(&self, plugin: &Plugin, settings: Settings) -> Maker {

@@ -6,8 +6,8 @@ use wasmtime::{ResourceLimiter, component::ResourceTable};
 use weir_ipvs::{Ipvs, RealServerKey};
 
 use crate::{
-    CommandGrant, Effect, Intent, IpvsOpener, Limits, Names, PolicyGrant, Refusal, Statement,
-    Stdio, View,
+    CommandGrant, Effect, Intent, IpvsOpener, Limits, Names, PolicyGrant, Reach, Refusal,
+    Statement, Stdio, View,
     clock::{self, Clock},
     engine::Metering,
     error::Exceeded,
@@ -161,6 +161,10 @@ pub(crate) struct PolicyState {
     pub(crate) refused: BTreeMap<RealServerKey, Refusal>,
     /// What the call under way wants to be kept for good, or forgotten, by its name.
     pub(crate) noted: BTreeMap<String, Option<Vec<u8>>>,
+    /// The server under check, of a checker.
+    pub(crate) reach: Option<Box<dyn Reach>>,
+    /// What was asked of it.
+    pub(crate) questions: usize,
     /// What `view.held` says, by real server; made when first asked for.
     pub(crate) held: Option<BTreeMap<RealServerKey, Intent>>,
 }

@@ -1,11 +1,17 @@
 //! What weighers and guards are asked and answer, and what hostile ones come to.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use weir_ipvs::{Change, Forwarding, RealServer, Service, Traffic};
 use weir_wasm::{
-    Candidate, Failure, Guard, HealthStatus, Judgement, Limits, Origin, PolicyGrant, Review,
-    Runtime, Services, Settings, Weighed, Weigher, Weighing, World,
+    Candidate, Checked, Checking, Conversation, Failure, Guard, HealthStatus, HttpRequest,
+    HttpResponse, Judgement, Limits, Origin, PROBE_BYTES, PolicyGrant, ProbeError,
+    QUESTIONS_PER_CHECK, Reach, Review, Runtime, Services, Settings, Weighed, Weigher, Weighing,
+    World,
 };
 
 use crate::{
@@ -214,4 +220,126 @@ fn what_a_guard_may_import_as_a_policy_it_may_not_use_as_a_guard() {
     let grant = PolicyGrant { services: Services::All, drain: true, ..PolicyGrant::default() };
     let Judgement::Warn(said) = guard.judge(grant, review(), view()).unwrap() else { panic!() };
     assert!(said.contains("outside-handler"), "{said}");
+}
+
+/// A server that answers by what it is asked.
+#[derive(Clone, Default)]
+struct Served(Arc<Mutex<Vec<String>>>);
+
+impl Served {
+    fn note(&self, what: impl Into<String>) {
+        self.0.lock().unwrap().push(what.into());
+    }
+}
+
+impl Reach for Served {
+    fn connect(&mut self) -> Result<Box<dyn Conversation>, ProbeError> {
+        self.note("connect");
+        Ok(Box::new(Talk(self.clone(), vec![b"one ".to_vec(), b"two".to_vec()])))
+    }
+
+    fn http(&mut self, request: HttpRequest) -> Result<HttpResponse, ProbeError> {
+        self.note(format!("{request:?}"));
+        let headers = vec![("x-state".to_owned(), b"cold".to_vec())];
+        Ok(HttpResponse { status: 503, headers, body: b"no".to_vec() })
+    }
+
+    fn exchange(&mut self, datagram: Vec<u8>) -> Result<Vec<u8>, ProbeError> {
+        self.note(String::from_utf8(datagram).unwrap());
+        Err(ProbeError::Protocol("gibberish".to_owned()))
+    }
+}
+
+struct Talk(Served, Vec<Vec<u8>>);
+
+impl Conversation for Talk {
+    fn write(&mut self, bytes: Vec<u8>) -> Result<(), ProbeError> {
+        self.0.note(String::from_utf8(bytes).unwrap());
+        Ok(())
+    }
+
+    fn read(&mut self, max: usize) -> Result<Vec<u8>, ProbeError> {
+        assert_eq!(max, PROBE_BYTES);
+        Ok(if self.1.is_empty() { Vec::new() } else { self.1.remove(0) })
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        self.0.note("dropped");
+    }
+}
+
+struct Silent;
+
+impl Reach for Silent {
+    fn connect(&mut self) -> Result<Box<dyn Conversation>, ProbeError> {
+        Err(ProbeError::Refused)
+    }
+
+    fn http(&mut self, _: HttpRequest) -> Result<HttpResponse, ProbeError> {
+        Err(ProbeError::Timeout)
+    }
+
+    fn exchange(&mut self, _: Vec<u8>) -> Result<Vec<u8>, ProbeError> {
+        Ok(Vec::new())
+    }
+}
+
+/// What comes of a check that does this.
+fn check(behaviour: &str, reach: impl Reach + 'static) -> Result<Checked, Failure> {
+    let runtime = Runtime::for_daemon().unwrap();
+    let _ticking = Ticking::start(&runtime);
+    let plugin = guests::plugin(&runtime, "checker_checks");
+    assert_eq!(plugin.worlds(), [World::Checker]);
+    let lines = Lines::default();
+    let limits = Limits { cpu: Duration::from_millis(200), ..patient() };
+    let checker = runtime.checker(&plugin, configured("", limits, &lines)).unwrap();
+    let checking = Checking {
+        server: "10.0.0.1:80".parse().unwrap(),
+        settings: format!("{{\"do\":\"{behaviour}\"}}"),
+        timeout: Duration::from_secs(30),
+        at_ns: None,
+    };
+    checker.check(checking, Box::new(reach))
+}
+
+#[test]
+fn a_checker_asks_the_server_that_it_is_given() {
+    let served = Served::default();
+    let fail = |what: &str| Ok(Checked::Fail(what.to_owned()));
+    assert_eq!(check("http", served.clone()).map_err(|it| it.to_string()), fail("503 x-state 2"));
+    let talked = check("connect", served.clone()).map_err(|it| it.to_string());
+    assert_eq!(talked, fail("one two"));
+    let exchanged = check("exchange", served.clone()).unwrap();
+    assert_eq!(exchanged, Checked::Unreached(ProbeError::Protocol("gibberish".to_owned())));
+    let heard = served.0.lock().unwrap().clone();
+    assert!(heard[0].contains("path: \"/ready?deep=1\", headers: [(\"x-probe\", \"weir\")]"));
+    assert_eq!(heard[1..], ["connect", "hello\n", "dropped", "ping"]);
+}
+
+#[test]
+fn what_a_checker_finds_is_told_as_it_is() {
+    assert_eq!(check("connect", Silent).unwrap(), Checked::Unreached(ProbeError::Refused));
+    assert_eq!(check("http", Silent).unwrap(), Checked::Unreached(ProbeError::Timeout));
+    assert_eq!(check("degrade", Silent).unwrap(), Checked::Degraded(40, "warm".to_owned()));
+    assert_eq!(check("", Silent).unwrap(), Checked::Inconclusive("nothing to do".to_owned()));
+}
+
+#[test]
+fn a_checker_that_is_broken_fails_alone() {
+    let asked = format!(
+        "{QUESTIONS_PER_CHECK} and then Error::Invalid(\"more than {QUESTIONS_PER_CHECK} questions \
+         in one check\")"
+    );
+    assert_eq!(check("many", Silent).unwrap(), Checked::Fail(asked));
+    assert_eq!(
+        check("too-much", Silent).unwrap_err().to_string(),
+        "test: check failed: it degrades to 100%: expected 1 to 99"
+    );
+    assert_eq!(report_of(check("panic", Silent).unwrap_err()), "check: it panicked or aborted");
+    assert_eq!(
+        report_of(check("loop", Silent).unwrap_err()),
+        "check: used more than 200ms of processor time (limit cpu)"
+    );
 }

@@ -50,7 +50,8 @@ fn a_component_of_no_world_is_refused() {
         refusal("empty.wasm", &around(b"")),
         "load empty: it is of no world, by what it should export: \
          a policy (weir:plugin/reactor@0.1.0), a weigher (weir:plugin/weighing@0.1.0), \
-         a guard (weir:plugin/guarding@0.1.0), a command (weir:plugin/cli@0.1.0); \
+         a guard (weir:plugin/guarding@0.1.0), a checker (weir:plugin/checking@0.1.0), \
+         a command (weir:plugin/cli@0.1.0); \
          it exports nothing"
     );
 }

@@ -22,7 +22,7 @@ pub(crate) static TOOLS: [Tool; 1] = [Tool {
 
 /// Every built-in policy, weigher and guard, by the name that `component` has in a
 /// configuration.
-pub(crate) static POLICIES: [Builtin; 7] = [
+pub(crate) static POLICIES: [Builtin; 8] = [
     weir_wasm::builtin!(
         "health-weight",
         &[World::Policy],
@@ -49,9 +49,10 @@ pub(crate) static POLICIES: [Builtin; 7] = [
         "n-plus-one.cwasm",
         "n-plus-one.metered.cwasm"
     ),
+    weir_wasm::builtin!("ready", &[World::Checker], "ready.cwasm", "ready.metered.cwasm"),
     weir_wasm::builtin!(
         "starlark",
-        &[World::Policy, World::Weigher, World::Guard],
+        &[World::Policy, World::Weigher, World::Guard, World::Checker],
         "starlark.cwasm"
     )
     .with_component(include_bytes!(concat!(env!("OUT_DIR"), "/starlark.wasm"))),

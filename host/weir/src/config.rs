@@ -55,8 +55,8 @@ use self::{
 pub(crate) use self::{
     backend::{Backend, Embedded},
     check::{
-        Check, CheckKind, CommandCheck, DnsCheck, Expiring, GrpcCheck, HttpCheck, HttpVersion, Tls,
-        UdpCheck,
+        Check, CheckKind, CommandCheck, DnsCheck, Expiring, GrpcCheck, HttpCheck, HttpVersion,
+        PluginCheck, Tls, UdpCheck,
     },
     checks::Checks,
     differences::{Difference, Kind as DifferenceKind},
@@ -113,6 +113,14 @@ impl Config {
     /// The `[[service]]` with this key.
     pub(crate) fn service(&self, key: &ServiceKey) -> Option<&NamedService> {
         self.positions.get(key).and_then(|it| self.services.get(*it))
+    }
+
+    /// Every check that is made.
+    pub(crate) fn checks(&self) -> impl Iterator<Item = &Check> {
+        let of_services = self.services.iter().filter_map(|it| it.check.as_ref());
+        let of_matches = self.matches.iter().filter_map(|it| it.check.as_ref());
+        let listed = of_services.chain(of_matches).flat_map(|it| &it.list);
+        listed.chain(self.self_probes.iter().map(|it| &it.check)).map(|it| &**it)
     }
 
     /// Where the code of the plugin of this name is stated, for messages.
@@ -261,6 +269,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Problems> {
 }
 
 fn config(mut top: Section<'_>) -> Config {
+    top.notes.know_plugins(plugin::names_on(&top));
     let backend = backend::read(&mut top);
     let defaults = Defaults {
         check: top.section(check::USUAL.name).map(|it| CheckKeys::read(it, None)),

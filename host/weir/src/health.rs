@@ -8,6 +8,7 @@
 
 mod agent;
 mod ask_agent;
+mod checker;
 mod command;
 mod counter;
 mod dns;
@@ -33,6 +34,7 @@ mod tests;
 
 pub(crate) use self::{
     agent::{AgentSays, AgentWeight, Reply, UseIt},
+    checker::{Checker, judged},
     counter::State,
     lag::LagNews,
     outcome::{Cause, Evidence, Outcome},

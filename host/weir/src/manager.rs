@@ -23,6 +23,7 @@
 //! [`view`] what plugins see of it. What a weight should be is decided in [`crate::plan`].
 
 mod calls;
+mod checkers;
 mod claims;
 mod drift;
 mod entries;
@@ -63,8 +64,8 @@ use weir_ipvs::{Error, Ipvs, RealServerKey, ServiceKey, SyncRole};
 use weir_wasm::{Event as PolicyEvent, HealthChange, HealthStatus};
 
 use self::{
-    freeze::Freezes, memory::Memory, operator::Awaiting, plugin::Plugin, reload::Refused,
-    self_probes::SelfProbes, statements::Statements, timers::Timers, view::World,
+    checkers::Offered, freeze::Freezes, memory::Memory, operator::Awaiting, plugin::Plugin,
+    reload::Refused, self_probes::SelfProbes, statements::Statements, timers::Timers, view::World,
 };
 pub(crate) use self::{
     memory::Keep,
@@ -77,7 +78,7 @@ pub(crate) use self::{
 use crate::{
     config::{self, Config, Mode},
     control::{Request, Show, Steer},
-    health::{AgentReport, LagNews, Notice, Subject, Target, Told, Verdict},
+    health::{AgentReport, Checker, LagNews, Notice, Subject, Target, Told, Verdict},
     plan::Claim,
     report::Line,
     safety::{doubt::Doubt, order::Order},
@@ -151,6 +152,8 @@ pub(crate) enum Output {
     Watch(Target),
     /// End the check with this number.
     Unwatch(u64),
+    /// The plugin of this name checks, from now on so; none = no more.
+    Checker(String, Option<Checker>),
     /// Commit this, in the order in which it comes, and tell by [`Event::Kept`].
     Keep(Keep),
 }
@@ -188,6 +191,8 @@ pub(crate) struct Manager {
     /// Whether the table was adopted: what comes now is new.
     is_started: bool,
     world: World,
+    /// Which plugins check, as it was told last.
+    offered: Offered,
     next_poll: Duration,
     next_watch: u64,
     /// What could not be done, so that it is said once, not at every attempt.
@@ -226,6 +231,7 @@ impl Manager {
             ending: BTreeSet::new(),
             is_started: false,
             world: World::default(),
+            offered: Offered::new(),
             next_poll: Duration::ZERO,
             next_watch: 0,
             troubles: BTreeMap::new(),
@@ -250,6 +256,7 @@ impl Manager {
         );
         self.probe_itself();
         self.start_plugins(now);
+        self.offer_checkers();
         self.deliver(now);
         self.write(now, ipvs);
         self.write_globals(now, ipvs);
@@ -305,6 +312,7 @@ impl Manager {
         if self.next_poll <= now.monotonic {
             self.poll(now, ipvs);
         }
+        self.offer_checkers();
         self.remember(now);
         self.answer_operators();
         self.show(now);

@@ -235,6 +235,9 @@ impl Outlets {
                 Output::Log(line) => print(&line),
                 Output::Watch(target) => order(health::Order::Watch(target)),
                 Output::Unwatch(watch) => order(health::Order::Unwatch(watch)),
+                Output::Checker(plugin, checker) => {
+                    order(health::Order::Checker(plugin, checker));
+                }
                 // Fails only if the keeper failed, and then nobody could be told.
                 Output::Keep(keep) => drop(self.keeps.send(keep)),
             }

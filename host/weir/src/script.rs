@@ -26,6 +26,18 @@ pub(crate) fn settings(path: &Path, config_json: &str) -> anyhow::Result<String>
     Ok(json!({ "script": { "name": name, "text": text }, "config": config }).to_string())
 }
 
+/// The settings `base` of a plugin with those of `over` in their place, key by key; both are JSON
+/// text of objects, and what `is_script` keeps its own under `config`.
+pub(crate) fn over(base: &str, over: &str, is_script: bool) -> String {
+    let parse = |text| serde_json::from_str::<Value>(text).unwrap_or_else(|_| json!({}));
+    let (mut settings, over) = (parse(base), parse(over));
+    let own = if is_script { &mut settings["config"] } else { &mut settings };
+    if let (Value::Object(own), Value::Object(over)) = (own, over) {
+        own.extend(over);
+    }
+    settings.to_string()
+}
+
 fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(SCRIPT_BYTES + 1).read_to_string(&mut text)?;
@@ -33,4 +45,17 @@ fn read(path: &Path) -> io::Result<String> {
         return Err(io::Error::other(format!("it is larger than {SCRIPT_BYTES} bytes")));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn settings_go_over_others_key_by_key() {
+        let over = |base, is_script| super::over(base, r#"{"b":3}"#, is_script);
+        assert_eq!(over(r#"{"a":1,"b":2}"#, false), r#"{"a":1,"b":3}"#);
+        assert_eq!(
+            over(r#"{"script":"x","config":{"a":1,"b":2}}"#, true),
+            r#"{"config":{"a":1,"b":3},"script":"x"}"#
+        );
+    }
 }

@@ -70,7 +70,7 @@ fn plugins_that_cannot_be_used_have_a_place_each() {
     weir.toml:4:10: plugin b: load b.wasm: it is not WebAssembly
         4 | source = "b.wasm"
           |          ^
-    weir.toml:6:13: plugin c: there is no component c in weir, but health-weight, least-load, latency, canary, business-hours, n-plus-one, starlark
+    weir.toml:6:13: plugin c: there is no component c in weir, but health-weight, least-load, latency, canary, business-hours, n-plus-one, ready, starlark
         6 | component = "c"
           |             ^
     "#);
@@ -124,7 +124,7 @@ fn what_references_stand_for_is_never_shown() {
     weir.toml:2:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found what ${SECRET} stands for
         2 | interval = "${SECRET}"
           |            ^
-    weir.toml:3:8: check: type: expected "tcp" or "http" or "https" or "tls" or "grpc" or "grpcs" or "udp" or "dns" or "icmp" or "command", found what ${file:secret} stands for
+    weir.toml:3:8: check: type: expected "tcp" or "http" or "https" or "tls" or "grpc" or "grpcs" or "udp" or "dns" or "icmp" or "command" or "plugin", found what ${file:secret} stands for
         3 | type = "${file:secret}"
           |        ^
     weir.toml:4:8: check: rise: expected a whole number from 1 to 100, found "${MISSING}"

@@ -40,5 +40,5 @@ fn the_examples_pass_their_scenarios() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && said.ends_with("3 passed, 0 failed\n"), "{said}");
+    assert!(output.status.success() && said.ends_with("4 passed, 0 failed\n"), "{said}");
 }

@@ -2,8 +2,8 @@
 //!
 //! A script is Starlark: a small, deterministic Python without files, network, clocks or
 //! `while`. What it defines says what it is: a policy with `on_health(change, weights)` or
-//! `on_start(weights)`, a weigher with `weigh(service)`, a guard with `judge(change)`, or
-//! several of them. Nothing of it outlives a call: what it made global is frozen once it is
+//! `on_start(weights)`, a weigher with `weigh(service)`, a guard with `judge(change)`, a
+//! checker with `check(target)`, or several of them. Nothing of it outlives a call: what it made global is frozen once it is
 //! loaded.
 //!
 //! `host/docs/plugins.md` is the manual of its vocabulary.
@@ -15,6 +15,7 @@ mod settings;
 mod words;
 
 use weir_sdk::{
+    checker::{self, Outcome},
     guard::{self, Review, Verdict},
     policy::{self, config, prelude::*},
     roles::Played,
@@ -62,6 +63,12 @@ fn judge(review: &Review) -> Verdict {
     })
 }
 
+/// A script that fails says nothing of the server.
+fn check(target: &checker::Target) -> Result<Outcome, checker::Error> {
+    let checked = Script::load(&target.settings).and_then(|script| script.check(target));
+    Ok(checked.unwrap_or_else(Outcome::Inconclusive))
+}
+
 fn choose(settings: &str) -> Result<Played, String> {
     Script::load(settings).map(|script| script.roles())
 }
@@ -69,4 +76,5 @@ fn choose(settings: &str) -> Result<Played, String> {
 weir_sdk::policy!(Starlark);
 weir_sdk::weigher!(weigh);
 weir_sdk::guard!(judge);
+weir_sdk::checker!(check);
 weir_sdk::roles!(choose);

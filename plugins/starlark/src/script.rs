@@ -8,6 +8,7 @@ use starlark::{
     values::{Heap, OwnedFrozenValue, Value},
 };
 use weir_sdk::{
+    checker::{self, Outcome},
     guard::{Review, Verdict},
     policy::log,
     roles::Played,
@@ -18,7 +19,7 @@ use crate::{
     place::{self, Watch},
     problem::{describe, with_line},
     settings::Settings,
-    words::{self, Change, Planned, Weighed, Weights},
+    words::{self, Change, Planned, Target, Weighed, Weights},
 };
 
 /// Calls and rounds of loops in one call of a script. A script that loops is stopped here,
@@ -34,11 +35,12 @@ const VALUE_BYTES: usize = 16 << 20;
 const CALLS_DEEP: usize = 64;
 
 /// What a script may define, and with which parameters.
-const HANDLERS: [(&str, &[&str]); 4] = [
+const HANDLERS: [(&str, &[&str]); 5] = [
     ("on_health", &["change", "weights"]),
     ("on_start", &["weights"]),
     ("weigh", &["service"]),
     ("judge", &["change"]),
+    ("check", &["target"]),
 ];
 
 /// A script that was loaded.
@@ -47,6 +49,7 @@ pub(crate) struct Script {
     on_start: Option<OwnedFrozenValue>,
     weigh: Option<OwnedFrozenValue>,
     judge: Option<OwnedFrozenValue>,
+    check: Option<OwnedFrozenValue>,
 }
 
 impl Script {
@@ -63,6 +66,7 @@ impl Script {
             on_start: handler("on_start"),
             weigh: handler("weigh"),
             judge: handler("judge"),
+            check: handler("check"),
         })
     }
 
@@ -73,6 +77,7 @@ impl Script {
             (is_policy, Played::POLICY),
             (self.weigh.is_some(), Played::WEIGHER),
             (self.judge.is_some(), Played::GUARD),
+            (self.check.is_some(), Played::CHECKER),
         ]
         .into_iter()
         .filter(|it| it.0)
@@ -98,6 +103,16 @@ impl Script {
     pub(crate) fn judge(&self, review: &Review) -> Result<Verdict, String> {
         let handler = self.judge.as_ref().ok_or("the script defines no judge(change)")?;
         call(handler, |heap| [heap.alloc(Planned::from(review))], words::verdict)
+    }
+
+    /// What a script asks in vain is what it found.
+    pub(crate) fn check(&self, target: &checker::Target) -> Result<Outcome, String> {
+        let handler = self.check.as_ref().ok_or("the script defines no check(target)")?;
+        let found = call(handler, |heap| [heap.alloc(Target::from(target))], words::outcome);
+        match words::unreached() {
+            Some(error) => Ok(Outcome::Unreached(error)),
+            None => found,
+        }
     }
 }
 

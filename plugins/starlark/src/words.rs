@@ -1,5 +1,5 @@
 //! The vocabulary of scripts: services and their real servers, changes of health, what is
-//! said of weights, what is to be weighed, and what is to be judged.
+//! said of weights, what is to be weighed, judged and checked.
 //!
 //! Each word looks up what it is asked for when it is asked; during one call of the plugin
 //! all of them see one moment.
@@ -10,12 +10,14 @@ mod change;
 mod memory;
 mod planned;
 mod service;
+mod target;
 mod weighing;
 mod weights;
 
 pub(crate) use self::{
     change::Change,
     planned::{Planned, verdict},
+    target::{Target, outcome, unreached},
     weighing::{Weighed, answer},
     weights::Weights,
 };
@@ -31,6 +33,7 @@ pub(crate) fn globals(builder: &mut GlobalsBuilder) {
     weighing::globals(builder);
     planned::globals(builder);
     memory::globals(builder);
+    target::globals(builder);
 }
 
 /// Functions for looking at the table.

@@ -2,7 +2,8 @@
 //!
 //! A plugin lives in a world, which is a feature of this crate: `policy` reacts to events
 //! and says what weights should be, `weigher` is a function from what a service does to its
-//! weights, `guard` judges planned changes, `command` is a command-line tool. It may live in
+//! weights, `guard` judges planned changes, `checker` asks a server how it is, `command` is a
+//! command-line tool. It may live in
 //! several but for `command`, and with `roles` in those of them that its settings ask for.
 //! Build it for `wasm32-unknown-unknown` and wrap it as a component (`weir-build` does both).
 //!
@@ -26,6 +27,8 @@
 //! Off Wasm the crate compiles, so that a plugin's own logic can be unit-tested, but calls
 //! to the host panic there.
 
+#[cfg(feature = "checker")]
+pub mod checker;
 #[cfg(feature = "command")]
 pub mod command;
 #[cfg(feature = "guard")]

@@ -43,6 +43,29 @@ macro_rules! policy {
     };
 }
 
+/// A checker of one function, from a target to what is found.
+#[macro_export]
+macro_rules! checker {
+    ($check:expr) => {
+        wit_bindgen::generate!({ path: "../../wit", world: "checker", generate_all });
+
+        use exports::weir::plugin::checking::{Guest, Outcome, Target};
+        use weir::host::log;
+
+        struct Exports;
+
+        impl Guest for Exports {
+            fn check(target: Target) -> Outcome {
+                log_panics();
+                let check: fn(Target) -> Outcome = $check;
+                check(target)
+            }
+        }
+
+        $crate::exports!();
+    };
+}
+
 /// A weigher of one function, from a service to scales.
 #[macro_export]
 macro_rules! weigher {

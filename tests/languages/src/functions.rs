@@ -1,11 +1,12 @@
-//! Weighers and guards, called with the service `web`; what they answer, as text.
+//! Weighers and guards, called with the service `web`, and checkers, called with a server of its
+//! own; what they answer, as text.
 
 use std::{fmt::Write as _, time::Duration};
 
 use weir_ipvs::{Change, RealServer, RealServerStatus, Service, Traffic};
 use weir_wasm::{
-    Candidate, HealthStatus, Judgement, Origin, Plugin, PolicyGrant, Review, Runtime, Services,
-    Settings, View, Weighing,
+    Candidate, Checking, Conversation, HealthStatus, HttpRequest, HttpResponse, Judgement, Origin,
+    Plugin, PolicyGrant, ProbeError, Reach, Review, Runtime, Services, Settings, View, Weighing,
 };
 
 use crate::{
@@ -97,6 +98,60 @@ pub fn judge(runtime: &Runtime, plugin: &Plugin, config_json: &str, weights: [u3
         Ok(Judgement::Allow) => "allow".to_owned(),
         Ok(Judgement::Warn(why)) => format!("warn: {why}"),
         Ok(Judgement::Deny(why)) => format!("deny: {why}"),
+        Err(failure) => failure.to_string(),
+    }
+}
+
+/// A server that a checker asks: it answers by HTTP with what it was asked and this status, by UDP
+/// and over connections with what it hears; or not at all.
+#[derive(Debug, Clone)]
+pub struct Served(pub Result<u16, ProbeError>);
+
+impl Reach for Served {
+    fn connect(&mut self) -> Result<Box<dyn Conversation>, ProbeError> {
+        self.0.clone().map(|_| Box::new(Echo(Vec::new())) as Box<dyn Conversation>)
+    }
+
+    fn http(&mut self, request: HttpRequest) -> Result<HttpResponse, ProbeError> {
+        let status = self.0.clone()?;
+        let headers = request.headers.iter().map(|(name, it)| (name.clone(), it.clone().into()));
+        let HttpRequest { method, path, body, .. } = &request;
+        let body = format!("{method} {path} {}", String::from_utf8_lossy(body)).into_bytes();
+        Ok(HttpResponse { status, headers: headers.collect(), body })
+    }
+
+    fn exchange(&mut self, datagram: Vec<u8>) -> Result<Vec<u8>, ProbeError> {
+        self.0.clone().map(|_| datagram)
+    }
+}
+
+struct Echo(Vec<u8>);
+
+impl Conversation for Echo {
+    fn write(&mut self, bytes: Vec<u8>) -> Result<(), ProbeError> {
+        self.0.extend(bytes);
+        Ok(())
+    }
+
+    fn read(&mut self, max: usize) -> Result<Vec<u8>, ProbeError> {
+        Ok(self.0.drain(..max.min(self.0.len())).collect())
+    }
+}
+
+/// What it finds of 10.0.0.1:80.
+pub fn check(runtime: &Runtime, plugin: &Plugin, config_json: &str, served: Served) -> String {
+    let checker = match runtime.checker(plugin, settings(config_json)) {
+        Ok(checker) => checker,
+        Err(failure) => return failure.to_string(),
+    };
+    let checking = Checking {
+        server: ([10, 0, 0, 1], 80).into(),
+        settings: config_json.to_owned(),
+        timeout: Duration::from_secs(2),
+        at_ns: None,
+    };
+    match checker.check(checking, Box::new(served)) {
+        Ok(checked) => format!("{checked:?}"),
         Err(failure) => failure.to_string(),
     }
 }

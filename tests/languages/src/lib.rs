@@ -5,6 +5,6 @@ mod functions;
 mod host;
 mod table;
 
-pub use functions::{judge, weigh};
+pub use functions::{Served, check, judge, weigh};
 pub use host::{Host, Setup};
 pub use table::{DNS, WEB, change, key};

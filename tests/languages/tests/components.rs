@@ -19,6 +19,11 @@ pub(crate) fn n_plus_one(runtime: &Runtime) -> Result<Plugin> {
     load(runtime, "plugins/n-plus-one", "n-plus-one")
 }
 
+/// The built-in checker whose outcomes those of the examples are compared with.
+pub(crate) fn ready(runtime: &Runtime) -> Result<Plugin> {
+    load(runtime, "plugins/ready", "ready")
+}
+
 /// The built-in component that runs scripts.
 pub(crate) fn starlark(runtime: &Runtime) -> Result<Plugin> {
     load(runtime, "plugins/starlark", "weir-starlark")

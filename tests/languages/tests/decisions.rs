@@ -1,7 +1,7 @@
 //! "Drain on health" in every language: the same events, the same decisions.
 
-use weir_languages::{DNS, Host, Setup, WEB, change};
-use weir_wasm::{Event, HealthStatus, Plugin, PolicyGrant, Runtime};
+use weir_languages::{DNS, Host, Served, Setup, WEB, change};
+use weir_wasm::{Event, HealthStatus, Plugin, PolicyGrant, ProbeError, Runtime};
 
 use crate::{components, starlark::settings};
 
@@ -122,4 +122,38 @@ fn scripts_weigh_and_judge() {
     check_weights(&runtime, &starlark, &|it| settings(weights, it));
     let guard = include_str!("../../../sdk/starlark/guard.star");
     check_guard(&runtime, &starlark, &|it| settings(guard, it));
+}
+
+/// The example of a checker in Starlark finds what `ready` does.
+#[test]
+fn starlark_checks_as_rust_does() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let rust = components::ready(&runtime).unwrap();
+    let starlark = components::starlark(&runtime).unwrap();
+    let script = include_str!("../../../sdk/starlark/check.star");
+    let mut text = String::new();
+    for served in [Ok(200), Ok(204), Ok(429), Ok(503), Err(ProbeError::Refused)] {
+        for config in ["{}", r#"{"path":"/up"}"#] {
+            let of = |plugin, config: &str| {
+                weir_languages::check(&runtime, plugin, config, Served(served.clone()))
+            };
+            let found = of(&rust, config);
+            assert_eq!(of(&starlark, &settings(script, config)), found);
+            text += &format!("{served:?}: {found}\n");
+        }
+    }
+    insta::assert_snapshot!(text, @r#"
+    Ok(200): Pass
+    Ok(200): Pass
+    Ok(204): Pass
+    Ok(204): Pass
+    Ok(429): Degraded(50, "it says that it is busy")
+    Ok(429): Degraded(50, "it says that it is busy")
+    Ok(503): Fail("status 503")
+    Ok(503): Fail("status 503")
+    Err(Refused): Unreached(Refused)
+    Err(Refused): Unreached(Refused)
+    "#);
+    let odd = weir_languages::check(&runtime, &rust, r#"{"paths":1}"#, Served(Ok(200)));
+    assert!(odd.starts_with("Unreached(Invalid(\"config: unknown field `paths`"), "{odd}");
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use weir_languages::{Host, Setup, WEB, change, key};
-use weir_wasm::{Event, HealthStatus, PolicyGrant, Runtime, Services, World};
+use weir_languages::{Host, Served, Setup, WEB, change, key};
+use weir_wasm::{Event, HealthStatus, PolicyGrant, ProbeError, Runtime, Services, World};
 
 use crate::components;
 
@@ -181,7 +181,7 @@ fn the_documented_scripts_do_what_they_say() {
     insta::assert_snapshot!(told(readme, down()), @"tcp 192.0.2.1:80 10.0.0.1:80: Scale(100) for 60s: connection refused");
     let scripts = include_str!("../../../host/docs/plugins.md").split("```python\n").skip(2);
     let scripts: Vec<&str> = scripts.map(|it| it.split_once("```").unwrap().0).collect();
-    let [weights, guard] = scripts[..] else { panic!("{} scripts", scripts.len()) };
+    let [weights, guard, ready] = scripts[..] else { panic!("{} scripts", scripts.len()) };
     insta::assert_snapshot!(weighed(weights, &[[900, 30, 30]; 6]), @"
     [1000, 1000, 1000]
     [1000, 1000, 1000]
@@ -192,6 +192,41 @@ fn the_documented_scripts_do_what_they_say() {
     ");
     insta::assert_snapshot!(judged(guard, [10, 0, 0]), @"deny: two real servers are wanted");
     assert_eq!(judged(guard, [10, 10, 0]), "allow");
+    insta::assert_snapshot!(checked(ready, Ok(429)), @r#"Degraded(50, "it says that it is busy")"#);
+    insta::assert_snapshot!(checked(ready, Ok(503)), @r#"Fail("status 503")"#);
+}
+
+/// What this script finds of a server that answers so.
+fn checked(script: &str, served: Result<u16, ProbeError>) -> String {
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = components::starlark(&runtime).unwrap();
+    weir_languages::check(&runtime, &plugin, &settings(script, "{}"), Served(served))
+}
+
+/// What the body of a `check` comes to.
+fn check(body: &str, served: Result<u16, ProbeError>) -> String {
+    checked(&format!("def check(target):\n    {body}\n"), served)
+}
+
+#[test]
+fn every_word_of_checking_means_something() {
+    let script = r#"
+def check(target):
+    a = target.http("/a?b=1", method="POST", headers={"x-probe": "weir"}, body="ping")
+    c = target.connect()
+    c.write("hello")
+    heard = (c.read(2), c.read(), c.read())
+    return down("%s %s %d %d: %d %s %s; %s; %s" % (target, target.address, target.port, target.timeout_ms, a.status, a.headers, a.body, heard, target.exchange("pong")))
+"#;
+    insta::assert_snapshot!(checked(script, Ok(202)), @r#"Fail("10.0.0.1:80 10.0.0.1 80 2000: 202 {\"x-probe\": \"weir\"} POST /a?b=1 ping; (\"he\", \"llo\", \"\"); pong")"#);
+    insta::assert_snapshot!(check("return up()", Ok(200)), @"Pass");
+    insta::assert_snapshot!(check("return inconclusive(\"who knows\")", Ok(200)), @r#"Inconclusive("who knows")"#);
+    let refused = Err(ProbeError::Refused);
+    insta::assert_snapshot!(check("target.connect()", refused.clone()), @"Unreached(Refused)");
+    insta::assert_snapshot!(check("target.exchange(\"\")", Err(ProbeError::Timeout)), @"Unreached(Timeout)");
+    insta::assert_snapshot!(check("return degraded(100)", Ok(200)), @r#"Inconclusive("policy.star:2: percent is 100: expected 1 to 99: return degraded(100)")"#);
+    insta::assert_snapshot!(check("target.http(\"/\")", Ok(200)), @r#"Inconclusive("policy.star:2: expected up(), degraded(percent, reason), down(reason) or inconclusive(reason), found NoneType: target.http(\"/\")")"#);
+    insta::assert_snapshot!(check("return target.htp(\"/\")", refused), @r#"Inconclusive("policy.star:2: Object of type `target` has no attribute `htp`, did you mean `http`?: return target.htp(\"/\")")"#);
 }
 
 /// What this script makes of turns in which the real servers have these connections open.
@@ -278,13 +313,14 @@ fn a_script_is_what_it_defines() {
     };
     let (start, weigh) = ("def on_start(weights):\n    pass\n", "def weigh(service):\n    pass\n");
     let judge = "def judge(change):\n    pass\n";
+    let check = "def check(target):\n    pass\n";
     assert_eq!(roles(start), Ok(vec![World::Policy]));
     assert_eq!(roles(weigh), Ok(vec![World::Weigher]));
     assert_eq!(
-        roles(&[start, weigh, judge].concat()),
-        Ok(vec![World::Policy, World::Weigher, World::Guard])
+        roles(&[start, weigh, judge, check].concat()),
+        Ok(vec![World::Policy, World::Weigher, World::Guard, World::Checker])
     );
-    insta::assert_snapshot!(roles("x = 1\n").unwrap_err(), @"test: choose failed: policy.star: it defines no function that is called: expected on_health(change, weights) or on_start(weights) or weigh(service) or judge(change)");
+    insta::assert_snapshot!(roles("x = 1\n").unwrap_err(), @"test: choose failed: policy.star: it defines no function that is called: expected on_health(change, weights) or on_start(weights) or weigh(service) or judge(change) or check(target)");
     insta::assert_snapshot!(roles("def judge():\n    pass\n").unwrap_err(), @"test: choose failed: policy.star: expected `def judge(change)`");
     insta::assert_snapshot!(roles("x = y\n").unwrap_err(), @"test: choose failed: policy.star:1: Variable `y` not found, did you mean `x`?: x = y");
 }

@@ -93,10 +93,11 @@ struct World {
     export: &'static str,
 }
 
-const WORLDS: [World; 4] = [
+const WORLDS: [World; 5] = [
     World { name: "policy", export: "weir:plugin/reactor" },
     World { name: "weigher", export: "weir:plugin/weighing" },
     World { name: "guard", export: "weir:plugin/guarding" },
+    World { name: "checker", export: "weir:plugin/checking" },
     World { name: "command", export: "weir:plugin/cli" },
 ];
 

@@ -9,22 +9,24 @@ mod dns;
 mod grpc;
 mod http;
 mod pattern;
+mod plugin;
 mod tls;
 mod udp;
 
-use std::{fmt, ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 pub(crate) use self::{
     command::CommandCheck,
     dns::DnsCheck,
     grpc::GrpcCheck,
     http::{HttpCheck, HttpVersion},
+    plugin::PluginCheck,
     tls::{Expiring, Tls},
     udp::UdpCheck,
 };
 use self::{
     command::CommandKeys, dns::DnsKeys, grpc::GrpcKeys, http::HttpKeys, pattern::PatternKeys,
-    tls::TlsKeys, udp::UdpKeys,
+    plugin::PluginKeys, tls::TlsKeys, udp::UdpKeys,
 };
 use super::{
     keys::{
@@ -73,7 +75,7 @@ pub(crate) enum CheckKind {
     /// To accept a connection.
     Tcp,
     /// To answer a request.
-    Http(Box<HttpCheck>),
+    Http(Arc<HttpCheck>),
     /// To shake hands.
     Tls(Tls),
     /// What it says of its own health by gRPC.
@@ -86,6 +88,8 @@ pub(crate) enum CheckKind {
     Icmp,
     /// What a program makes of it.
     Command(CommandCheck),
+    /// What a plugin makes of it.
+    Plugin(Box<PluginCheck>),
     /// What its agent says; not whether it is up.
     Agent(AgentCheck),
 }
@@ -101,6 +105,11 @@ impl CheckKind {
     /// Whether it says that a server is up or down.
     pub(crate) fn says_health(&self) -> bool {
         !matches!(self, Self::Agent(_))
+    }
+
+    /// The plugin that makes it, if one does.
+    pub(crate) fn plugin(&self) -> Option<&str> {
+        if let Self::Plugin(check) = self { Some(&check.plugin) } else { None }
     }
 
     /// Whether what an agent says comes with it.
@@ -119,7 +128,7 @@ impl CheckKind {
                 check.degraded.is_some() || check.tls.as_ref().is_some_and(Tls::degrades)
             }
             Self::Tls(tls) | Self::Grpc(GrpcCheck { tls: Some(tls), .. }) => tls.degrades(),
-            Self::Command(_) => true,
+            Self::Command(_) | Self::Plugin(_) => true,
             _ => false,
         };
         degrades || self.carries_agent()
@@ -138,6 +147,7 @@ impl fmt::Display for CheckKind {
             Self::Dns(check) => write!(f, "dns {} {}", check.name, check.record),
             Self::Icmp => f.write_str("icmp"),
             Self::Command(check) => f.write_str(check.program()),
+            Self::Plugin(check) => write!(f, "plugin {}", check.plugin),
             Self::Agent(_) => f.write_str("agent"),
         }
     }
@@ -174,6 +184,7 @@ pub(super) const PARTS: &[&Table] = &[
     &udp::TABLE,
     &dns::TABLE,
     &command::TABLE,
+    &plugin::TABLE,
 ];
 
 /// How what is asked becomes a verdict.
@@ -228,6 +239,7 @@ pub(super) enum Kind {
     Dns,
     Icmp,
     Command,
+    Plugin,
 }
 
 const KINDS: &[(&str, Kind)] = &[
@@ -241,11 +253,12 @@ const KINDS: &[(&str, Kind)] = &[
     ("dns", Kind::Dns),
     ("icmp", Kind::Icmp),
     ("command", Kind::Command),
+    ("plugin", Kind::Plugin),
 ];
 
 const ANY_HTTP: &[Kind] = &[Kind::Http, Kind::Https];
 const ANY_GRPC: &[Kind] = &[Kind::Grpc, Kind::Grpcs];
-const ANY_TLS: &[Kind] = &[Kind::Https, Kind::Tls, Kind::Grpcs];
+const ANY_TLS: &[Kind] = &[Kind::Https, Kind::Tls, Kind::Grpcs, Kind::Plugin];
 
 impl Kind {
     /// The types that have this key; empty = all.
@@ -258,6 +271,7 @@ impl Kind {
             &[Self::Udp],
             &[Self::Dns],
             &[Self::Command],
+            &[Self::Plugin],
         ]);
         parts.filter(|(part, _)| part.has(key)).flat_map(|(_, kinds)| kinds).copied().collect()
     }
@@ -297,6 +311,7 @@ pub(super) struct CheckKeys {
     udp: UdpKeys,
     dns: DnsKeys,
     command: CommandKeys,
+    plugin: PluginKeys,
     /// Made of `tls`, where the type speaks it.
     made: Option<Tls>,
 }
@@ -326,13 +341,11 @@ impl CheckKeys {
             udp: base.udp.read(&mut section),
             dns: base.dns.read(&mut section),
             command: base.command.read(&mut section),
+            plugin: base.plugin.read(&mut section),
             made: base.made,
         };
         keys.note_contradictions(&section);
-        keys.made = keys
-            .kind()
-            .alpn(keys.version())
-            .and_then(|alpn| keys.tls.make(alpn, keys.made.take(), &section));
+        keys.made = keys.alpn().and_then(|alpn| keys.tls.make(alpn, keys.made.take(), &section));
         section.finish();
         keys
     }
@@ -370,12 +383,24 @@ impl CheckKeys {
             Kind::Udp => self.udp.note_contradictions(&self.pattern, section),
             Kind::Dns => self.dns.note_contradictions(section),
             Kind::Command => self.command.note_contradictions(section),
+            Kind::Plugin => {
+                let of_tls = tls::TABLE.names().into_iter().find(|it| section.has(it));
+                self.plugin.note_contradictions(of_tls, section);
+            }
             _ => {}
         }
     }
 
     fn kind(&self) -> Kind {
         self.kind.unwrap_or(TYPE.usual())
+    }
+
+    /// What is offered within TLS, if that is spoken.
+    fn alpn(&self) -> Option<&'static [&'static [u8]]> {
+        match self.kind() {
+            Kind::Plugin => self.plugin.is_tls().then_some(&[]),
+            kind => kind.alpn(self.version()),
+        }
     }
 
     fn version(&self) -> HttpVersion {
@@ -406,9 +431,10 @@ impl CheckKeys {
             Kind::Dns => CheckKind::Dns(self.dns.finish()),
             Kind::Icmp => CheckKind::Icmp,
             Kind::Command => CheckKind::Command(self.command.finish()),
+            Kind::Plugin => CheckKind::Plugin(Box::new(self.plugin.finish(self.made.clone()))),
             Kind::Http | Kind::Https => {
                 let pattern = self.pattern.finish();
-                CheckKind::Http(Box::new(self.http.finish(
+                CheckKind::Http(Arc::new(self.http.finish(
                     self.version(),
                     pattern,
                     self.made.clone(),

@@ -2,7 +2,9 @@
 
 pub(super) mod grant;
 
-use std::{fmt, ops::RangeInclusive, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeSet, fmt, ops::RangeInclusive, path::PathBuf, str::FromStr, time::Duration,
+};
 
 use toml::de::DeValue;
 use weir_wasm::Limits;
@@ -14,7 +16,7 @@ use super::{
         Without::{Is, Means},
         Word,
     },
-    reader::{Section, found},
+    reader::Section,
     server,
     service::Names,
     value,
@@ -121,8 +123,8 @@ static SOURCE: Key<By<PathBuf>> = Key::new(
     "source",
     By { read: path, types: &["string"] },
     Means("required, unless `component`"),
-    "the path of a `.wasm` component of the world `policy`, `weigher` or `guard`, from the \
-     directory of this file",
+    "the path of a `.wasm` component of the world `policy`, `weigher`, `guard` or `checker`, from \
+     the directory of this file",
 );
 
 static COMPONENT: Key<Name> = Key::new(
@@ -158,7 +160,7 @@ static FALLBACK: Key<Word<Fallback>> = Key::new(
 
 static CONFIG: Key<By<String>> = Key::new(
     "config",
-    By { read: config_json, types: &["object"] },
+    By { read: value::object, types: &["object"] },
     Means("`{}`"),
     "a table, given to the plugin as JSON; beside a script, as `{\"script\": {\"name\": .., \
      \"text\": ..}, \"config\": ..}`",
@@ -204,6 +206,11 @@ const HEALTH_WEIGHT: &str = "health-weight";
 
 /// The built-in component that runs scripts.
 const STARLARK: &str = "starlark";
+
+/// The names of those that are on.
+pub(super) fn names_on(top: &Section<'_>) -> BTreeSet<String> {
+    top.names_without(PLUGINS.name, (MODE.name, "off"))
+}
 
 /// Every plugin that is on, in the order in which they are called: our own first, for they
 /// keep nobody waiting. `names` are those of services and matches. Where something is
@@ -312,13 +319,6 @@ fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
     }
 }
 
-fn config_json(value: &DeValue<'_>) -> Result<String, String> {
-    if value.is_table() {
-        return Ok(value::json(value)?.to_string());
-    }
-    Err(format!("expected a table, found {}", found(value)))
-}
-
 fn read_limits(mut section: Section<'_>) -> Limits {
     let limits = Limits {
         memory_bytes: section.key_or_usual(&MEMORY),
@@ -336,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_a_policys_unless_said() {
+    fn limits_are_those_of_policies_unless_said() {
         let usual = Limits::for_policy();
         assert_eq!(MEMORY.usual(), usual.memory_bytes);
         assert_eq!((CPU.usual(), Some(WALL.usual())), (usual.cpu, usual.wall));

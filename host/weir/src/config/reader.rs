@@ -30,11 +30,28 @@ pub(super) struct Notes<'t> {
     found: RefCell<Vec<Problem>>,
     /// What references were replaced by, and how they are written.
     hidden: RefCell<Vec<(String, String)>>,
+    /// Plugins that are on, for checks are read before them.
+    plugins: RefCell<BTreeSet<String>>,
 }
 
 impl<'t> Notes<'t> {
     pub(super) fn new(files: &'t Files) -> Self {
-        Self { files, found: RefCell::default(), hidden: RefCell::default() }
+        Self {
+            files,
+            found: RefCell::default(),
+            hidden: RefCell::default(),
+            plugins: RefCell::default(),
+        }
+    }
+
+    /// Says which plugins are on.
+    pub(super) fn know_plugins(&self, plugins: BTreeSet<String>) {
+        *self.plugins.borrow_mut() = plugins;
+    }
+
+    /// Whether a plugin of this name is on.
+    pub(super) fn has_plugin(&self, name: &str) -> bool {
+        self.plugins.borrow().contains(name)
     }
 
     /// Notes a mistake at `offset`.
@@ -203,6 +220,17 @@ impl<'t> Section<'t> {
             (name, tables)
         });
         lists.collect()
+    }
+
+    /// The names of the tables of the table at `key` that do not say `off = word`.
+    pub(super) fn names_without(&self, key: &str, (off, word): (&str, &str)) -> BTreeSet<String> {
+        let holder = self.table.get(key).and_then(|it| it.get_ref().as_table());
+        let is_on = |it: &Value<'_>| {
+            let said = it.get_ref().as_table().and_then(|it| it.get(off));
+            said.is_none_or(|it| it.get_ref().as_str() != Some(word))
+        };
+        let named = holder.into_iter().flat_map(|it| it.iter()).filter(|(_, it)| is_on(it));
+        named.map(|(name, _)| name.get_ref().to_string()).collect()
     }
 
     /// Every table of this one by its name, all of whose keys are thereby known.

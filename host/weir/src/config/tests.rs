@@ -312,6 +312,40 @@ fn plugins_have_settings_grants_and_limits() {
     );
 }
 
+#[test]
+fn a_plugin_may_check() {
+    let plugin = "[plugin.ready]\nsource = \"x.wasm\"\n";
+    let config = good(&format!(
+        "{plugin}[check]\ntype = \"plugin\"\nplugin = \"ready\"\nconfig = {{ a = 1 }}\n{}",
+        service("")
+    ));
+    let found = config.checks().next().unwrap();
+    assert_eq!(found.kind.to_string(), "plugin ready");
+    let CheckKind::Plugin(found) = &found.kind else { panic!("{found:?}") };
+    assert_eq!((&*found.config_json, &found.tls), ("{\"a\":1}", &None));
+    let table = "[check]\ntype = \"plugin\"\n";
+    check(
+        &format!("{table}plugin = \"ready\"\n"),
+        "weir.toml:3:10: check: plugin: there is no [plugin.ready], or it is off: add it",
+    );
+    check(
+        &format!("{table}plugin = \"p\"\n[plugin.p]\nsource = \"x.wasm\"\nmode = \"off\"\n"),
+        "weir.toml:3:10: check: plugin: there is no [plugin.p], or it is off: add it",
+    );
+    check(
+        table,
+        "weir.toml:1:1: check: `plugin` is missing: add plugin = \"NAME\" of a [plugin.NAME]",
+    );
+    check(
+        &format!("{table}plugin = \"ready\"\nverify = false\n{plugin}"),
+        "weir.toml:4:10: check: verify: nothing is asked within TLS: add tls = true, or remove this",
+    );
+    check(
+        "[check]\nplugin = \"x\"\n",
+        "weir.toml:2:10: check: plugin: is for type = \"plugin\" only; change the type, or remove this",
+    );
+}
+
 /// Those of checks.md name files, and are read where there are such, beside the checks.
 #[test]
 fn every_documented_example_is_a_configuration() {

@@ -168,6 +168,14 @@ pub(super) fn show_bytes(bytes: usize) -> String {
     }
 }
 
+/// A table, as JSON text of an object.
+pub(super) fn object(value: &DeValue<'_>) -> Result<String, String> {
+    if value.is_table() {
+        return Ok(json(value)?.to_string());
+    }
+    Err(format!("expected a table, found {}", found(value)))
+}
+
 /// An address and port.
 pub(super) fn endpoint(value: &DeValue<'_>) -> Result<Endpoint, String> {
     value.as_str().and_then(|it| it.parse().ok()).ok_or_else(|| {

@@ -1,7 +1,7 @@
 //! The HTTP check: a request over a connection of its own, in the clear or by TLS, and what
 //! of its answer passes.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{
@@ -21,24 +21,22 @@ use super::{
 };
 use crate::config::{HttpCheck, HttpVersion};
 
-/// One request, made once and sent with every probe.
+/// One request, made once and sent with every probe. There are as many of them as real servers, so
+/// the check is shared, and what is never spoken is not made.
 pub(super) struct HttpProbe {
-    check: HttpCheck,
+    check: Arc<HttpCheck>,
     /// By HTTP/1.1.
-    plain: Request<Empty<Bytes>>,
+    plain: Option<Request<Empty<Bytes>>>,
     /// By HTTP/2, which names scheme and host within the address.
-    absolute: Request<Empty<Bytes>>,
+    absolute: Option<Request<Empty<Bytes>>>,
 }
 
 impl HttpProbe {
     /// The request that `check` describes, to `address`.
-    pub(super) fn new(check: &HttpCheck, address: SocketAddr) -> Self {
-        let (scheme, port) = if check.tls.is_some() { ("https", 443) } else { ("http", 80) };
-        let host = check.host.clone().unwrap_or_else(|| match address {
-            SocketAddr::V4(it) if it.port() == port => it.ip().to_string(),
-            SocketAddr::V6(it) if it.port() == port => format!("[{}]", it.ip()),
-            _ => address.to_string(),
-        });
+    pub(super) fn new(check: &Arc<HttpCheck>, address: SocketAddr) -> Self {
+        let is_tls = check.tls.is_some();
+        let scheme = if is_tls { "https" } else { "http" };
+        let host = check.host.clone().unwrap_or_else(|| host(address, is_tls));
         let request = |uri: &str| {
             let mut request = Request::builder().method(check.method.as_str()).uri(uri);
             let agent = (header::USER_AGENT.as_str(), concat!("weir/", env!("CARGO_PKG_VERSION")));
@@ -50,16 +48,18 @@ impl HttpProbe {
             check.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
         };
         let valid = "the configuration has checked method, path, host and headers";
+        let plain = || {
+            let request = request(&check.path).header(header::HOST, &host);
+            request.header(header::CONNECTION, "close").body(Empty::new()).expect(valid)
+        };
+        let absolute = || {
+            let uri = format!("{scheme}://{host}{}", check.path);
+            request(&uri).body(Empty::new()).expect(valid)
+        };
         Self {
-            plain: request(&check.path)
-                .header(header::HOST, &host)
-                .header(header::CONNECTION, "close")
-                .body(Empty::new())
-                .expect(valid),
-            absolute: request(&format!("{scheme}://{host}{}", check.path))
-                .body(Empty::new())
-                .expect(valid),
-            check: check.clone(),
+            plain: (check.version != HttpVersion::Two).then(plain),
+            absolute: (check.version != HttpVersion::One).then(absolute),
+            check: Arc::clone(check),
         }
     }
 
@@ -100,16 +100,15 @@ impl HttpProbe {
     {
         let judge = |response| self.judge(response, is_h2);
         let during = "waiting for the answer";
+        let request = if is_h2 { &self.absolute } else { &self.plain };
+        let request = request.clone().expect("what may be spoken was made");
         // What hyper needs is large, and not for those who only connect to carry.
-        match is_h2 {
-            true => {
-                let asked = Box::pin(exchange::http2(stream, self.absolute.clone(), judge));
-                deadline.bound(during, asked).await
-            }
-            false => {
-                let asked = Box::pin(exchange::http1(stream, self.plain.clone(), judge));
-                deadline.bound(during, asked).await
-            }
+        if is_h2 {
+            let asked = Box::pin(exchange::http2(stream, request, judge));
+            deadline.bound(during, asked).await
+        } else {
+            let asked = Box::pin(exchange::http1(stream, request, judge));
+            deadline.bound(during, asked).await
         }
     }
 
@@ -166,6 +165,16 @@ impl HttpProbe {
         }
         read.truncate(self.check.body_max);
         Ok(read)
+    }
+}
+
+/// What a server is called by that has no other name.
+pub(super) fn host(address: SocketAddr, is_tls: bool) -> String {
+    let port = if is_tls { 443 } else { 80 };
+    match address {
+        SocketAddr::V4(it) if it.port() == port => it.ip().to_string(),
+        SocketAddr::V6(it) if it.port() == port => format!("[{}]", it.ip()),
+        _ => address.to_string(),
     }
 }
 

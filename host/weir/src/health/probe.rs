@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    ask_agent, command, dns,
+    ask_agent,
+    checker::{self, Checker},
+    command, dns,
     grpc::GrpcProbe,
     http::HttpProbe,
     icmp,
@@ -14,7 +16,7 @@ use super::{
     turns::Lane,
     udp,
 };
-use crate::config::{CheckKind, CommandCheck, DnsCheck, Tls, UdpCheck};
+use crate::config::{CheckKind, CommandCheck, DnsCheck, PluginCheck, Tls, UdpCheck};
 
 /// What is made once, and run again and again.
 pub(super) struct Probe {
@@ -32,6 +34,7 @@ enum Asks {
     Dns(DnsCheck),
     Icmp,
     Command(CommandCheck),
+    Plugin(Box<PluginCheck>),
     /// With what is said first.
     Agent(String),
 }
@@ -41,6 +44,7 @@ impl Ask {
     pub(super) fn lane(&self) -> Lane {
         match self.check.kind {
             CheckKind::Command(_) => Lane::Commands,
+            CheckKind::Plugin(_) => Lane::Plugins,
             _ => Lane::Address(self.place.address.ip(), self.place.mark),
         }
     }
@@ -59,6 +63,7 @@ impl Probe {
             CheckKind::Dns(check) => Asks::Dns(check.clone()),
             CheckKind::Icmp => Asks::Icmp,
             CheckKind::Command(check) => Asks::Command(check.clone()),
+            CheckKind::Plugin(check) => Asks::Plugin(check.clone()),
             CheckKind::Agent(check) => Asks::Agent(check.send.clone()),
         };
         Self { place, timeout: ask.check.timeout, asks }
@@ -69,8 +74,14 @@ impl Probe {
         self.timeout
     }
 
-    /// Asks once. It is over at `deadline`, and with it all that it opened.
-    pub(super) async fn run(&self, deadline: Deadline) -> Seen {
+    /// The plugin that makes it, if one does.
+    pub(super) fn plugin(&self) -> Option<&str> {
+        if let Asks::Plugin(check) = &self.asks { Some(&check.plugin) } else { None }
+    }
+
+    /// Asks once, by the `checker` if a plugin makes it. It is over at `deadline`, and with it all
+    /// that it opened.
+    pub(super) async fn run(&self, deadline: Deadline, checker: Option<Checker>) -> Seen {
         let place = self.place;
         match &self.asks {
             Asks::Tcp => merge(tcp::probe(place, deadline).await).into(),
@@ -81,6 +92,10 @@ impl Probe {
             Asks::Dns(check) => merge(Box::pin(dns::probe(check, place, deadline)).await).into(),
             Asks::Icmp => merge(icmp::probe(place, deadline).await).into(),
             Asks::Command(check) => merge(command::probe(check, place, deadline).await).into(),
+            Asks::Plugin(check) => {
+                let probe = checker::probe(check, checker, place, deadline);
+                merge(Box::pin(probe).await).into()
+            }
             Asks::Agent(send) => ask_agent::probe(place, send, deadline).await,
         }
     }

@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use super::{
+    checker::Checker,
     lag::Lag,
     outcome::{Cause, Outcome},
     probe::Probe,
@@ -32,6 +33,8 @@ pub(crate) enum Order {
     Watch(Target),
     /// End the one with this number.
     Unwatch(u64),
+    /// The plugin of this name checks, or does no more.
+    Checker(String, Option<Checker>),
 }
 
 /// A probe, to be spawned.
@@ -75,6 +78,8 @@ struct Prober {
     turns: Turns<(StreamId, Instant)>,
     outbox: VecDeque<Told>,
     lag: Lag,
+    /// Plugins that check, by their names.
+    checkers: HashMap<String, Checker>,
     results: mpsc::Sender<End>,
 }
 
@@ -96,6 +101,7 @@ impl Prober {
             turns: Turns::default(),
             outbox: VecDeque::new(),
             lag: Lag::default(),
+            checkers: HashMap::new(),
             results,
         }
     }
@@ -104,6 +110,13 @@ impl Prober {
         let Changes { begun, ended, told } = match order {
             Order::Watch(target) => self.streams.watch(target),
             Order::Unwatch(watch) => self.streams.unwatch(watch),
+            Order::Checker(plugin, checker) => {
+                match checker {
+                    Some(checker) => drop(self.checkers.insert(plugin, checker)),
+                    None => drop(self.checkers.remove(&plugin)),
+                }
+                return;
+            }
         };
         let now = Instant::now();
         for (stream, first) in begun {
@@ -140,9 +153,10 @@ impl Prober {
 
     fn work(&self, stream: StreamId, probe: Arc<Probe>, lane: Lane, due: Instant) -> Work {
         let results = self.results.clone();
+        let checker = probe.plugin().and_then(|it| self.checkers.get(it).cloned());
         Box::pin(async move {
             let started = Instant::now();
-            let seen = probe.run(Deadline(started + probe.timeout())).await;
+            let seen = probe.run(Deadline(started + probe.timeout()), checker).await;
             // Nobody is left to hear of it once the checks have ended.
             let _ = results.send(End { stream, lane, due, started, seen }).await;
         })

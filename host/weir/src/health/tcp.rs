@@ -1,6 +1,6 @@
 //! Connections to real servers, and the check that they are accepted.
 
-use std::io;
+use std::{io, time::Duration};
 
 use tokio::{
     net::TcpStream,
@@ -18,6 +18,11 @@ use super::{
 pub(super) struct Deadline(pub(super) Instant);
 
 impl Deadline {
+    /// The time until then.
+    pub(super) fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+
     /// What comes of `work`, unless the time is over `during` it.
     pub(super) async fn bound<T, E: Into<Outcome>>(
         self,

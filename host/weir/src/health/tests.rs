@@ -2,6 +2,7 @@
 
 mod agent;
 mod bed;
+mod checker;
 mod command;
 mod dns;
 mod grpc;

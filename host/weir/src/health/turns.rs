@@ -18,6 +18,9 @@ const TO_ONE_ADDRESS: usize = 2;
 /// The same of external commands, each a process.
 const COMMANDS_IN_FLIGHT: usize = 16;
 
+/// The same of checks by plugins, each a thread.
+const PLUGINS_IN_FLIGHT: usize = 64;
+
 /// What is waited for beside a turn in general.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lane {
@@ -26,6 +29,8 @@ pub(super) enum Lane {
     Address(IpAddr, Option<u32>),
     /// External commands, wherever they go.
     Commands,
+    /// Checks by plugins.
+    Plugins,
 }
 
 impl Lane {
@@ -33,6 +38,7 @@ impl Lane {
         match self {
             Self::Address(..) => TO_ONE_ADDRESS,
             Self::Commands => COMMANDS_IN_FLIGHT,
+            Self::Plugins => PLUGINS_IN_FLIGHT,
         }
     }
 }

@@ -4,8 +4,8 @@ use std::{cell::RefCell, rc::Rc};
 
 use weir_ipvs::{Change, Failure, OnFailure, RealServerKey};
 use weir_wasm::{
-    Birth, Effect, Entries, Envelope, HealthReport, HealthStatus, Intent, Judgement, Refusal,
-    Review, Statement, Subscription, View, Weighed, Weighing,
+    Birth, Checked, Effect, Entries, Envelope, HealthReport, HealthStatus, Intent, Judgement,
+    Refusal, Review, Statement, Subscription, View, Weighed, Weighing,
 };
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config,
     control::{Expiry, Named, Refused, Reply, Steered, Wish},
-    health::{Evidence, State},
+    health::{Checker, Evidence, State},
     store::{Changes, Records, apply},
 };
 
@@ -130,6 +130,8 @@ pub(super) struct Bench {
     pub(super) watches: BTreeMap<RealServerKey, u64>,
     /// What was asked of real servers that were taken up since last looked at.
     pub(super) asks: Vec<Vec<String>>,
+    /// Which plugins check, and which do no more.
+    pub(super) checkers: Vec<String>,
     /// That of the last self-probe.
     self_watch: Option<u64>,
     /// Plugins whose code the next reload replaces.
@@ -163,6 +165,10 @@ fn codes_of(names: &[String], script: &Rc<RefCell<Script>>) -> Vec<Code> {
         if name.starts_with("weigher") {
             let weigh = move |weighing: &Weighing| script.borrow_mut().weigh(weighing);
             return Code { weigher: Some(Box::new(weigh)), ..Code::default() };
+        }
+        if name.starts_with("checker") {
+            let checker = Checker::new(|_, _| Ok(Checked::Pass));
+            return Code { checker: Some(checker), ..Code::default() };
         }
         if name.starts_with("guard") {
             let judge = move |_, review: Review, _| script.borrow_mut().judge(&review);
@@ -206,6 +212,7 @@ impl Bench {
             put_by: Vec::new(),
             watches: BTreeMap::new(),
             asks: Vec::new(),
+            checkers: Vec::new(),
             self_watch: None,
             replaced: BTreeSet::new(),
             keeps: Vec::new(),
@@ -267,6 +274,10 @@ impl Bench {
                 },
                 Output::Unwatch(watch) => self.watches.retain(|_, it| *it != watch),
                 Output::Keep(keep) => self.keeps.push(keep),
+                Output::Checker(plugin, checker) => {
+                    let now = if checker.is_some() { "checks" } else { "checks no more" };
+                    self.checkers.push(format!("{plugin} {now}"));
+                }
             }
         }
     }

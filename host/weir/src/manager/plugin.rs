@@ -15,7 +15,10 @@ use super::{
     statements::Said,
     weighers::Weighings,
 };
-use crate::config::{self, Fallback, Grant, Mode, Rate};
+use crate::{
+    config::{self, Fallback, Grant, Mode, Rate},
+    health::Checker,
+};
 
 /// Weighs a service; an error is a report for people.
 pub(crate) type Weigh = Box<dyn Fn(&Weighing) -> Result<Weighed, String>>;
@@ -29,6 +32,7 @@ pub(crate) struct Code {
     pub(crate) policy: Option<Starter>,
     pub(crate) weigher: Option<Weigh>,
     pub(crate) guard: Option<Judge>,
+    pub(crate) checker: Option<Checker>,
 }
 
 impl Code {
@@ -46,6 +50,7 @@ impl Code {
             (self.policy.is_some(), World::Policy),
             (self.weigher.is_some(), World::Weigher),
             (self.guard.is_some(), World::Guard),
+            (self.checker.is_some(), World::Checker),
         ];
         roles.into_iter().filter(|it| it.0).map(|it| it.1).collect()
     }
@@ -363,6 +368,11 @@ impl Plugin {
     /// The function that weighs, if it is a weigher and runs.
     pub(super) fn weigher(&self) -> Option<&Weigh> {
         self.code.weigher.as_ref().filter(|_| matches!(self.state, State::Running { .. }))
+    }
+
+    /// What checks servers, if it is a checker and runs.
+    pub(super) fn checker(&self) -> Option<&Checker> {
+        self.code.checker.as_ref().filter(|_| matches!(self.state, State::Running { .. }))
     }
 
     /// What it says of a change, if it is a guard and runs.

@@ -2,19 +2,25 @@
 //! what it grants.
 
 use std::{
-    collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, rc::Rc, sync::Arc, time::SystemTime,
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::MetadataExt as _,
+    rc::Rc,
+    sync::Arc,
+    time::SystemTime,
 };
 
 use anyhow::{anyhow, ensure};
 use weir_wasm::{
-    Effect, Envelope, Failure, Limits, LogLine, LogSink, Plugin, Policy, PolicyGrant, Refusal,
-    Runtime, Settings, View, World,
+    Checking, Effect, Envelope, Failure, Limits, LogLine, LogSink, Plugin, Policy, PolicyGrant,
+    Refusal, Runtime, Settings, View, World,
 };
 
 use super::pulse::Pulse;
 use crate::{
     builtin, commands,
     config::{self, Config, Source},
+    health::Checker,
     manager::{Code, Guest},
     problems::{Problem, Problems},
     report::Line,
@@ -75,7 +81,24 @@ pub(crate) fn load(
             }),
         }
     }
+    problems.extend(idle_checkers(config, &loaded));
     if problems.is_empty() { Ok(loaded) } else { Err(Problems::new(problems)) }
+}
+
+/// Plugins that a check names and that check nothing.
+fn idle_checkers(config: &Config, loaded: &[Loaded]) -> Vec<Problem> {
+    let named: BTreeSet<&str> = config.checks().filter_map(|it| it.kind.plugin()).collect();
+    let idle =
+        loaded.iter().filter(|it| named.contains(it.name()) && !it.roles.contains(&World::Checker));
+    idle.map(|it| Problem {
+        place: config.place_of(it.name()),
+        message: format!(
+            "plugin {}: a check names it, and it is no checker: it is {}",
+            it.name(),
+            World::list(&it.roles)
+        ),
+    })
+    .collect()
 }
 
 /// Loads one of them.
@@ -176,6 +199,7 @@ fn roles_of(
     loaded: Loaded,
     settings: &Settings,
 ) -> Result<Code, Failure> {
+    let is_script = loaded.config.script.is_some();
     let Loaded { plugin, roles, .. } = loaded;
     let mut code = Code::default();
     if roles.contains(&World::Weigher) {
@@ -190,6 +214,15 @@ fn roles_of(
         let pulse = Arc::clone(pulse);
         code.guard = Some(Rc::new(move |grant, review, view| {
             pulse.during(|| guard.judge(grant, review, view)).map_err(|it| it.to_string())
+        }));
+    }
+    if roles.contains(&World::Checker) {
+        let checker = runtime.checker(&plugin, settings.clone())?;
+        let (pulse, base) = (Arc::clone(pulse), settings.config_json.clone());
+        code.checker = Some(Checker::new(move |checking, reach| {
+            let settings = script::over(&base, &checking.settings, is_script);
+            let checking = Checking { settings, ..checking };
+            pulse.during(|| checker.check(checking, reach)).map_err(|it| it.to_string())
         }));
     }
     if roles.contains(&World::Policy) {

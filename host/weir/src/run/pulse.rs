@@ -4,7 +4,7 @@
 use std::{
     sync::{
         OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, Thread},
     time::Duration,
@@ -13,10 +13,10 @@ use std::{
 /// Between two ticks. Bounds by how much a plugin can exceed its limits of time.
 const PERIOD: Duration = Duration::from_millis(1);
 
-/// Whether a plugin is being called.
+/// How many plugins are being called.
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
-    is_calling: AtomicBool,
+    calls: AtomicUsize,
     is_over: AtomicBool,
     ticking: OnceLock<Thread>,
 }
@@ -26,7 +26,7 @@ impl Pulse {
     /// own, which [`Pulse::beat_on`] then names.
     pub(crate) fn run(&self, tick: impl Fn()) {
         while !self.is_over.load(Ordering::Acquire) {
-            if self.is_calling.load(Ordering::Acquire) {
+            if self.calls.load(Ordering::Acquire) > 0 {
                 thread::sleep(PERIOD);
                 tick();
             } else {
@@ -42,10 +42,11 @@ impl Pulse {
 
     /// Does `call`, during which there are ticks.
     pub(crate) fn during<T>(&self, call: impl FnOnce() -> T) -> T {
-        self.is_calling.store(true, Ordering::Release);
-        self.wake();
+        if self.calls.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.wake();
+        }
         let result = call();
-        self.is_calling.store(false, Ordering::Release);
+        self.calls.fetch_sub(1, Ordering::AcqRel);
         result
     }
 

@@ -9,7 +9,9 @@ use std::{
 };
 
 use weir_ipvs::{Change, Endpoint, RealServerKey};
-use weir_wasm::{HealthStatus, LogSink};
+use weir_wasm::{
+    Checking, Conversation, HealthStatus, HttpRequest, HttpResponse, LogSink, ProbeError, Reach,
+};
 
 use super::{
     board::Health,
@@ -19,11 +21,11 @@ use super::{
     timeline::Record,
 };
 use crate::{
-    config::{self, CheckKind, Config, Files, Mode},
+    config::{self, CheckKind, Config, Files, Mode, PluginCheck},
     control::{self, Expiry, Steer, Wish},
     health::{
-        Ask, Cause, Changes, Evidence, Outcome, Reply, Seen, State, StreamId, Streams, Subject,
-        Told, Verdict,
+        Ask, Cause, Changes, Checker, Evidence, Outcome, Reply, Seen, State, StreamId, Streams,
+        Subject, Told, Verdict, judged,
     },
     manager::{self, Manager, Now, Output, Reload},
     report::Line,
@@ -44,6 +46,8 @@ pub(crate) struct Daemon {
     streams: Streams,
     probes: BTreeMap<StreamId, Probes>,
     watched: BTreeMap<u64, RealServerKey>,
+    /// Plugins that check, by their names.
+    checkers: BTreeMap<String, Checker>,
     /// Watches whose verdicts the scenario says.
     scripted: BTreeSet<u64>,
     said: Said,
@@ -95,6 +99,7 @@ impl Daemon {
             streams: Streams::default(),
             probes: BTreeMap::new(),
             watched: BTreeMap::new(),
+            checkers: BTreeMap::new(),
             scripted: BTreeSet::new(),
             said,
         };
@@ -186,15 +191,15 @@ impl Daemon {
         let server = stage.servers.checked_at(Endpoint::from(ask.place.address));
         let seen = match (&ask.check.kind, stage.servers.at(server).receive()) {
             (CheckKind::Agent(_), _) => stage.servers.at(server).agent_line().map(heard),
-            (CheckKind::Http(_), Reception::Accepted) => {
+            (CheckKind::Http(_) | CheckKind::Plugin(_), Reception::Accepted) => {
                 stage.take(server, Request::Probe(stream, number));
                 None
             }
             // Its host is there.
             (CheckKind::Icmp, Reception::Refused) => Some(Outcome::Pass.into()),
             (_, Reception::Accepted) => Some(Outcome::Pass.into()),
-            (_, Reception::Refused) => Some(failed(&ask, Cause::Refused)),
-            (_, Reception::Unreachable) => Some(failed(&ask, Cause::Unreachable)),
+            (_, Reception::Refused) => Some(self.failed(&ask, Cause::Refused, stage)),
+            (_, Reception::Unreachable) => Some(self.failed(&ask, Cause::Unreachable, stage)),
             (_, Reception::Ignored) => None,
         };
         match seen {
@@ -211,10 +216,14 @@ impl Daemon {
         stage: &mut Stage,
     ) {
         let Some((ask, probes)) = self.stream(stream) else { return };
-        let CheckKind::Http(http) = &ask.check.kind else { return };
         if probes.under_way.is_none_or(|it| it.0 != number) {
             return;
         }
+        if let CheckKind::Plugin(check) = &ask.check.kind {
+            let seen = self.checked(check, &ask, Ok(answer.status), stage);
+            return self.seen(stream, &seen, stage);
+        }
+        let CheckKind::Http(http) = &ask.check.kind else { return };
         let status = answer.status;
         let degraded = http.degraded.as_ref().filter(|it| it.statuses.contains(&status));
         let outcome = match degraded {
@@ -233,7 +242,7 @@ impl Daemon {
         if probes.under_way.is_some_and(|it| it.0 == number) {
             let seen = match &ask.check.kind {
                 CheckKind::Udp(check) if check.silence_passes => Outcome::Pass.into(),
-                _ => failed(&ask, Cause::Timeout("")),
+                _ => self.failed(&ask, Cause::Timeout(""), stage),
             };
             self.seen(stream, &seen, stage);
         }
@@ -250,7 +259,8 @@ impl Daemon {
             under_way.filter_map(|(id, _)| Some((*id, asked(id)?))).collect();
         for (id, ask) in broken {
             let stream = Stream { run: self.run, id };
-            self.seen(stream, &failed(&ask, Cause::Broken), stage);
+            let seen = self.failed(&ask, Cause::Broken, stage);
+            self.seen(stream, &seen, stage);
         }
     }
 
@@ -390,6 +400,10 @@ impl Daemon {
                     let changes = self.streams.unwatch(watch);
                     self.change(changes, stage);
                 }
+                Output::Checker(plugin, Some(checker)) => {
+                    self.checkers.insert(plugin, checker);
+                }
+                Output::Checker(plugin, None) => drop(self.checkers.remove(&plugin)),
                 Output::Keep(keep) => {
                     store::apply(&mut stage.kept, &keep.changes);
                     kept = Some(keep.number);
@@ -432,6 +446,46 @@ impl Daemon {
         }
     }
 
+    /// A probe that failed. An agent that does not answer is no failure of its server; of what a
+    /// plugin asks in vain, the plugin says what that means.
+    fn failed(&self, ask: &Ask, cause: Cause, stage: &Stage) -> Seen {
+        if let CheckKind::Plugin(check) = &ask.check.kind {
+            let error = match cause {
+                Cause::Refused => ProbeError::Refused,
+                Cause::Unreachable => ProbeError::Unreachable,
+                Cause::Timeout(_) => ProbeError::Timeout,
+                _ => ProbeError::Broken,
+            };
+            return self.checked(check, ask, Err(error), stage);
+        }
+        let says_health = ask.check.kind.says_health();
+        Seen {
+            outcome: says_health.then_some(Outcome::Fail(cause)),
+            agent: ask.check.kind.carries_agent().then_some(None),
+        }
+    }
+
+    /// What a plugin makes of a server that answers whatever it is asked with this status, or not
+    /// at all. No time passes for it.
+    fn checked(
+        &self,
+        check: &PluginCheck,
+        ask: &Ask,
+        answer: Result<u16, ProbeError>,
+        stage: &Stage,
+    ) -> Seen {
+        let Some(checker) = self.checkers.get(&check.plugin) else {
+            return Outcome::Indeterminate(format!("plugin {} does not run", check.plugin)).into();
+        };
+        let checking = Checking {
+            server: ask.place.address,
+            settings: check.config_json.clone(),
+            timeout: ask.check.timeout,
+            at_ns: u64::try_from(wall(stage.now()).as_nanos()).ok(),
+        };
+        judged(checker.check(checking, Box::new(Simulated(answer)))).into()
+    }
+
     /// What a stream of this run of weir asks, and its probes.
     fn stream(&mut self, stream: Stream) -> Option<(Ask, &mut Probes)> {
         let ask = self.streams.ask(stream.id).filter(|_| stream.run == self.run)?.clone();
@@ -439,12 +493,35 @@ impl Daemon {
     }
 }
 
-/// A probe that failed. An agent that does not answer is no failure of its server.
-fn failed(ask: &Ask, cause: Cause) -> Seen {
-    let says_health = ask.check.kind.says_health();
-    Seen {
-        outcome: says_health.then_some(Outcome::Fail(cause)),
-        agent: ask.check.kind.carries_agent().then_some(None),
+/// A server as a checker reaches it: it answers by HTTP with a status and no more, accepts
+/// connections that end at once, and datagrams with an empty one.
+struct Simulated(Result<u16, ProbeError>);
+
+impl Reach for Simulated {
+    fn connect(&mut self) -> Result<Box<dyn Conversation>, ProbeError> {
+        self.0.clone().map(|_| Box::new(Ended) as Box<dyn Conversation>)
+    }
+
+    fn http(&mut self, _: HttpRequest) -> Result<HttpResponse, ProbeError> {
+        let status = self.0.clone()?;
+        Ok(HttpResponse { status, headers: Vec::new(), body: Vec::new() })
+    }
+
+    fn exchange(&mut self, _: Vec<u8>) -> Result<Vec<u8>, ProbeError> {
+        self.0.clone().map(|_| Vec::new())
+    }
+}
+
+/// A connection that the server ended.
+struct Ended;
+
+impl Conversation for Ended {
+    fn write(&mut self, _: Vec<u8>) -> Result<(), ProbeError> {
+        Ok(())
+    }
+
+    fn read(&mut self, _: usize) -> Result<Vec<u8>, ProbeError> {
+        Ok(Vec::new())
     }
 }
 

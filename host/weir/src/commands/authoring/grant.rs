@@ -27,7 +27,7 @@ pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
     }
     writeln!(out, "[plugin.{name}]\nsource = {source:?}\n")?;
     let wants = manifest.as_ref().map(|it| it.wants.clone()).unwrap_or_default();
-    write_grant(out, name, &wants, worlds != ["guard"])?;
+    write_grant(out, name, &wants, worlds.iter().any(|it| !["guard", "checker"].contains(it)))?;
     Ok(ExitCode::SUCCESS)
 }
 

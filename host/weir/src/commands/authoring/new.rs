@@ -55,6 +55,8 @@ enum World {
     Weigher,
     /// Judges planned changes.
     Guard,
+    /// Asks a server how it is.
+    Checker,
 }
 
 impl World {
@@ -63,6 +65,7 @@ impl World {
             Self::Policy => "policy",
             Self::Weigher => "weigher",
             Self::Guard => "guard",
+            Self::Checker => "checker",
         }
     }
 
@@ -72,6 +75,7 @@ impl World {
             Self::Policy => ("drain", "Drains a real server that is down"),
             Self::Weigher => ("weights", "Gives a real server that is loaded less"),
             Self::Guard => ("guard", "Refuses what would leave too few real servers"),
+            Self::Checker => ("check", "Asks a server by HTTP how it is"),
         }
     }
 
@@ -83,7 +87,7 @@ impl World {
             _ if lang != Lang::Python => return wants,
             Self::Policy => "state",
             Self::Guard => "health",
-            Self::Weigher => return wants,
+            Self::Weigher | Self::Checker => return wants,
         };
         wants
             + &format!(
@@ -121,6 +125,7 @@ reason = "a real server that is loaded gets fewer new connections"
 reason = "how many real servers serve now"
 "#
             }
+            Self::Checker => "",
         }
     }
 }
@@ -144,6 +149,7 @@ impl Lang {
         match (self, world) {
             (Self::Rust, World::Policy) => "plugins/health-weight/src/lib.rs".to_owned(),
             (Self::Rust, World::Weigher) => "plugins/least-load/src/lib.rs".to_owned(),
+            (Self::Rust, World::Checker) => "plugins/ready/src/lib.rs".to_owned(),
             (Self::Rust, World::Guard) => "plugins/n-plus-one/src/lib.rs".to_owned(),
             (Self::Starlark, _) => format!("sdk/starlark/{example}.star"),
             _ => format!("sdk/{}/examples/{example}.{}", self.name(), self.extension()),
@@ -198,7 +204,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<ExitCode> {
     ensure!(!folder.exists(), "{name} is there already: choose another name, or remove it");
     ensure!(
         carried(&lang.example(*world)).is_some(),
-        "weir carries no example of a {} in {} yet: its SDK knows policies alone",
+        "weir carries no example of a {} in {} yet",
         world.name(),
         lang.name()
     );
@@ -255,6 +261,7 @@ fn scenario(lang: Lang, world: World, name: &str) -> String {
     text.replace(&script, &code)
         .replace(&format!("[plugin.{example}"), &format!("[plugin.{name}"))
         .replace(&format!("guard {example}:"), &format!("guard {name}:"))
+        .replace(&format!("plugin = \"{example}\""), &format!("plugin = \"{name}\""))
         .replace(&format!("{example}.star"), name)
 }
 

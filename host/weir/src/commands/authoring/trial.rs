@@ -16,8 +16,9 @@ use weir_ipvs::{
     ServiceKey, ServiceStatus, Snapshot, Stats, TableEntry, Traffic,
 };
 use weir_wasm::{
-    Birth, Candidate, Envelope, Event, Failure, HealthChange, HealthReport, HealthStatus, Limits,
-    Origin, Plugin, PolicyGrant, Review, Runtime, Services, Settings, Table, View, Weighing, World,
+    Birth, Candidate, Checking, Conversation, Envelope, Event, Failure, HealthChange, HealthReport,
+    HealthStatus, HttpRequest, HttpResponse, Limits, Origin, Plugin, PolicyGrant, ProbeError,
+    Reach, Review, Runtime, Services, Settings, Table, View, Weighing, World,
 };
 
 /// Real servers of the tables.
@@ -66,10 +67,28 @@ pub(super) fn all(
             World::Policy => trial.policy()?,
             World::Weigher => trial.weigher()?,
             World::Guard => trial.guard()?,
+            World::Checker => trial.checker()?,
             World::Command => Vec::new(),
         });
     }
     Ok(Took(took))
+}
+
+/// A server at which nobody listens.
+struct Nobody;
+
+impl Reach for Nobody {
+    fn connect(&mut self) -> Result<Box<dyn Conversation>, ProbeError> {
+        Err(ProbeError::Refused)
+    }
+
+    fn http(&mut self, _: HttpRequest) -> Result<HttpResponse, ProbeError> {
+        Err(ProbeError::Refused)
+    }
+
+    fn exchange(&mut self, _: Vec<u8>) -> Result<Vec<u8>, ProbeError> {
+        Err(ProbeError::Refused)
+    }
 }
 
 /// A plugin, and what it is tried on.
@@ -127,6 +146,20 @@ impl Trial<'_> {
         let begin = now();
         weigher.weigh(&weighing)?;
         Ok(vec![("weighed", begin.elapsed())])
+    }
+
+    /// Has it check a server that nobody listens at. One that traps has failed.
+    fn checker(&self) -> Result<Vec<(&'static str, Duration)>, Failure> {
+        let checker = self.runtime.checker(self.plugin, self.settings.clone())?;
+        let checking = Checking {
+            server: ([192, 0, 2, 1], 80).into(),
+            settings: self.settings.config_json.clone(),
+            timeout: Duration::from_secs(2),
+            at_ns: None,
+        };
+        let begin = now();
+        checker.check(checking, Box::new(Nobody))?;
+        Ok(vec![("checked", begin.elapsed())])
     }
 
     /// Has it judge that an operator drains a real server.

@@ -11,7 +11,8 @@ use weir_ipvs::ServiceKey;
 use weir_wasm::{PolicyGrant, Services};
 
 use super::{
-    Names, Section, found,
+    super::reader::found,
+    Names, Section,
     keys::{
         By, Key, List, Nested, Number, Shape, Size, Span, Table,
         Without::{Is, Means},

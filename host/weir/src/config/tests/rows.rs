@@ -71,6 +71,8 @@ fn around(table: &str, key: &str, row: &str) -> String {
         "weights" => {
             format!("[plugin.p]\ncomponent = \"drain\"\n[plugin.p.grant.weights]\n{row}")
         }
+        "checker" if key == "plugin" => format!("[check]\ntype = \"plugin\"\n{row}"),
+        "checker" => format!("[check]\ntype = \"plugin\"\nplugin = \"p\"\n{row}"),
         "http" | "degraded" => format!("[check]\ntype = \"https\"\n{row}"),
         "tls" | "grpc" | "udp" | "dns" | "command" => {
             format!("[check]\ntype = \"{}\"\n{row}", table.replace("grpc", "grpcs"))

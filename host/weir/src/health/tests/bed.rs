@@ -26,6 +26,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::super::{
+    checker::Checker,
     outcome::Outcome,
     probe::Probe,
     streams::{Ask, Place, Seen},
@@ -63,9 +64,14 @@ pub(super) fn ask(check: &Check, address: SocketAddr) -> Ask {
 
 /// The same, with what its agent said.
 pub(super) async fn see(check: &Check, address: SocketAddr) -> Seen {
+    see_by(check, address, None).await
+}
+
+/// The same of a check that a plugin makes.
+pub(super) async fn see_by(check: &Check, address: SocketAddr, checker: Option<Checker>) -> Seen {
     let is_timed = check.timeout < Duration::from_secs(1);
     let limit = if is_timed { check.timeout } else { PATIENCE };
-    Probe::new(&ask(check, address)).run(Deadline(Instant::now() + limit)).await
+    Probe::new(&ask(check, address)).run(Deadline(Instant::now() + limit), checker).await
 }
 
 /// Issues certificates. Its own is the file `ca.pem`; `client.pem` and `client.key` belong to
