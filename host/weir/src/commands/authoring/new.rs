@@ -82,17 +82,14 @@ impl World {
     /// What its example asks for, as a manifest says it.
     fn wants(self, lang: Lang) -> String {
         let wants = self.wanted().to_owned();
-        // componentize-py imports all that a world has.
-        let unused = match self {
-            _ if lang != Lang::Python => return wants,
-            Self::Policy => "state",
-            Self::Guard => "health",
-            Self::Weigher | Self::Checker => return wants,
+        // Some compilers import more of a world than is used.
+        let (unused, compiler) = match (lang, self) {
+            (Lang::Python, Self::Policy) => ("state", "componentize-py"),
+            (Lang::Python, Self::Guard) => ("health", "componentize-py"),
+            (Lang::Javascript, Self::Policy) => ("state", "componentize-qjs"),
+            _ => return wants,
         };
-        wants
-            + &format!(
-                "\n[wants.{unused}]\nreason = \"none: componentize-py imports all that a world has\"\n"
-            )
+        wants + &format!("\n[wants.{unused}]\nreason = \"none: {compiler} imports it unasked\"\n")
     }
 
     /// What it uses.
