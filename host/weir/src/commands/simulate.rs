@@ -44,7 +44,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             Some(file) => Box::new(BufWriter::new(create(file)?)),
             None => Box::new(BufWriter::new(io::stdout().lock())),
         };
-        let outcome = simulate::run(&scenario, &machinery, Some(&mut out))?;
+        let outcome = simulate::run(&scenario, &machinery, Some(&mut out), options.plot.is_some())?;
         out.flush().context("failed to write the timeline")?;
         outcome
     };

@@ -103,7 +103,7 @@ fn test(
     let mut last = None;
     for seed in (0..options.seeds).map(|it| first.wrapping_add(it)) {
         scenario.seed = seed;
-        let outcome = match simulate::run(&scenario, machinery, None) {
+        let outcome = match simulate::run(&scenario, machinery, None, false) {
             Ok(outcome) => outcome,
             Err(error) => {
                 writeln!(out, "FAIL  {shown}\n{}", indented(&format!("{error:#}")))?;

@@ -39,16 +39,18 @@ pub(crate) struct Outcome {
     pub(crate) met: usize,
     /// When it ended.
     pub(crate) end: Duration,
-    /// Everything that happened.
+    /// What happened: all of it, if it was to be kept.
     pub(crate) entries: Vec<Entry>,
 }
 
-/// Runs `scenario`; writes its timeline to `out`, if there is one. Fails if it cannot be
-/// set up: a plugin that cannot be loaded, a table that ipvsadm refuses.
+/// Runs `scenario`; writes its timeline to `out`, if there is one, and keeps all of it if `keeps`
+/// says so: of many servers it is larger than all else. Fails if it cannot be set up: a plugin
+/// that cannot be loaded, a table that ipvsadm refuses.
 pub(crate) fn run(
     scenario: &Scenario,
     machinery: &Machinery,
     mut out: Option<&mut dyn Write>,
+    keeps: bool,
 ) -> anyhow::Result<Outcome> {
     let mut simulation = Simulation::new(scenario, machinery)?;
     simulation.begin()?;
@@ -60,6 +62,9 @@ pub(crate) fn run(
         if let Some(out) = &mut out {
             let written = simulation.stage.timeline.write(out);
             written.context("failed to write the timeline")?;
+        }
+        if !keeps {
+            simulation.stage.timeline.forget();
         }
         if is_over {
             return Ok(simulation.into_outcome());
@@ -83,6 +88,8 @@ struct Simulation<'s> {
     judge: Judge,
     /// Failures that the timeline has.
     reported: usize,
+    /// What happened before the first of them.
+    before: Vec<String>,
 }
 
 /// Who is next, of those whose turns come at one time: in this order.
@@ -120,6 +127,7 @@ impl<'s> Simulation<'s> {
             moment: Moment::default(),
             judge: Judge::new(scenario.names.clone()),
             reported: 0,
+            before: Vec::new(),
         })
     }
 
@@ -198,6 +206,9 @@ impl<'s> Simulation<'s> {
     /// Writes new failures into the timeline.
     fn report(&mut self) {
         let failures = &self.judge.failures()[self.reported..];
+        if let Some(first) = failures.first().filter(|_| self.reported == 0) {
+            self.before = self.stage.timeline.before(first.at);
+        }
         self.reported += failures.len();
         for failure in failures {
             self.stage.note(Record::failed(failure));
@@ -296,11 +307,9 @@ impl<'s> Simulation<'s> {
     }
 
     fn into_outcome(self) -> Outcome {
-        let failures = self.judge.failures().to_vec();
-        let before = failures.first().map(|it| self.stage.timeline.before(it.at));
         Outcome {
-            failures,
-            before: before.unwrap_or_default(),
+            failures: self.judge.failures().to_vec(),
+            before: self.before,
             met: self.judge.met(),
             end: self.stage.now(),
             entries: self.stage.timeline.into_entries(),

@@ -168,12 +168,20 @@ impl Entry {
     }
 }
 
+/// What is shown of what happened before a failure.
+const SHOWN: usize = 6;
+
+/// The least that is forgotten at a time.
+const FORGOTTEN: usize = 1024;
+
 /// See the module.
 pub(crate) struct Timeline {
     names: Names,
     entries: Vec<Entry>,
     /// Those that were not written yet.
     unwritten: usize,
+    /// How many were left when it last forgot some.
+    kept: usize,
     last_sample: Mark,
 }
 
@@ -182,7 +190,7 @@ impl Timeline {
     pub(crate) fn new(scenario: &Scenario) -> Self {
         let names = scenario.names.clone();
         let last_sample = Mark::default();
-        let mut timeline = Self { names, entries: Vec::new(), unwritten: 0, last_sample };
+        let mut timeline = Self { names, entries: Vec::new(), unwritten: 0, kept: 0, last_sample };
         let begin = Record::Begin {
             scenario: scenario.path.display().to_string(),
             seed: scenario.seed,
@@ -222,9 +230,21 @@ impl Timeline {
         self.add(now, record);
     }
 
+    /// Forgets what happened long ago: all but what [`Timeline::before`] would show.
+    pub(crate) fn forget(&mut self) {
+        // Now and then, for who looks through much to keep little should not do so often.
+        if self.entries.len() < 2 * self.kept + FORGOTTEN {
+            return;
+        }
+        let shown = self.entries.iter().enumerate().rev().filter(|(_, it)| it.show().is_some());
+        let first = shown.take(SHOWN).last().map_or(self.entries.len(), |(number, _)| number);
+        self.entries.drain(..first);
+        self.kept = self.entries.len();
+        self.unwritten = self.kept;
+    }
+
     /// The last things that happened at `at` or before, in words, oldest first.
     pub(crate) fn before(&self, at: Duration) -> Vec<String> {
-        const SHOWN: usize = 6;
         let at = at.as_secs_f64();
         let last = self.entries.iter().rev().filter(|it| it.at <= at);
         let mut shown: Vec<String> = last.filter_map(Entry::show).take(SHOWN).collect();
