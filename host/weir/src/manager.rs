@@ -10,7 +10,8 @@
 //! it calls: whoever runs it brings time and events. The same inputs in the same order
 //! give the same writes in the same order.
 //!
-//! [`calls`], [`weighers`] and [`guards`] say when plugins are called, by their world, and
+//! [`calls`], [`weighers`] and [`guards`] say when plugins are called, by their world,
+//! [`checkers`] which of them check servers, [`entries`] what they remember for good,
 //! [`plugin`] what becomes of one that failed, [`replace`] how other code takes its place,
 //! [`statements`] how long its words stand, [`claims`] what is ours and [`drift`] what
 //! becomes of edits by others, [`self_probes`] whether what checks say is to be believed,
@@ -19,8 +20,7 @@
 //! [`reload`] how another configuration is taken over, [`rehearsal`] what that would change,
 //! [`requests`] what others ask and do by way of us, [`operator`] what operators order,
 //! [`spoken`] what they call things, [`status`] what they see, [`memory`] what of all this
-//! survives, and
-//! [`view`] what plugins see of it. What a weight should be is decided in [`crate::plan`].
+//! survives, and [`view`] what plugins see of it. What a weight should be is decided in [`crate::plan`].
 
 mod calls;
 mod checkers;
