@@ -108,7 +108,7 @@ impl Policy for Canary {
             self.in_step = Duration::ZERO;
             if self.progress.step < self.settings.shares.len() {
                 self.progress.step += 1;
-                remember(PROGRESS, &self.progress)?;
+                self.note();
             }
         }
         self.limit()
@@ -172,9 +172,17 @@ impl Canary {
         if self.progress.rolled_back.is_none() {
             log::write(log::Level::Warn, &format!("rolled back: {why}"), &[]);
             self.progress.rolled_back = Some(why.to_owned());
-            remember(PROGRESS, &self.progress)?;
+            self.note();
         }
         self.drain_all(why)
+    }
+
+    /// Has the host remember how far it is. Where it may not, a restart begins anew, and nothing
+    /// else is different.
+    fn note(&self) {
+        if let Err(failure) = remember(PROGRESS, &self.progress) {
+            log::write(log::Level::Warn, &failure.message, &[]);
+        }
     }
 
     fn drain_all(&self, why: &str) -> Result<(), Failure> {

@@ -32,6 +32,7 @@ impl intents::Host for PolicyState {
 
     fn withdraw(&mut self, keys: Vec<real_servers::RealServerKey>) -> wasmtime::Result<()> {
         for key in keys.into_iter().map(RealServerKey::from) {
+            self.refused.remove(&key);
             if self.held_before().contains_key(&key) {
                 self.staged.insert(key, None);
             } else {
@@ -55,7 +56,9 @@ impl PolicyState {
         let wanted = statement.intent.into();
         let (intent, clamped) = allowed(&self.grant, key, wanted).map_err(|denial| {
             let (why, reason) = (denial.message.clone(), shortened(statement.reason.clone()));
-            self.refused.insert(key, Refusal { key, intent: wanted, reason, why });
+            if self.refused.len() < STATEMENTS_HELD {
+                self.refused.insert(key, Refusal { key, intent: wanted, reason, why });
+            }
             errors::Error::Denied(denial)
         })?;
         let entry = self.view.table.get(&key.service).ok_or(errors::Error::NoSuchServer)?;

@@ -35,6 +35,10 @@ use crate::config::PluginCheck;
 /// The most of a reason that is told, in characters.
 const REASON_CHARACTERS: usize = 200;
 
+/// Connections that a checker may have at one time: all checks together stay within what a director
+/// has of descriptors.
+const CONNECTIONS: usize = 4;
+
 /// The largest datagram.
 const DATAGRAM_BYTES: usize = 65_536;
 
@@ -142,7 +146,7 @@ pub(crate) fn judged(checked: Result<Checked, String>) -> Outcome {
                 Outcome::Indeterminate(shortened(&why))
             }
         },
-        Err(report) => Outcome::Indeterminate(report),
+        Err(report) => Outcome::Indeterminate(shortened(&report)),
     }
 }
 
@@ -229,6 +233,10 @@ impl Server<'_> {
     async fn answer(&mut self, question: Question) {
         // Nobody waits for an answer whose guest has trapped meanwhile.
         match question {
+            Question::Connect(answer) if self.connections.len() >= CONNECTIONS => {
+                let why = format!("more than {CONNECTIONS} connections at a time");
+                let _ = answer.send(Err(ProbeError::Invalid(why)));
+            }
             Question::Connect(answer) => {
                 let connected = self.way.connect(None).await.map(|stream| {
                     self.next += 1;
@@ -371,6 +379,7 @@ fn error_of(outcome: Outcome) -> ProbeError {
         Outcome::Fail(Cause::Timeout(_)) => ProbeError::Timeout,
         Outcome::Fail(Cause::Broken) => ProbeError::Broken,
         Outcome::Indeterminate(why) => ProbeError::Local(why),
+        outcome @ Outcome::Fail(Cause::Errno(_)) => ProbeError::Local(outcome.to_string()),
         other => ProbeError::Protocol(other.to_string()),
     }
 }

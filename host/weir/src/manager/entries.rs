@@ -52,7 +52,11 @@ impl Manager {
     }
 
     /// What an earlier run kept of plugins that the configuration has no more is forgotten.
+    /// But not where the configuration looks cut off: the rest may name them.
     pub(super) fn forget_unnamed(&mut self) {
+        if self.config.unfinished.is_some() {
+            return;
+        }
         let is_named = |name: &String| self.config.plugins.iter().any(|it| it.name == *name);
         let unnamed = self.memory.entries.keys().filter(|it| !is_named(it)).cloned();
         for plugin in unnamed.collect::<Vec<_>>() {

@@ -155,6 +155,7 @@ impl Manager {
         let Some(past) = plugin.come_back(report) else { return };
         self.decide_what_it_reaches(index);
         self.statements.restore(&name, past.said);
+        self.statements.forget_refused(&name);
         self.restore_entries(&name, &past.entries);
         self.log(
             Line::error("plugin-returned")

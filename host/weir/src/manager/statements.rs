@@ -190,12 +190,11 @@ impl Statements {
     pub(super) fn refuse(&mut self, plugin: &str, refusal: Refusal, now: Duration) -> bool {
         let place = (refusal.key, plugin.to_owned());
         let before = self.refused.get(&place);
-        let is_same = |it: &Refusal| (it.intent, &it.why) == (refusal.intent, &refusal.why);
-        if before.is_some_and(|it| is_same(&it.0)) {
-            return false;
-        }
-        self.refused.insert(place, (refusal, now));
-        true
+        let kind = |it: &Refusal| std::mem::discriminant(&it.intent);
+        let is_same = |it: &Refusal| kind(it) == kind(&refusal) && it.why == refusal.why;
+        let since = before.filter(|it| is_same(&it.0)).map(|it| it.1);
+        self.refused.insert(place, (refusal, since.unwrap_or(now)));
+        since.is_none()
     }
 
     /// Moves the scales whose time has come, and says of which real servers.
@@ -280,6 +279,7 @@ impl Statements {
         });
         let refused = self.refused.range((*key, String::new())..);
         let refused = refused.take_while(|((it, _), _)| it == key);
+        let refused = refused.filter(|((_, plugin), _)| !self.muted.contains(plugin));
         let refused = refused.map(|((_, plugin), (refusal, since))| {
             let (reason, since) = (refusal.reason.clone(), *since);
             let word = Word {
