@@ -12,12 +12,13 @@ use weir_build::{Artifact, Plugin, Target};
 use weir_wasm::Metering;
 
 /// The built-in plugins, each a crate below `plugins/`.
-const PLUGINS: [&str; 8] = [
+const PLUGINS: [&str; 9] = [
     "ipvsadm",
     "health-weight",
     "least-load",
     "latency",
     "canary",
+    "discovery",
     "business-hours",
     "n-plus-one",
     "ready",
@@ -28,7 +29,8 @@ const PLUGINS: [&str; 8] = [
 const STARLARK: &str = "starlark";
 
 /// What of the tree a new plugin is made of.
-const CARRIED: [&str; 12] = [
+const CARRIED: [&str; 13] = [
+    "plugins/discovery/src/lib.rs",
     "plugins/health-weight/src/lib.rs",
     "plugins/least-load/src/lib.rs",
     "plugins/n-plus-one/src/lib.rs",

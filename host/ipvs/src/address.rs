@@ -30,6 +30,46 @@ impl Family {
     }
 }
 
+/// All addresses that begin as one does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    address: IpAddr,
+    /// In bits: 0..=32, or 0..=128.
+    length: u32,
+}
+
+impl Prefix {
+    /// Whether `address` is one of them. None of the other family is.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let differing = match (self.address, address) {
+            (IpAddr::V4(left), IpAddr::V4(right)) => {
+                u128::from(left.to_bits() ^ right.to_bits()) << 96
+            }
+            (IpAddr::V6(left), IpAddr::V6(right)) => left.to_bits() ^ right.to_bits(),
+            _ => return false,
+        };
+        differing.leading_zeros() >= self.length
+    }
+}
+
+/// What is no address and no prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAPrefix;
+
+impl FromStr for Prefix {
+    type Err = NotAPrefix;
+
+    /// `192.0.2.0/24`, `2001:db8::/32`, or one address.
+    fn from_str(text: &str) -> Result<Self, NotAPrefix> {
+        let (address, length) = text.split_once('/').unwrap_or((text, ""));
+        let address: IpAddr = address.parse().map_err(|_| NotAPrefix)?;
+        let whole = if address.is_ipv4() { 32 } else { 128 };
+        let length =
+            if text.contains('/') { length.parse().map_err(|_| NotAPrefix)? } else { whole };
+        if length <= whole { Ok(Self { address, length }) } else { Err(NotAPrefix) }
+    }
+}
+
 /// An address and a port; port 0 is legal, and what it means is said where it is used.
 ///
 /// Not [`SocketAddr`], whose IPv6 form has a scope and a flow label that IPVS has not.

@@ -22,11 +22,11 @@ pub mod stats;
 pub mod sync;
 pub mod timeouts;
 
-pub use address::{Endpoint, Family};
+pub use address::{Endpoint, Family, NotAPrefix, Prefix};
 pub use backend::{Connections, Info, Ipvs};
 pub use change::{Change, Failure, OnFailure};
 pub use connection::Connection;
-pub use diff::diff;
+pub use diff::{PlannedService, diff};
 pub use error::Error;
 pub use real_server::{
     Forwarding, RealServer, RealServerKey, RealServerStatus, Tunnel, TunnelChecksum, TunnelKind,

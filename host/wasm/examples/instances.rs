@@ -34,7 +34,7 @@ fn main() -> io::Result<ExitCode> {
         state: Arc::default(),
         wall_ns: 0,
         monotonic_ns: 0,
-        changes_left: None,
+        ..View::default()
     };
     let event = [Envelope { sequence: 1, at_ns: 0, event: Event::Started }];
     let before = resident_bytes()?;

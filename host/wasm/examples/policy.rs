@@ -107,6 +107,7 @@ fn settings(config_json: &str) -> Settings {
             drain: true,
             state_bytes: 1 << 20,
             lease: Duration::from_secs(60),
+            ..PolicyGrant::default()
         },
         limits: Limits { cpu: Duration::from_secs(10), ..Limits::for_policy() },
         log: Arc::new(|_| {}),
@@ -150,7 +151,7 @@ fn view() -> View {
         state: Arc::default(),
         wall_ns: 0,
         monotonic_ns: 0,
-        changes_left: None,
+        ..View::default()
     }
 }
 

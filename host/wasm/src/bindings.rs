@@ -14,11 +14,11 @@ pub(crate) mod command {
     });
 }
 
-/// The world `policy`.
+/// The world `controller`, and so `policy`, which has less of the same.
 pub(crate) mod policy {
     wasmtime::component::bindgen!({
         path: "../../wit",
-        world: "policy",
+        world: "controller",
         imports: { default: trappable },
         with: {
             "weir:ipvs/addresses": super::command::weir::ipvs::addresses,
@@ -112,9 +112,9 @@ pub(crate) use guard::exports::weir::plugin::guarding;
 pub(crate) use policy::{
     exports::weir::plugin::reactor,
     weir::{
-        host::{config, state},
+        host::{config, http, http_messages, state},
         ipvs::table,
-        plugin::{events, health, health_words, intents},
+        plugin::{events, health, health_words, intents, structure},
     },
 };
 pub(crate) use runner::exports::weir::plugin::roles;

@@ -9,6 +9,7 @@ pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod connections;
 pub(crate) mod health;
+pub(crate) mod http;
 pub(crate) mod intents;
 pub(crate) mod live;
 pub(crate) mod log;
@@ -17,6 +18,7 @@ pub(crate) mod probe;
 pub(crate) mod snapshots;
 pub(crate) mod state;
 pub(crate) mod stdio;
+pub(crate) mod structure;
 pub(crate) mod table;
 
 use wasmtime::component::{HasSelf, Linker};
@@ -43,6 +45,12 @@ pub(crate) fn link_policy(linker: &mut Linker<PolicyState>) -> wasmtime::Result<
     bindings::health::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     bindings::config::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     bindings::state::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+}
+
+/// What the world `controller` can import beside what a policy has.
+pub(crate) fn link_controller(linker: &mut Linker<PolicyState>) -> wasmtime::Result<()> {
+    bindings::structure::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    bindings::http::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }
 
 /// What the world `checker` can import beside what all have.

@@ -1,7 +1,7 @@
 //! Guests: engine, bindings, limits and grants.
 //!
 //! The only crate that knows wasmtime. It runs plugins of the worlds of `wit/`: policies,
-//! which live long and stage effects; weighers and guards, which are functions; and
+//! which live long and stage effects, controllers among them; weighers and guards, which are functions; and
 //! commands, which run once and act at once. [`Runtime`] loads and starts them all;
 //! everything around that is plain data.
 //!
@@ -24,9 +24,11 @@ mod engine;
 mod error;
 mod guard;
 mod host;
+mod http;
 mod limits;
 mod log;
 mod maker;
+mod owned;
 mod plugin;
 mod policy;
 mod runtime;
@@ -44,12 +46,15 @@ pub use command::{Command, CommandGrant, IpvsOpener, Names, NoNames, Terminals};
 pub use engine::{Metering, precompile};
 pub use error::{Error, Failure, Report};
 pub use guard::{Guard, Judgement, Origin, Review};
+pub use http::{HeaderText, HttpAnswer, HttpCall, HttpFailure, HttpReply, HttpRule};
 pub use limits::{
-    COMPONENT_BYTES, Limits, MEMO_BYTES, OPERATIONS_PER_APPLY, PROBE_BYTES, QUESTIONS_PER_CHECK,
-    READ_BYTES, REASON_BYTES, STACK_BYTES, STATE_ENTRY_BYTES, STATE_KEY_BYTES, STATEMENTS_HELD,
+    COMPONENT_BYTES, HTTP_BODY_BYTES, HTTP_CALLS, HTTP_REPLY_BYTES, HTTP_TAG_BYTES, HTTP_TIMEOUT,
+    Limits, MEMO_BYTES, OPERATIONS_PER_APPLY, PROBE_BYTES, QUESTIONS_PER_CHECK, READ_BYTES,
+    REASON_BYTES, STACK_BYTES, STATE_ENTRY_BYTES, STATE_KEY_BYTES, STATEMENTS_HELD,
     STATEMENTS_PER_CALL,
 };
 pub use log::{Level, LogLine, LogSink};
+pub use owned::{OwnedService, StructureGrant};
 pub use plugin::{Builtin, PageAligned, Plugin, World};
 pub use policy::{
     Birth, Effect, Entries, Envelope, Event, HealthChange, HealthReport, HealthStatus, Intent,

@@ -3,7 +3,7 @@
 //! A guest that reaches one is trapped, unless said otherwise, and the report names the
 //! field.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 /// Bytes of a component file, at most. Language runtimes reach 20 MB; compiling costs
 /// memory and time in proportion.
@@ -45,6 +45,22 @@ pub const QUESTIONS_PER_CHECK: usize = 64;
 
 /// Bytes of one `connection.read`, and of the body of one answer by HTTP, at most.
 pub const PROBE_BYTES: usize = 64 << 10;
+
+/// Requests by HTTP that a controller may have under way; those beyond are `busy`.
+pub const HTTP_CALLS: usize = 8;
+
+/// Bytes of the body of such a request, at most.
+pub const HTTP_BODY_BYTES: usize = 64 << 10;
+
+/// Bytes of the body of its answer, at most; one beyond is `too-large`.
+pub const HTTP_REPLY_BYTES: usize = 1 << 20;
+
+/// Bytes of the tag of a request, at most.
+pub const HTTP_TAG_BYTES: usize = 256;
+
+/// How long a request may take: what is outside is bounded by this.
+pub const HTTP_TIMEOUT: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(60);
 
 /// What one guest may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -58,6 +58,8 @@ impl Maker {
             visible: None,
             staged: BTreeMap::new(),
             noted: BTreeMap::new(),
+            owned: BTreeMap::new(),
+            calls: Vec::new(),
             refused: BTreeMap::new(),
             reach: None,
             questions: 0,

@@ -10,7 +10,7 @@ use wasmtime::{
 use crate::{
     Error,
     bindings::{
-        checker::CheckerPre, command::CommandPre, guard::GuardPre, policy::PolicyPre,
+        checker::CheckerPre, command::CommandPre, guard::GuardPre, policy::ControllerPre,
         runner::RunnerPre, weigher::WeigherPre,
     },
     host,
@@ -23,6 +23,8 @@ use crate::{
 pub enum World {
     /// Reacts to events; changes weights through statements.
     Policy,
+    /// A policy that owns services, or asks others by HTTP.
+    Controller,
     /// Weighs the real servers of a service.
     Weigher,
     /// Judges planned changes.
@@ -34,12 +36,19 @@ pub enum World {
 }
 
 impl World {
-    const ALL: [Self; 5] = [Self::Policy, Self::Weigher, Self::Guard, Self::Checker, Self::Command];
+    const ALL: [Self; 6] =
+        [Self::Policy, Self::Controller, Self::Weigher, Self::Guard, Self::Checker, Self::Command];
+
+    /// Whether it is told of events: a controller is a policy that may do more.
+    pub fn reacts(self) -> bool {
+        matches!(self, Self::Policy | Self::Controller)
+    }
 
     /// In one word, as `wit/` has it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Policy => "policy",
+            Self::Controller => "controller",
             Self::Weigher => "weigher",
             Self::Guard => "guard",
             Self::Checker => "checker",
@@ -60,7 +69,7 @@ impl World {
     /// The interface it exports, without its version.
     fn export(self) -> &'static str {
         match self {
-            Self::Policy => "weir:plugin/reactor",
+            Self::Policy | Self::Controller => "weir:plugin/reactor",
             Self::Weigher => "weir:plugin/weighing",
             Self::Guard => "weir:plugin/guarding",
             Self::Checker => "weir:plugin/checking",
@@ -80,6 +89,20 @@ impl World {
                 "weir:plugin/health-words",
                 "weir:host/config",
                 "weir:host/state",
+                "weir:host/http-messages",
+            ],
+            Self::Controller => &[
+                "weir:ipvs/table",
+                "weir:plugin/intents",
+                "weir:plugin/health",
+                "weir:plugin/events",
+                "weir:plugin/failures",
+                "weir:plugin/health-words",
+                "weir:host/config",
+                "weir:host/state",
+                "weir:host/http-messages",
+                "weir:plugin/structure",
+                "weir:host/http",
             ],
             Self::Weigher => &["weir:plugin/health-words"],
             Self::Guard => &[
@@ -123,6 +146,9 @@ const WASI_IMPORTS: [&str; 6] =
 
 /// What says which roles a plugin plays, without its version.
 const ROLES: &str = "weir:plugin/roles";
+
+/// What a controller has, and no other policy, without versions.
+const CONTROLS: [&str; 2] = ["weir:plugin/structure", "weir:host/http"];
 
 /// The release of our packages that this host serves: 0.1, any patch.
 const VERSION: &str = "0.1.";
@@ -232,7 +258,7 @@ pub(crate) enum Linked {
 /// The roles of a plugin that is no command.
 #[derive(Default)]
 pub(crate) struct Roles {
-    pub(crate) policy: Option<PolicyPre<PolicyState>>,
+    pub(crate) policy: Option<ControllerPre<PolicyState>>,
     pub(crate) weigher: Option<WeigherPre<PolicyState>>,
     pub(crate) guard: Option<GuardPre<PolicyState>>,
     pub(crate) checker: Option<CheckerPre<PolicyState>>,
@@ -253,7 +279,7 @@ impl Plugin {
 
     /// Whether it can be used for this.
     pub fn is(&self, world: World) -> bool {
-        self.worlds.contains(&world)
+        self.worlds.iter().any(|it| *it == world || (world == World::Policy && it.reacts()))
     }
 
     /// Why its compiled code could not be kept for the next time, if so.
@@ -310,6 +336,9 @@ impl Roles {
             if worlds.contains(&World::Checker) {
                 host::link_checker(linker)?;
             }
+            if worlds.contains(&World::Controller) {
+                host::link_controller(linker)?;
+            }
             match worlds {
                 [World::Weigher | World::Checker] => host::link_common(linker),
                 [World::Guard] => host::link_guard(linker),
@@ -320,7 +349,10 @@ impl Roles {
         let is = |world| worlds.contains(&world).then(|| pre.clone());
         let chooses = component.component_type().exports(engine).any(|it| is_ours(it.0, ROLES));
         Ok(Box::new(Self {
-            policy: is(World::Policy).map(PolicyPre::new).transpose()?,
+            policy: is(World::Policy)
+                .or_else(|| is(World::Controller))
+                .map(ControllerPre::new)
+                .transpose()?,
             weigher: is(World::Weigher).map(WeigherPre::new).transpose()?,
             guard: is(World::Guard).map(GuardPre::new).transpose()?,
             checker: is(World::Checker).map(CheckerPre::new).transpose()?,
@@ -337,7 +369,12 @@ pub(crate) fn worlds(
 ) -> Result<Vec<World>, Error> {
     let component_type = component.component_type();
     let exports: Vec<&str> = component_type.exports(engine).map(|(name, _)| name).collect();
-    let is = |world: &World| exports.iter().any(|export| is_ours(export, world.export()));
+    let mut imports = component_type.imports(engine).map(|(name, _)| name);
+    let controls = imports.any(|it| CONTROLS.iter().any(|interface| is_ours(it, interface)));
+    let is = |world: &World| {
+        let is_it = !world.reacts() || (*world == World::Controller) == controls;
+        is_it && exports.iter().any(|export| is_ours(export, world.export()))
+    };
     let worlds: Vec<World> = World::ALL.into_iter().filter(is).collect();
     let listed = |worlds: &[World], joint: &str| {
         let each = worlds.iter().map(|it| format!("{it} ({}@{VERSION}0)", it.export()));

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -17,8 +18,8 @@ use wasmtime::Store;
 use weir_ipvs::{RealServerKey, ServiceKey};
 
 use crate::{
-    Failure, Limits, LogSink, Report, Table, bindings, call::guarded, clock::nanoseconds,
-    state::PolicyState,
+    Failure, HttpAnswer, HttpCall, HttpRule, Limits, LogSink, OwnedService, Report, StructureGrant,
+    Table, bindings, call::guarded, clock::nanoseconds, state::PolicyState,
 };
 
 /// After rise and fall counting.
@@ -106,6 +107,8 @@ pub enum Event {
     Health(HealthChange),
     /// Connections and stats of what it may see were read; the time since they were before.
     Stats(Duration),
+    /// What became of a request by HTTP.
+    Answered(HttpAnswer),
     /// The instance will be stopped in this time.
     Stopping(Duration),
 }
@@ -149,8 +152,8 @@ pub struct Statement {
     pub reason: String,
 }
 
-/// What a handler that returned ok wants done. At most one for each real server, and for each
-/// entry of what it remembers.
+/// What a handler that returned ok wants done. At most one for each real server, for each
+/// service, and for each entry of what it remembers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Put this in the place of what the plugin held on that real server.
@@ -159,6 +162,10 @@ pub enum Effect {
     Withdraw(RealServerKey),
     /// Keep this value under this name for good; none = forget what is there.
     Note(String, Option<Vec<u8>>),
+    /// Own this service, so; none = give it up.
+    Own(ServiceKey, Option<OwnedService>),
+    /// Ask this.
+    Call(HttpCall),
 }
 
 /// What a policy remembers for good: values by their names.
@@ -231,6 +238,12 @@ pub struct PolicyGrant {
     pub drain: bool,
     /// `grant.state`: bytes that it may have kept for good.
     pub state_bytes: usize,
+    /// `grant.structure`: which services it may own.
+    pub structure: Option<StructureGrant>,
+    /// `grant.http`: what it may ask of others.
+    pub http: Vec<HttpRule>,
+    /// `grant.secrets`: the files that hold them, by their names.
+    pub secrets: BTreeMap<String, PathBuf>,
     /// `grant.lease`: of statements that name none, and the longest that may be named.
     pub lease: Duration,
 }
@@ -281,6 +294,10 @@ pub struct View {
     pub held: Vec<Statement>,
     /// What it remembers.
     pub state: Arc<Entries>,
+    /// What it owns.
+    pub owned: Arc<BTreeMap<ServiceKey, OwnedService>>,
+    /// Its requests by HTTP that are not answered yet.
+    pub calls_under_way: usize,
     /// `grant.changes`: how many statements of this call may say something new; none = any
     /// number.
     pub changes_left: Option<u32>,
@@ -301,7 +318,7 @@ pub struct Policy {
 
 pub(crate) struct Running {
     pub(crate) store: Store<PolicyState>,
-    pub(crate) guest: bindings::policy::Policy,
+    pub(crate) guest: bindings::policy::Controller,
 }
 
 impl Policy {

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use wasmtime::{ResourceLimiter, component::ResourceTable};
-use weir_ipvs::{Ipvs, RealServerKey};
+use weir_ipvs::{Ipvs, RealServerKey, ServiceKey};
 
 use crate::{
-    CommandGrant, Effect, Intent, IpvsOpener, Limits, Names, PolicyGrant, Reach, Refusal,
-    Statement, Stdio, View,
+    CommandGrant, Effect, HttpCall, Intent, IpvsOpener, Limits, Names, OwnedService, PolicyGrant,
+    Reach, Refusal, Statement, Stdio, View,
     clock::{self, Clock},
     engine::Metering,
     error::Exceeded,
@@ -161,6 +161,10 @@ pub(crate) struct PolicyState {
     pub(crate) refused: BTreeMap<RealServerKey, Refusal>,
     /// What the call under way wants to be kept for good, or forgotten, by its name.
     pub(crate) noted: BTreeMap<String, Option<Vec<u8>>>,
+    /// What it wants to own, or no more.
+    pub(crate) owned: BTreeMap<ServiceKey, Option<OwnedService>>,
+    /// What it wants to ask by HTTP.
+    pub(crate) calls: Vec<HttpCall>,
     /// The server under check, of a checker.
     pub(crate) reach: Option<Box<dyn Reach>>,
     /// What was asked of it.
@@ -182,6 +186,8 @@ impl PolicyState {
         self.staged.clear();
         self.refused.clear();
         self.noted.clear();
+        self.owned.clear();
+        self.calls.clear();
     }
 
     /// Ends a call: lets go of what it looked at, and returns what it wants.
@@ -190,7 +196,11 @@ impl PolicyState {
         let staged = std::mem::take(&mut self.staged).into_iter();
         let staged = staged.map(|(key, it)| it.map_or(Effect::Withdraw(key), Effect::Publish));
         let noted = std::mem::take(&mut self.noted).into_iter();
-        staged.chain(noted.map(|(key, value)| Effect::Note(key, value))).collect()
+        let noted = noted.map(|(key, value)| Effect::Note(key, value));
+        let owned = std::mem::take(&mut self.owned).into_iter();
+        let owned = owned.map(|(key, it)| Effect::Own(key, it));
+        let calls = std::mem::take(&mut self.calls).into_iter().map(Effect::Call);
+        staged.chain(noted).chain(owned).chain(calls).collect()
     }
 
     /// What it was refused.

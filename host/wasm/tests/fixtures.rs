@@ -80,7 +80,7 @@ pub(crate) fn view() -> View {
         state: Arc::default(),
         wall_ns: 2_000,
         monotonic_ns: 5_000_000_000,
-        changes_left: None,
+        ..View::default()
     }
 }
 
@@ -130,6 +130,7 @@ pub(crate) fn whole_grant() -> PolicyGrant {
         drain: true,
         state_bytes: 1 << 20,
         lease: Duration::from_secs(60),
+        ..PolicyGrant::default()
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) static TOOLS: [Tool; 1] = [Tool {
 
 /// Every built-in policy, weigher and guard, by the name that `component` has in a
 /// configuration.
-pub(crate) static POLICIES: [Builtin; 8] = [
+pub(crate) static POLICIES: [Builtin; 9] = [
     weir_wasm::builtin!(
         "health-weight",
         &[World::Policy],
@@ -38,6 +38,12 @@ pub(crate) static POLICIES: [Builtin; 8] = [
     weir_wasm::builtin!("latency", &[World::Weigher], "latency.cwasm", "latency.metered.cwasm"),
     weir_wasm::builtin!("canary", &[World::Policy], "canary.cwasm", "canary.metered.cwasm"),
     weir_wasm::builtin!(
+        "discovery",
+        &[World::Controller],
+        "discovery.cwasm",
+        "discovery.metered.cwasm"
+    ),
+    weir_wasm::builtin!(
         "business-hours",
         &[World::Weigher],
         "business-hours.cwasm",
@@ -52,7 +58,7 @@ pub(crate) static POLICIES: [Builtin; 8] = [
     weir_wasm::builtin!("ready", &[World::Checker], "ready.cwasm", "ready.metered.cwasm"),
     weir_wasm::builtin!(
         "starlark",
-        &[World::Policy, World::Weigher, World::Guard, World::Checker],
+        &[World::Controller, World::Weigher, World::Guard, World::Checker],
         "starlark.cwasm"
     )
     .with_component(include_bytes!(concat!(env!("OUT_DIR"), "/starlark.wasm"))),

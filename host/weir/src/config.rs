@@ -56,14 +56,14 @@ pub(crate) use self::{
     backend::{Backend, Embedded},
     check::{
         Check, CheckKind, CommandCheck, DnsCheck, Expiring, GrpcCheck, HttpCheck, HttpVersion,
-        PluginCheck, Tls, UdpCheck,
+        PluginCheck, Tls, UdpCheck, system_client,
     },
     checks::Checks,
     differences::{Difference, Kind as DifferenceKind},
     files::Files,
     globals::Globals,
     log::{Log, Place as LogPlace},
-    plugin::{Fallback, Grant, Mode, Plugin, Rate, Source, StepLimit},
+    plugin::{Fallback, Grant, Keeping, Mode, Plugin, Rate, Source, StepLimit},
     rules::{Drift, Rules, Whose},
     schema::schema,
     selector::Match,
@@ -115,11 +115,39 @@ impl Config {
         self.positions.get(key).and_then(|it| self.services.get(*it))
     }
 
+    /// Has it state a service that a plugin owns, in the place of what it owned with this key.
+    pub(crate) fn own(&mut self, service: NamedService) {
+        match self.positions.get(&service.service.key) {
+            Some(at) => self.services[*at] = service,
+            None => {
+                self.positions.insert(service.service.key, self.services.len());
+                self.services.push(service);
+            }
+        }
+    }
+
+    /// Has it no more state the service with this key.
+    pub(crate) fn disown(&mut self, key: &ServiceKey) {
+        let Some(at) = self.positions.remove(key) else { return };
+        self.services.swap_remove(at);
+        if let Some(moved) = self.services.get(at) {
+            self.positions.insert(moved.service.key, at);
+        }
+    }
+
+    /// Whether a service or match other than that with this key has the name.
+    pub(crate) fn has_name(&self, name: &str, key: &ServiceKey) -> bool {
+        self.services.iter().any(|it| it.name == name && it.service.key != *key)
+            || self.matches.iter().any(|it| it.name == name)
+    }
+
     /// Every check that is made.
     pub(crate) fn checks(&self) -> impl Iterator<Item = &Check> {
         let of_services = self.services.iter().filter_map(|it| it.check.as_ref());
         let of_matches = self.matches.iter().filter_map(|it| it.check.as_ref());
-        let listed = of_services.chain(of_matches).flat_map(|it| &it.list);
+        let keeping =
+            self.plugins.iter().filter_map(|it| it.grant.keeping.as_ref()?.check.as_ref());
+        let listed = of_services.chain(of_matches).chain(keeping).flat_map(|it| &it.list);
         listed.chain(self.self_probes.iter().map(|it| &it.check)).map(|it| &**it)
     }
 
@@ -140,6 +168,7 @@ impl Config {
             for file in source.into_iter().chain(&mut plugin.script) {
                 *file = directory.join(&file);
             }
+            plugin.grant.beside(directory);
         }
         self.socket = self.socket.map(|it| directory.join(it));
         self.state = self.state.map(|it| directory.join(it));
@@ -282,7 +311,7 @@ fn config(mut top: Section<'_>) -> Config {
     let matches = selector::read_all(&mut top, common.defaults(), &mut names);
     let checked = services.iter().any(NamedService::is_checked)
         || matches.iter().any(|it| it.check.is_some());
-    let plugins = plugin::read_all(&mut top, &names, checked);
+    let plugins = plugin::read_all(&mut top, &names, &common, checked);
     let self_probes = self_probe::read(&mut top);
     let globals = globals::read(&mut top);
     let socket = top.section(CONTROL.name).and_then(|it| one_path(it, &SOCKET, &CONTROL_TABLE));

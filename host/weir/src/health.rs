@@ -12,7 +12,7 @@ mod checker;
 mod command;
 mod counter;
 mod dns;
-mod exchange;
+pub(crate) mod exchange;
 mod grpc;
 mod http;
 mod icmp;

@@ -11,7 +11,8 @@
 //! give the same writes in the same order.
 //!
 //! [`calls`], [`weighers`] and [`guards`] say when plugins are called, by their world,
-//! [`checkers`] which of them check servers, [`entries`] what they remember for good,
+//! [`checkers`] which of them check servers, [`owned`] which services are theirs, [`entries`] what
+//! they remember for good,
 //! [`plugin`] what becomes of one that failed, [`replace`] how other code takes its place,
 //! [`statements`] how long its words stand, [`claims`] what is ours and [`drift`] what
 //! becomes of edits by others, [`self_probes`] whether what checks say is to be believed,
@@ -33,6 +34,7 @@ mod guards;
 mod heard;
 mod memory;
 mod operator;
+mod owned;
 mod plugin;
 mod policy;
 mod reconcile;
@@ -61,11 +63,12 @@ use std::{
 };
 
 use weir_ipvs::{Error, Ipvs, RealServerKey, ServiceKey, SyncRole};
-use weir_wasm::{Event as PolicyEvent, HealthChange, HealthStatus};
+use weir_wasm::{Event as PolicyEvent, HealthChange, HealthStatus, HttpAnswer, HttpCall};
 
 use self::{
-    checkers::Offered, freeze::Freezes, memory::Memory, operator::Awaiting, plugin::Plugin,
-    reload::Refused, self_probes::SelfProbes, statements::Statements, timers::Timers, view::World,
+    checkers::Offered, freeze::Freezes, memory::Memory, operator::Awaiting, owned::Owned,
+    plugin::Plugin, reload::Refused, self_probes::SelfProbes, statements::Statements,
+    timers::Timers, view::World,
 };
 pub(crate) use self::{
     memory::Keep,
@@ -124,6 +127,8 @@ pub(crate) enum Event {
     Show(Show),
     /// All batches up to this number were committed, or why they could not be.
     Kept(u64, Result<(), String>),
+    /// What the plugin of this name asked by HTTP is answered.
+    Answered(String, HttpAnswer),
     /// Something beside the manager fails, for the reason given; none = it works again.
     Trouble(&'static str, Option<String>),
     /// The time that [`Manager::deadline`] named has come.
@@ -154,6 +159,8 @@ pub(crate) enum Output {
     Unwatch(u64),
     /// The plugin of this name checks, from now on so; none = no more.
     Checker(String, Option<Checker>),
+    /// The plugin of this name asks this by HTTP; tell by [`Event::Answered`].
+    Call(String, HttpCall),
     /// Commit this, in the order in which it comes, and tell by [`Event::Kept`].
     Keep(Keep),
 }
@@ -164,6 +171,8 @@ pub(crate) struct Manager {
     claims: BTreeMap<ServiceKey, Claim>,
     plugins: Vec<Plugin>,
     statements: Statements,
+    /// What controllers own.
+    owned: Owned,
     /// Services to be decided anew, or not yet what was decided.
     dirty: BTreeSet<ServiceKey>,
     /// What commands ask, in the order in which it came.
@@ -215,6 +224,7 @@ impl Manager {
             claims: BTreeMap::new(),
             plugins,
             statements,
+            owned: Owned::default(),
             dirty: BTreeSet::new(),
             requests: VecDeque::new(),
             timers: Timers::default(),
@@ -244,6 +254,7 @@ impl Manager {
     /// states otherwise. Fails only if the table cannot be read.
     pub(crate) fn start(&mut self, now: Now, ipvs: &mut dyn Ipvs) -> Result<(), Error> {
         let snapshot = self.read_all(now, ipvs)?;
+        self.take_up_owned(now);
         self.doubt_departures();
         self.claim_all(now, snapshot);
         let servers: usize = self.claims.values().map(|it| it.servers.len()).sum();
@@ -278,6 +289,7 @@ impl Manager {
             Event::Steer(steer) => self.steer(now, steer),
             Event::Show(show) => self.shows.push(show),
             Event::Kept(number, result) => self.kept(now, number, result),
+            Event::Answered(plugin, answer) => self.pass_answer(now, &plugin, answer),
             Event::Trouble(what, Some(error)) => self.note_trouble(what, &error),
             Event::Trouble(what, None) => self.no_trouble(what),
             Event::Due => {}

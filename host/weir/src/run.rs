@@ -12,6 +12,7 @@ mod forwarding;
 mod keeper;
 mod logging;
 mod orders;
+mod outward;
 pub(crate) mod plugins;
 pub(crate) mod pulse;
 mod signals;
@@ -37,7 +38,7 @@ use tokio::{
 };
 use weir_ipvs::{Error, Ipvs};
 use weir_netlink::{Autoload, Netlink};
-use weir_wasm::{LogSink, Runtime};
+use weir_wasm::{HttpCall, LogSink, Runtime};
 
 use self::{
     forwarding::Forwarding,
@@ -64,6 +65,9 @@ const EVENTS_AT_ONCE: usize = 1024;
 
 /// Checks on their way to be begun or ended; the manager waits when there are more.
 const WATCHES_WAITING: usize = 1024;
+
+/// Requests of controllers on their way to be asked; the manager waits when there are more.
+const CALLS_WAITING: usize = 64;
 
 /// How long the manager may take to stop. Longer than one call of a plugin may.
 const GRACE: Duration = Duration::from_secs(10);
@@ -111,6 +115,7 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
     };
     let (events, incoming) = Events::channel();
     let (watches, to_watch) = mpsc::channel(WATCHES_WAITING);
+    let (calls, to_call) = mpsc::channel(CALLS_WAITING);
     let (read, ordered) = sync_channel(1);
     let reader = Arc::new(Reader {
         path: options.config.clone(),
@@ -132,7 +137,7 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
             // Dropped when this thread ends, however it ends.
             let _done = done;
             let read = (config, loaded);
-            let outlets = Outlets { watches, keeps };
+            let outlets = Outlets { watches, calls, keeps };
             manage((read, left), table, &runtime, &pulse, &incoming, &ordered, &outlets)
         };
         thread::Builder::new()
@@ -143,6 +148,7 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
     let served = tasks.block_on(async {
         tokio::spawn(commands::serve(socket, events.clone(), orders, decisions));
         tokio::spawn(check(to_watch, events.clone()));
+        tokio::spawn(outward::call_all(to_call, events.clone()));
         tokio::spawn(orders::watch_plugins(Arc::clone(&reader), events.clone()));
         serve(events, (&reader, to_read), ended, forwarding.as_mut()).await
     });
@@ -223,6 +229,7 @@ fn manage(
 /// Where what the manager wants goes.
 struct Outlets {
     watches: mpsc::Sender<health::Order>,
+    calls: mpsc::Sender<(String, HttpCall)>,
     keeps: std::sync::mpsc::Sender<Keep>,
 }
 
@@ -238,6 +245,8 @@ impl Outlets {
                 Output::Checker(plugin, checker) => {
                     order(health::Order::Checker(plugin, checker));
                 }
+                // Fails only once the checks have ended, and then nobody hears of an answer.
+                Output::Call(plugin, call) => drop(self.calls.blocking_send((plugin, call))),
                 // Fails only if the keeper failed, and then nobody could be told.
                 Output::Keep(keep) => drop(self.keeps.send(keep)),
             }

@@ -1,10 +1,9 @@
 //! Plugins that are text: runs the script that comes with its settings.
 //!
 //! A script is Starlark: a small, deterministic Python without files, network, clocks or
-//! `while`. What it defines says what it is: a policy with `on_health(change, weights)` or
-//! `on_start(weights)`, a weigher with `weigh(service)`, a guard with `judge(change)`, a
-//! checker with `check(target)`, or several of them. Nothing of it outlives a call: what it made global is frozen once it is
-//! loaded.
+//! `while`. What it defines says what it is: a policy, or a controller, with functions `on_..`, a
+//! weigher with `weigh(service)`, a guard with `judge(change)`, a checker with `check(target)`, or
+//! several of them. Nothing of it outlives a call: what it made global is frozen once it is loaded.
 //!
 //! `host/docs/plugins.md` is the manual of its vocabulary.
 
@@ -14,17 +13,19 @@ mod script;
 mod settings;
 mod words;
 
+use std::time::Duration;
+
 use weir_sdk::{
     checker::{self, Outcome},
     guard::{self, Review, Verdict},
-    policy::{self, config, prelude::*},
+    policy::{self, HttpAnswer, config, prelude::*},
     roles::Played,
     weigher::{Input, Output},
 };
 
 use crate::{
     script::Script,
-    words::{Change, Weights},
+    words::{Answered, Change, Weights},
 };
 
 struct Starlark(Script);
@@ -37,6 +38,18 @@ impl Policy for Starlark {
     fn started(&mut self) -> Result<(), Failure> {
         self.0.on_start(Weights).map_err(fatal)?;
         policy::found().iter().try_for_each(|change| self.health(change))
+    }
+
+    fn stats_every(&self) -> Option<Duration> {
+        self.0.every()
+    }
+
+    fn stats(&mut self, _: Duration) -> Result<(), Failure> {
+        self.0.on_time(Weights).map_err(fatal)
+    }
+
+    fn answered(&mut self, answer: &HttpAnswer) -> Result<(), Failure> {
+        self.0.on_answer(Answered::from(answer), Weights).map_err(fatal)
     }
 
     fn health(&mut self, change: &HealthChange) -> Result<(), Failure> {

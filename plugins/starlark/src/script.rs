@@ -1,5 +1,7 @@
 //! One script: loaded once, called for each event, bounded each time.
 
+use std::time::Duration;
+
 use starlark::{
     PrintHandler,
     environment::{FrozenModule, Globals, GlobalsBuilder, LibraryExtension, Module},
@@ -19,7 +21,7 @@ use crate::{
     place::{self, Watch},
     problem::{describe, with_line},
     settings::Settings,
-    words::{self, Change, Planned, Target, Weighed, Weights},
+    words::{self, Answered, Change, Planned, Target, Weighed, Weights},
 };
 
 /// Calls and rounds of loops in one call of a script. A script that loops is stopped here,
@@ -34,10 +36,15 @@ const VALUE_BYTES: usize = 16 << 20;
 /// checked by nobody else.
 const CALLS_DEEP: usize = 64;
 
+/// Seconds between two calls of `on_time`, unless the script says `EVERY_S`.
+const EVERY_S: u64 = 5;
+
 /// What a script may define, and with which parameters.
-const HANDLERS: [(&str, &[&str]); 5] = [
+const HANDLERS: [(&str, &[&str]); 7] = [
     ("on_health", &["change", "weights"]),
     ("on_start", &["weights"]),
+    ("on_time", &["weights"]),
+    ("on_answer", &["answer", "weights"]),
     ("weigh", &["service"]),
     ("judge", &["change"]),
     ("check", &["target"]),
@@ -47,6 +54,10 @@ const HANDLERS: [(&str, &[&str]); 5] = [
 pub(crate) struct Script {
     on_health: Option<OwnedFrozenValue>,
     on_start: Option<OwnedFrozenValue>,
+    on_time: Option<OwnedFrozenValue>,
+    on_answer: Option<OwnedFrozenValue>,
+    /// Seconds between two calls of `on_time`.
+    every_s: u64,
     weigh: Option<OwnedFrozenValue>,
     judge: Option<OwnedFrozenValue>,
     check: Option<OwnedFrozenValue>,
@@ -64,6 +75,9 @@ impl Script {
         Ok(Self {
             on_health: handler("on_health"),
             on_start: handler("on_start"),
+            on_time: handler("on_time"),
+            on_answer: handler("on_answer"),
+            every_s: every(&module).map_err(|message| format!("{name}: {message}"))?,
             weigh: handler("weigh"),
             judge: handler("judge"),
             check: handler("check"),
@@ -72,7 +86,8 @@ impl Script {
 
     /// What it is, by what it defines.
     pub(crate) fn roles(&self) -> Played {
-        let is_policy = self.on_health.is_some() || self.on_start.is_some();
+        let on = [&self.on_health, &self.on_start, &self.on_time, &self.on_answer];
+        let is_policy = on.into_iter().any(Option::is_some);
         [
             (is_policy, Played::POLICY),
             (self.weigh.is_some(), Played::WEIGHER),
@@ -92,6 +107,21 @@ impl Script {
     pub(crate) fn on_start(&self, weights: Weights) -> Result<(), String> {
         let Some(handler) = &self.on_start else { return Ok(()) };
         call(handler, |heap| [heap.alloc(weights)], |_| Ok(()))
+    }
+
+    /// How often [`Script::on_time`] is to be called; none = never.
+    pub(crate) fn every(&self) -> Option<Duration> {
+        self.on_time.is_some().then(|| Duration::from_secs(self.every_s))
+    }
+
+    pub(crate) fn on_time(&self, weights: Weights) -> Result<(), String> {
+        let Some(handler) = &self.on_time else { return Ok(()) };
+        call(handler, |heap| [heap.alloc(weights)], |_| Ok(()))
+    }
+
+    pub(crate) fn on_answer(&self, answer: Answered, weights: Weights) -> Result<(), String> {
+        let Some(handler) = &self.on_answer else { return Ok(()) };
+        call(handler, |heap| [heap.alloc(answer), heap.alloc(weights)], |_| Ok(()))
     }
 
     pub(crate) fn weigh(&self, input: &Input) -> Result<Output, String> {
@@ -207,6 +237,14 @@ fn check_names(module: &FrozenModule) -> Result<(), String> {
     } else {
         Err(format!("it defines no function that is called: expected {}", known().join(" or ")))
     }
+}
+
+/// What the script says of how often its `on_time` is called, in seconds.
+fn every(module: &FrozenModule) -> Result<u64, String> {
+    let Ok(Some(value)) = module.get_option("EVERY_S") else { return Ok(EVERY_S) };
+    let seconds = value.value().unpack_i32().and_then(|it| u64::try_from(it).ok());
+    let seconds = seconds.filter(|it| (1..=86_400).contains(it));
+    seconds.ok_or_else(|| format!("EVERY_S is {}: expected 1 to 86400", value.value().to_repr()))
 }
 
 /// Whether `value` is a function that can be called with this many arguments.

@@ -6,8 +6,10 @@
 
 #![expect(unused_qualifications, reason = "what the derives of starlark write")]
 
+mod answer;
 mod change;
 mod memory;
+mod owning;
 mod planned;
 mod service;
 mod target;
@@ -15,6 +17,7 @@ mod weighing;
 mod weights;
 
 pub(crate) use self::{
+    answer::Answered,
     change::Change,
     planned::{Planned, verdict},
     target::{Target, outcome, unreached},
@@ -34,6 +37,8 @@ pub(crate) fn globals(builder: &mut GlobalsBuilder) {
     planned::globals(builder);
     memory::globals(builder);
     target::globals(builder);
+    answer::globals(builder);
+    owning::globals(builder);
 }
 
 /// Functions for looking at the table.

@@ -1,7 +1,7 @@
 //! Write weir plugins in Rust.
 //!
 //! A plugin lives in a world, which is a feature of this crate: `policy` reacts to events
-//! and says what weights should be, `weigher` is a function from what a service does to its
+//! and says what weights should be, and which services there are, `weigher` is a function from what a service does to its
 //! weights, `guard` judges planned changes, `checker` asks a server how it is, `command` is a
 //! command-line tool. It may live in
 //! several but for `command`, and with `roles` in those of them that its settings ask for.

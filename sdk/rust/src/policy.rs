@@ -1,9 +1,11 @@
-//! Event-driven automation over weights: the world `policy`.
+//! Event-driven automation: the worlds `policy` and, with more to call, `controller`.
 //!
 //! Implement [`Policy`] and hand the type to [`policy!`](crate::policy!). What a handler
 //! says through [`drain`], [`scale`], [`cap`], [`floor`] and [`withdraw`] takes place if it
 //! returns `Ok`, and not at all if it fails or traps; and so does what it has the host keep for
 //! good, through [`remember`] and [`forget`].
+//!
+//! One that calls [`ensure`], [`give_up`] or [`ask`] is a controller.
 
 use std::time::Duration;
 
@@ -11,7 +13,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 wit_bindgen::generate!({
     path: "../../wit",
-    world: "policy",
+    // What of it is not called is not imported.
+    world: "controller",
     pub_export_macro: true,
     generate_all,
     // Keys go into sets and maps.
@@ -22,10 +25,13 @@ wit_bindgen::generate!({
 #[expect(clippy::duplicate_mod, reason = "the bindings of each world are types of their own")]
 mod text;
 
+mod controls;
+
 pub use self::{
+    controls::{ask, ensure, get, give_up, owned, real_server, service, why},
     exports::weir::plugin::reactor::{Birth, Context},
     weir::{
-        host::{clock, config, log, state},
+        host::{clock, config, http, http_messages, log, state},
         ipvs::{
             addresses::{self, Endpoint, IpAddress},
             errors::Error,
@@ -34,11 +40,12 @@ pub use self::{
             snapshots, table,
         },
         plugin::{
-            events::{Envelope, Event, HealthChange, Kind, Subscription},
+            events::{Envelope, Event, HealthChange, HttpAnswer, Kind, Subscription},
             failures::Failure,
             health,
             health_words::HealthStatus,
             intents::{self, Intent, Statement, Verdict},
+            structure::{self, OwnedService},
         },
     },
 };
@@ -48,6 +55,14 @@ pub mod prelude {
     pub use super::{
         Context, Failure, HealthChange, HealthStatus, Policy, RealServerKey, base, cap, drain,
         floor, forget, real_servers, recall, remember, scale, withdraw,
+    };
+}
+
+/// What a controller's file begins with.
+pub mod controller {
+    pub use super::{
+        HttpAnswer, OwnedService, ServiceKey, ask, ensure, get, give_up, owned, prelude::*,
+        real_server, service, why,
     };
 }
 
@@ -81,6 +96,12 @@ pub trait Policy: Sized + 'static {
         Ok(())
     }
 
+    /// What was asked through [`ask`] is answered, or is not.
+    fn answered(&mut self, answer: &HttpAnswer) -> Result<(), Failure> {
+        let _ = answer;
+        Ok(())
+    }
+
     /// The instance will be stopped.
     fn stopping(&mut self) -> Result<(), Failure> {
         Ok(())
@@ -103,6 +124,7 @@ pub fn dispatch(policy: &mut impl Policy, event: &Event) -> Result<(), Failure> 
         Event::Started | Event::Overflow(_) => policy.started(),
         Event::Health(change) => policy.health(change),
         Event::Stats(elapsed) => policy.stats(Duration::from_millis(*elapsed)),
+        Event::Answered(answer) => policy.answered(answer),
         Event::Stopping(_) => policy.stopping(),
         Event::Other(_) => Ok(()),
     }

@@ -20,6 +20,27 @@ impl From<IpAddress> for IpAddr {
     }
 }
 
+impl From<IpAddr> for IpAddress {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(it) => {
+                let [a, b, c, d] = it.octets();
+                Self::Ipv4((a, b, c, d))
+            }
+            IpAddr::V6(it) => {
+                let [a, b, c, d, e, f, g, h] = it.segments();
+                Self::Ipv6((a, b, c, d, e, f, g, h))
+            }
+        }
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self { address: address.ip().into(), port: address.port() }
+    }
+}
+
 impl From<Endpoint> for SocketAddr {
     fn from(endpoint: Endpoint) -> Self {
         Self::new(endpoint.address.into(), endpoint.port)

@@ -131,6 +131,7 @@ fn world() -> (RealServerKey, View) {
         wall_ns: 1,
         monotonic_ns: 1,
         changes_left: None,
+        ..View::default()
     };
     (first, view)
 }

@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use weir_ipvs::RealServerKey;
+use weir_ipvs::{RealServerKey, ServiceKey};
 use weir_wasm::{
-    Birth, Effect, Entries, Envelope, Event, Failure, HealthReport, Limits, Plugin, Policy,
-    PolicyGrant, Runtime, Services, Settings, Statement, Table, View,
+    Birth, Effect, Entries, Envelope, Event, Failure, HealthReport, Limits, OwnedService, Plugin,
+    Policy, PolicyGrant, Runtime, Services, Settings, Statement, StructureGrant, Table, View,
 };
 
 use crate::table;
@@ -38,6 +38,14 @@ impl Default for Setup {
                 drain: true,
                 state_bytes: 1000,
                 lease: Duration::from_secs(60),
+                structure: Some(StructureGrant {
+                    addresses: vec!["192.0.2.0/24".parse().expect("it is a prefix")],
+                    services_max: 2,
+                    servers_max: 3,
+                    ..StructureGrant::default()
+                }),
+                http: vec!["GET https://registry.example/".parse().expect("it is a rule")],
+                secrets: BTreeMap::new(),
             },
             limits: patient(),
         }
@@ -74,6 +82,7 @@ pub struct Host {
     health: BTreeMap<RealServerKey, HealthReport>,
     held: BTreeMap<RealServerKey, Statement>,
     state: Entries,
+    owned: BTreeMap<ServiceKey, OwnedService>,
     sequence: u64,
     log: Lines,
 }
@@ -95,7 +104,8 @@ impl Host {
         let view = view(&table, &health, &BTreeMap::new(), &Entries::new());
         let (policy, _) = runtime.start_policy(plugin, settings, Birth::Fresh, view)?;
         let (held, state) = (BTreeMap::new(), Entries::new());
-        Ok(Self { policy, table, health, held, state, sequence: 0, log })
+        let owned = BTreeMap::new();
+        Ok(Self { policy, table, health, held, state, owned, sequence: 0, log })
     }
 
     /// Hands over one batch; what became of it, a line for each effect, or the failure.
@@ -109,7 +119,8 @@ impl Host {
             self.sequence += 1;
             batch.push(Envelope { sequence: self.sequence, at_ns: 1_000, event });
         }
-        let view = view(&self.table, &self.health, &self.held, &self.state);
+        let mut view = view(&self.table, &self.health, &self.held, &self.state);
+        view.owned = Arc::new(self.owned.clone());
         match self.policy.handle(view, &batch) {
             Ok(effects) => effects.into_iter().fold(String::new(), |mut text, effect| {
                 let _ = writeln!(text, "{}", show(&effect));
@@ -135,6 +146,9 @@ impl Host {
             }
             Effect::Note(key, Some(value)) => drop(self.state.insert(key, value)),
             Effect::Note(key, None) => drop(self.state.remove(&key)),
+            Effect::Own(key, Some(owned)) => drop(self.owned.insert(key, owned)),
+            Effect::Own(key, None) => drop(self.owned.remove(&key)),
+            Effect::Call(_) => {}
         }
     }
 }
@@ -152,7 +166,7 @@ fn view(
         state: Arc::new(state.clone()),
         wall_ns: 2_000,
         monotonic_ns: 3_000,
-        changes_left: None,
+        ..View::default()
     }
 }
 
@@ -164,5 +178,13 @@ fn show(effect: &Effect) -> String {
         Effect::Withdraw(key) => format!("{} {}: withdrawn", key.service, key.server),
         Effect::Note(key, Some(value)) => format!("remembers {key}: {}", value.escape_ascii()),
         Effect::Note(key, None) => format!("forgets {key}"),
+        Effect::Own(key, Some(OwnedService { name, planned })) => {
+            let servers = planned.servers.values();
+            let servers = servers.map(|it| format!("{} weight {}", it.endpoint, it.weight));
+            let servers = servers.collect::<Vec<_>>().join(", ");
+            format!("owns {name}, {key} by {}: {servers}", planned.service.scheduler)
+        }
+        Effect::Own(key, None) => format!("gives up {key}"),
+        Effect::Call(call) => format!("asks {} {} for {:?}", call.method, call.uri, call.tag),
     }
 }

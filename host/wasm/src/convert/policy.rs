@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    Birth, Envelope, Event, HealthReport, HealthStatus, Intent, Statement, Subscription,
-    bindings::{events, health, health_words, intents, reactor, real_servers},
+    Birth, Envelope, Event, HTTP_REPLY_BYTES, HealthReport, HealthStatus, HttpAnswer, HttpFailure,
+    HttpReply, Intent, Statement, Subscription,
+    bindings::{events, health, health_words, http_messages, intents, reactor, real_servers},
     clock::nanoseconds,
 };
 
@@ -52,9 +53,28 @@ impl From<&Envelope> for events::Envelope {
                 lasted: milliseconds(change.lasted),
             }),
             Event::Stats(elapsed) => events::Event::Stats(milliseconds(*elapsed)),
+            Event::Answered(answer) => events::Event::Answered(answer.into()),
             Event::Stopping(within) => events::Event::Stopping(milliseconds(*within)),
         };
         Self { sequence: envelope.sequence, at: envelope.at_ns, event }
+    }
+}
+
+impl From<&HttpAnswer> for events::HttpAnswer {
+    fn from(HttpAnswer { tag, outcome }: &HttpAnswer) -> Self {
+        let outcome = match outcome.clone() {
+            Ok(HttpReply { status, headers, body }) => {
+                Ok(http_messages::Response { status, headers, body })
+            }
+            Err(HttpFailure::Denied(why)) => Err(http_messages::Error::Denied(why)),
+            Err(HttpFailure::Timeout) => Err(http_messages::Error::Timeout),
+            Err(HttpFailure::TooLarge) => {
+                let most = u32::try_from(HTTP_REPLY_BYTES).unwrap_or(u32::MAX);
+                Err(http_messages::Error::TooLarge(most))
+            }
+            Err(HttpFailure::Failed(why)) => Err(http_messages::Error::Failed(why)),
+        };
+        Self { tag: tag.clone(), outcome }
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) use self::{
     grpc::GrpcCheck,
     http::{HttpCheck, HttpVersion},
     plugin::PluginCheck,
-    tls::{Expiring, Tls},
+    tls::{Expiring, Tls, system_client},
     udp::UdpCheck,
 };
 use self::{

@@ -121,6 +121,13 @@ pub(super) fn read(section: &mut Section<'_>, defaults: &Defaults) -> Option<Che
     Some(Checks { list, needed, agent })
 }
 
+/// What is asked by the defaults alone.
+pub(super) fn usual(defaults: &Defaults) -> Option<Checks> {
+    let list = vec![Arc::new(defaults.check.as_ref()?.finish())];
+    let agent = defaults.agent.as_ref().and_then(AgentKeys::finish).map(Arc::new);
+    Some(Checks { needed: list.len(), list, agent })
+}
+
 /// The own table or tables over the defaults, the defaults alone, or none with
 /// `check = false`.
 fn read_list(section: &mut Section<'_>, defaults: Option<&CheckKeys>) -> Option<Vec<Arc<Check>>> {

@@ -1,4 +1,4 @@
-//! `[plugin.NAME]`: policies, weighers and guards, where they come from, and what they may do.
+//! `[plugin.NAME]`: where plugins come from, and what they may do.
 
 pub(super) mod grant;
 
@@ -9,7 +9,7 @@ use std::{
 use toml::de::DeValue;
 use weir_wasm::Limits;
 
-pub(crate) use self::grant::{Grant, Rate, StepLimit};
+pub(crate) use self::grant::{Grant, Keeping, Rate, StepLimit};
 use super::{
     keys::{
         self, By, Key, Name, Nested, Number, Shape, Size, Span, Table,
@@ -18,7 +18,7 @@ use super::{
     },
     reader::Section,
     server,
-    service::Names,
+    service::{Common, Names},
     value,
 };
 
@@ -123,7 +123,7 @@ static SOURCE: Key<By<PathBuf>> = Key::new(
     "source",
     By { read: path, types: &["string"] },
     Means("required, unless `component`"),
-    "the path of a `.wasm` component of the world `policy`, `weigher`, `guard` or `checker`, from \
+    "the path of a `.wasm` component of the world `policy`, `controller`, `weigher`, `guard` or `checker`, from \
      the directory of this file",
 );
 
@@ -215,16 +215,22 @@ pub(super) fn names_on(top: &Section<'_>) -> BTreeSet<String> {
 /// Every plugin that is on, in the order in which they are called: our own first, for they
 /// keep nobody waiting. `names` are those of services and matches. Where something is
 /// `checked`, health-weight is added unless it is configured, or configured off.
-pub(super) fn read_all(top: &mut Section<'_>, names: &Names, checked: bool) -> Vec<Plugin> {
-    let mut plugins = Vec::new();
-    let mut implied = checked;
+pub(super) fn read_all(
+    top: &mut Section<'_>,
+    names: &Names,
+    common: &Common<'_>,
+    checked: bool,
+) -> Vec<Plugin> {
+    let mut plugins: Vec<Plugin> = Vec::new();
+    let mut is_named = false;
     if let Some(section) = top.section(PLUGINS.name) {
         for (name, section) in section.named_sections("plugin") {
-            implied &= name != HEALTH_WEIGHT;
-            plugins.extend(read(name, section, names, &plugins));
+            is_named |= name == HEALTH_WEIGHT;
+            plugins.extend(read(name, section, (names, common), &plugins));
         }
     }
-    if implied {
+    let has_checks = |it: &Plugin| it.grant.keeping.as_ref().is_some_and(|it| it.check.is_some());
+    if !is_named && (checked || plugins.iter().any(has_checks)) {
         plugins.push(Plugin {
             name: HEALTH_WEIGHT.to_owned(),
             source: Source::Builtin(HEALTH_WEIGHT.to_owned()),
@@ -244,7 +250,7 @@ pub(super) fn read_all(top: &mut Section<'_>, names: &Names, checked: bool) -> V
 fn read(
     name: String,
     mut section: Section<'_>,
-    names: &Names,
+    (names, common): (&Names, &Common<'_>),
     others: &[Plugin],
 ) -> Option<Plugin> {
     if let Err(message) = value::check_name(&name) {
@@ -262,7 +268,7 @@ fn read(
     });
     let config = section.key(&CONFIG);
     let grant = match section.section(grant::GRANT.name) {
-        Some(grant) => grant::read(grant, names),
+        Some(grant) => grant::read(grant, names, common),
         None if source == Some(Source::Builtin(HEALTH_WEIGHT.to_owned())) => Grant::to_drain(),
         None => Grant::none(),
     };

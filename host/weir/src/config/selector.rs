@@ -1,9 +1,7 @@
 //! `[[match]]`: claims on services that others put into the kernel's table.
 
-use std::net::IpAddr;
-
 use toml::de::DeValue;
-use weir_ipvs::{Endpoint, Family, Protocol, ServiceKey};
+use weir_ipvs::{Endpoint, Family, Prefix, Protocol, ServiceKey};
 
 use super::{
     Defaults, check,
@@ -54,13 +52,6 @@ pub(crate) enum Selector {
     },
 }
 
-/// Addresses that begin alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Prefix {
-    address: IpAddr,
-    length: u32,
-}
-
 impl Match {
     /// Whether it claims services with this key.
     pub(crate) fn claims_service(&self, key: &ServiceKey) -> bool {
@@ -84,19 +75,6 @@ impl Match {
     /// Whether it claims real servers at this endpoint, of a service it claims.
     pub(crate) fn claims_server(&self, server: &Endpoint) -> bool {
         self.servers.is_empty() || self.servers.iter().any(|it| it.contains(server.address))
-    }
-}
-
-impl Prefix {
-    fn contains(&self, address: IpAddr) -> bool {
-        let differing = match (self.address, address) {
-            (IpAddr::V4(left), IpAddr::V4(right)) => {
-                u128::from(left.to_bits() ^ right.to_bits()) << 96
-            }
-            (IpAddr::V6(left), IpAddr::V6(right)) => left.to_bits() ^ right.to_bits(),
-            _ => return false,
-        };
-        differing.leading_zeros() >= self.length
     }
 }
 
@@ -157,7 +135,7 @@ static SERVERS: Key<List<By<Prefix>>> =
 static WEIGHT: Key<Number> =
     Key::new("weight", Number(0..=WEIGHT_MAX), Means("as found"), "base weight of each");
 
-const PREFIX: By<Prefix> = By { read: prefix, types: &["string"] };
+pub(super) const PREFIX: By<Prefix> = By { read: prefix, types: &["string"] };
 
 /// Every `[[match]]`; those with a mistake are left out.
 pub(super) fn read_all(
@@ -211,14 +189,7 @@ fn selector(section: &mut Section<'_>) -> Option<Selector> {
 }
 
 fn prefix(value: &DeValue<'_>) -> Result<Prefix, String> {
-    let parsed = value.as_str().and_then(|text| {
-        let (address, length) = text.split_once('/').unwrap_or((text, ""));
-        let address: IpAddr = address.parse().ok()?;
-        let whole = if address.is_ipv4() { 32 } else { 128 };
-        let length = if text.contains('/') { length.parse().ok()? } else { whole };
-        (length <= whole).then_some(Prefix { address, length })
-    });
-    parsed.ok_or_else(|| {
+    value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
         format!("expected an address or prefix such as \"192.0.2.0/24\", found {}", found(value))
     })
 }

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use toml::de::DeValue;
 use weir_ipvs::{Endpoint, Family, Protocol, RealServer, Service, ServiceFlags, ServiceKey};
+use weir_wasm::OwnedService;
 
 use super::{
-    Defaults, check,
+    Defaults, Keeping, check,
     checks::{self, Checks},
     keys::{
         By, Key, List, Name, Nested, Number, Row, Shape, Span, Table,
@@ -46,9 +47,29 @@ pub(crate) struct NamedService {
     pub(crate) server_labels: BTreeMap<Endpoint, Labels>,
     /// The way of probes of those real servers that have one of their own.
     pub(crate) vias: BTreeMap<Endpoint, Via>,
+    /// The plugin that owns it; none = the configuration states it.
+    pub(crate) owner: Option<String>,
 }
 
 impl NamedService {
+    /// What the plugin `owner` owns.
+    pub(crate) fn owned(owner: &str, owned: &OwnedService, keeping: &Keeping) -> Self {
+        let OwnedService { name, planned } = owned.clone();
+        Self {
+            name,
+            service: planned.service,
+            servers: planned.servers,
+            sorry: None,
+            quorum: Quorum { least: QUORUM.usual(), hysteresis: HYSTERESIS.usual() },
+            check: keeping.check.clone(),
+            rules: keeping.rules.clone(),
+            labels: Labels::new(),
+            server_labels: BTreeMap::new(),
+            vias: BTreeMap::new(),
+            owner: Some(owner.to_owned()),
+        }
+    }
+
     /// Whether this is one of its real servers, or stands in for them.
     pub(crate) fn states(&self, server: &Endpoint) -> bool {
         self.servers.contains_key(server) || self.sorry.is_some_and(|it| it.endpoint == *server)
@@ -147,7 +168,7 @@ pub(super) static FWMARK: Key<Number> = Key::new(
 pub(super) static FAMILY: Key<Word<Family>> =
     Key::new("family", Word(value::FAMILIES), Is(Family::V4), "of the mark");
 
-static PROFILE: Key<Name> =
+pub(super) static PROFILE: Key<Name> =
     Key::new("profile", Name, Means("none"), "a `[profile.NAME]`: what this service does not say");
 
 static SERVERS: Nested = Nested {
@@ -274,6 +295,12 @@ impl<'t> Common<'t> {
         &self.usual.defaults
     }
 
+    /// How what a plugin owns is checked and kept, by the profile that `section` names.
+    pub(super) fn keeping(&self, section: &mut Section<'_>) -> (Option<Checks>, Rules) {
+        let defaults = &self.profile(section).defaults;
+        (checks::usual(defaults), defaults.rules.finish())
+    }
+
     fn profile(&self, section: &mut Section<'_>) -> &Profile<'t> {
         let Some(name) = section.key(&PROFILE) else { return &self.usual };
         self.profiles.get(&name).unwrap_or_else(|| {
@@ -373,6 +400,7 @@ fn read<'t>(
         labels,
         server_labels,
         vias,
+        owner: None,
     })
 }
 

@@ -26,7 +26,7 @@ const BUFFER_BYTES: usize = 8 << 10;
 const HEADERS_BYTES: u32 = 16 << 10;
 
 /// Sends `request` by HTTP/1.1, and returns what `judge` makes of the answer.
-pub(super) async fn http1<S, B, T, J>(
+pub(crate) async fn http1<S, B, T, J>(
     stream: S,
     request: Request<B>,
     judge: impl FnOnce(Response<Incoming>) -> J,

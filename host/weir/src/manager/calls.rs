@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use weir_ipvs::{Fields, Ipvs, Scope, ServiceKey};
-use weir_wasm::{Effect, Event as PolicyEvent, Refusal, Statement, World};
+use weir_wasm::{
+    Effect, Event as PolicyEvent, HttpAnswer, HttpCall, HttpFailure, Refusal, Statement, World,
+};
 
 use super::{LOOKS_MAX, Manager, Now, Plugin, plugin::Remedy, statements::Voice};
 use crate::{
@@ -158,10 +160,41 @@ impl Manager {
                     self.dirty.insert(key.service);
                 }
             }
+            Effect::Own(key, owned) => self.take_owned(now, index, key, owned),
+            Effect::Call(call) => self.call(now, index, call),
             Effect::Note(key, value) => {
                 let name = self.plugins[index].name.clone();
                 self.note_entry(&name, key, value);
             }
+        }
+    }
+
+    /// Has a plugin's request asked. One in shadow may look, and no more.
+    fn call(&mut self, now: Now, index: usize, call: HttpCall) {
+        let plugin = &mut self.plugins[index];
+        if plugin.mode == Mode::Shadow && !call.method.is_safe() {
+            let why = format!("{} is not asked while the plugin is in shadow", call.method);
+            let answer = HttpAnswer { tag: call.tag, outcome: Err(HttpFailure::Denied(why)) };
+            if let Some((policy, granted)) = plugin.policy() {
+                policy.queue(granted, now.wall_ns(), PolicyEvent::Answered(answer));
+            }
+            return;
+        }
+        plugin.calls_under_way += 1;
+        let name = plugin.name.clone();
+        self.output.push_back(Output::Call(name, call));
+    }
+
+    /// Tells a plugin what became of its request.
+    pub(super) fn pass_answer(&mut self, now: Now, name: &str, answer: HttpAnswer) {
+        let Some(plugin) = self.plugins.iter_mut().find(|it| it.name == name) else { return };
+        plugin.calls_under_way = plugin.calls_under_way.saturating_sub(1);
+        match plugin.policy() {
+            Some((policy, granted)) => {
+                policy.queue(granted, now.wall_ns(), PolicyEvent::Answered(answer));
+            }
+            // Whoever comes next is told.
+            None => plugin.answers.push(answer),
         }
     }
 
@@ -190,7 +223,7 @@ impl Manager {
         let remedy = plugin.fail(now, report);
         let name = plugin.name.clone();
         if remedy == Remedy::Return {
-            return self.come_back(index, report);
+            return self.come_back(now, index, report);
         }
         self.statements.begin_leases(&name, now.monotonic);
         self.decide_what_it_reaches(index);

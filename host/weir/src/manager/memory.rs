@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use weir_ipvs::{Endpoint, RealServerKey, ServiceKey, TableEntry};
 use weir_wasm::Entries;
 
-use super::{Awaiting, Manager, Now, Output, entries, view::first};
+use super::{Awaiting, Manager, Now, Output, entries, owned, view::first};
 use crate::{
     config::Backend,
     formula::Word,
@@ -204,6 +204,7 @@ impl Manager {
                 self.memory.stated.insert(of.parse().ok()?, record);
             }
             entries::RECORD => self.recall_entry(of, record)?,
+            owned::RECORD => self.recall_owned(of, record)?,
             "clock" => {}
             _ => return None,
         }
@@ -258,6 +259,13 @@ impl Manager {
                     .with("reason", "the configuration had them when weir last ran")
                     .with("then", "they stay as they are: remove them with ipvsadm"),
             );
+        }
+    }
+
+    /// What the last run stated with this key stays as it is, though nobody states it now.
+    pub(super) fn leave_be(&mut self, key: ServiceKey) {
+        if self.memory.stated.remove(&key).is_some() {
+            self.memory.given_up.push(key);
         }
     }
 

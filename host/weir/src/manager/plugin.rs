@@ -3,10 +3,18 @@
 //! Knows what a failure leads to, and how other code takes the place of its own; when plugins
 //! are called is said in [`super::calls`], [`super::weighers`] and [`super::guards`].
 
-use std::{collections::VecDeque, mem, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
+use weir_ipvs::ServiceKey;
 use weir_wasm::{
-    Birth, Entries, Judgement, PolicyGrant, Review, Subscription, View, Weighed, Weighing, World,
+    Birth, Entries, Event, HttpAnswer, Judgement, OwnedService, PolicyGrant, Review, Subscription,
+    View, Weighed, Weighing, World,
 };
 
 use super::{
@@ -33,6 +41,8 @@ pub(crate) struct Code {
     pub(crate) weigher: Option<Weigh>,
     pub(crate) guard: Option<Judge>,
     pub(crate) checker: Option<Checker>,
+    /// Whether the policy may own services.
+    pub(crate) is_controller: bool,
 }
 
 impl Code {
@@ -47,7 +57,8 @@ impl Code {
     /// Its roles.
     pub(super) fn worlds(&self) -> Vec<World> {
         let roles = [
-            (self.policy.is_some(), World::Policy),
+            (self.policy.is_some() && !self.is_controller, World::Policy),
+            (self.policy.is_some() && self.is_controller, World::Controller),
             (self.weigher.is_some(), World::Weigher),
             (self.guard.is_some(), World::Guard),
             (self.checker.is_some(), World::Checker),
@@ -86,6 +97,10 @@ pub(super) struct Plugin {
     pub(super) weighings: Weighings,
     /// How much it may still say, by `grant.changes`.
     pub(super) credit: Credit,
+    /// Its requests by HTTP that are not answered yet.
+    pub(super) calls_under_way: usize,
+    /// Answers that came while nobody was there to hear them.
+    pub(super) answers: Vec<HttpAnswer>,
     code: Code,
     /// Code that is to take its place.
     next: Option<Code>,
@@ -101,6 +116,8 @@ pub(super) struct Past {
     pub(super) said: Said,
     /// What it remembered.
     pub(super) entries: Arc<Entries>,
+    /// What it owned.
+    pub(super) owned: Arc<BTreeMap<ServiceKey, OwnedService>>,
 }
 
 /// Code that was replaced, until the new one has proved itself.
@@ -180,6 +197,8 @@ impl Plugin {
             fallback: config.fallback,
             weighings: Weighings::default(),
             credit: Credit::new(config.grant.changes),
+            calls_under_way: 0,
+            answers: Vec::new(),
             code,
             next: None,
             probation: None,
@@ -207,6 +226,8 @@ impl Plugin {
             fallback: self.fallback,
             weighings: Weighings::default(),
             credit: Credit::new(self.grant.changes),
+            calls_under_way: 0,
+            answers: Vec::new(),
             code,
             next: None,
             probation: None,
@@ -389,7 +410,13 @@ impl Plugin {
     pub(super) fn start(&mut self, granted: PolicyGrant, view: View) -> Result<(), String> {
         let State::Waiting { birth, .. } = &self.state else { return Ok(()) };
         let birth = birth.clone();
-        let policy = instance(&mut self.code, &granted, birth, view)?;
+        let at_ns = view.wall_ns;
+        let mut policy = instance(&mut self.code, &granted, birth, view)?;
+        if let Some(policy) = &mut policy {
+            for answer in mem::take(&mut self.answers) {
+                policy.queue(&granted, at_ns, Event::Answered(answer));
+            }
+        }
         self.state = State::Running { granted, policy };
         Ok(())
     }

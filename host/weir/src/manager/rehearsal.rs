@@ -85,6 +85,7 @@ impl Manager {
         let mut double = Self::new(config, codes);
         double.recall(records, None);
         let snapshot = double.read_all(now, ipvs)?;
+        double.take_up_owned(now);
         double.doubt_departures();
         Ok(double.rehearse_writes(now, snapshot))
     }
@@ -99,6 +100,7 @@ impl Manager {
             claims,
             plugins: self.plugins.iter().map(|it| Plugin::double(it, mute())).collect(),
             statements: self.statements.clone(),
+            owned: self.owned.clone(),
             freezes: self.freezes.clone(),
             orders: self.orders.clone(),
             is_started: self.is_started,

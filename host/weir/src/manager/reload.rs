@@ -3,13 +3,18 @@
 //! What stays the same keeps its state: verdicts, counters of checks, slow starts, what
 //! policies said. What the new configuration does not have is drained, and then removed.
 
-use std::{collections::BTreeSet, fmt, mem, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, mem,
+    sync::Arc,
+    time::Duration,
+};
 
-use weir_ipvs::{RealServerKey, ServiceKey};
+use weir_ipvs::{Endpoint, RealServerKey, ServiceKey};
 
 use super::{Code, Manager, Now, Output, Plugin};
 use crate::{
-    config::{Checks, Config, Difference, Mode, Whose},
+    config::{Checks, Config, Difference, Mode, Via, Whose},
     plan::{self, Claim, Heard, Role, Server},
     problems::Problems,
     report::Line,
@@ -94,7 +99,12 @@ impl Manager {
     /// One that would remove more than half of what is owned, or anything if it looks cut
     /// off, is refused unless it is confirmed, or comes again within 60 s: it is more likely
     /// a mistake than a wish.
-    pub(crate) fn reload(&mut self, now: Now, reload: Reload) -> Result<Vec<Difference>, Refusal> {
+    pub(crate) fn reload(
+        &mut self,
+        now: Now,
+        mut reload: Reload,
+    ) -> Result<Vec<Difference>, Refusal> {
+        let released = self.join_owned(&mut reload.config);
         let (going, owned) = self.going(&reload.config);
         let refused = self.refused.take();
         let is_confirmed = reload.is_confirmed
@@ -114,8 +124,10 @@ impl Manager {
         let stated = roles(&self.config);
         self.ending.extend(roles(&before));
         self.ending.retain(|it| !stated.contains(it));
+        self.release_owned(now, released);
         for key in self.claims.keys().copied().collect::<Vec<_>>() {
-            self.reclaim(now, key, &before);
+            let vias = plan::named(&before, &key).map(|it| it.vias.clone()).unwrap_or_default();
+            self.reclaim(now, key, &vias);
         }
         self.reload_plugins(&before, reload.codes, &reload.replaced);
         self.dirty.extend(self.claims.keys());
@@ -164,7 +176,7 @@ impl Manager {
     }
 
     /// Brings a claim in line with the configuration.
-    fn reclaim(&mut self, now: Now, key: ServiceKey, before: &Config) {
+    pub(super) fn reclaim(&mut self, now: Now, key: ServiceKey, before: &BTreeMap<Endpoint, Via>) {
         let Some(mut claim) = self.claims.remove(&key) else { return };
         self.world.touch(key);
         let mut servers = mem::take(&mut claim.servers);
@@ -193,8 +205,8 @@ impl Manager {
             if server.role == Role::Leaving && role != Role::Leaving {
                 server.leaving_since = now.monotonic;
             }
-            let via = |it| plan::named(it, &key.service)?.vias.get(&endpoint);
-            if server.role != Role::Real || is_new_check || via(before) != via(&self.config) {
+            let via = plan::named(&self.config, &key.service).and_then(|it| it.vias.get(&endpoint));
+            if server.role != Role::Real || is_new_check || before.get(&endpoint) != via {
                 self.unwatch(&mut server);
             }
             if server.role == Role::Real && server.watch.is_none() {

@@ -137,7 +137,11 @@ impl Manager {
         let name = self.plugins[index].name.clone();
         let granted = self.plugins[index].grant.resolve(self.world.names(&self.claims));
         let view = self.view(now, index);
-        let past = Past { said: self.statements.said(&name), entries: self.entries_of(&name) };
+        let past = Past {
+            said: self.statements.said(&name),
+            entries: self.entries_of(&name),
+            owned: self.owned_by(&name),
+        };
         self.plugins[index].start_next(now, granted, view, past)?;
         self.statements.end_leases(&name);
         self.statements.forget_refused(&name);
@@ -149,7 +153,7 @@ impl Manager {
     }
 
     /// The code that was there before comes back.
-    pub(super) fn come_back(&mut self, index: usize, report: &str) {
+    pub(super) fn come_back(&mut self, now: Now, index: usize, report: &str) {
         let plugin = &mut self.plugins[index];
         let name = plugin.name.clone();
         let Some(past) = plugin.come_back(report) else { return };
@@ -157,6 +161,7 @@ impl Manager {
         self.statements.restore(&name, past.said);
         self.statements.forget_refused(&name);
         self.restore_entries(&name, &past.entries);
+        self.restore_owned(now, index, &past.owned);
         self.log(
             Line::error("plugin-returned")
                 .with("plugin", name)

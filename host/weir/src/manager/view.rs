@@ -152,6 +152,8 @@ impl Manager {
             health: Arc::clone(&self.world.health),
             state: self.entries_of(&self.plugins[index].name),
             held: self.statements.held(&self.plugins[index].name),
+            owned: self.owned_by(&self.plugins[index].name),
+            calls_under_way: self.plugins[index].calls_under_way,
             changes_left: self.plugins[index].credit.left(now.monotonic),
             wall_ns: now.wall_ns(),
             monotonic_ns: now.monotonic_ns(),

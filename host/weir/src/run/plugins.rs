@@ -225,7 +225,8 @@ fn roles_of(
             pulse.during(|| checker.check(checking, reach)).map_err(|it| it.to_string())
         }));
     }
-    if roles.contains(&World::Policy) {
+    code.is_controller = roles.contains(&World::Controller);
+    if roles.iter().any(|it| it.reacts()) {
         let (runtime, pulse, settings) = (Arc::clone(runtime), Arc::clone(pulse), settings.clone());
         code.policy = Some(Box::new(move |grant, birth, view| {
             let settings = Settings { grant, ..settings.clone() };

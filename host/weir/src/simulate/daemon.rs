@@ -10,12 +10,14 @@ use std::{
 
 use weir_ipvs::{Change, Endpoint, RealServerKey};
 use weir_wasm::{
-    Checking, Conversation, HealthStatus, HttpRequest, HttpResponse, LogSink, ProbeError, Reach,
+    Checking, Conversation, HealthStatus, HttpAnswer, HttpCall, HttpFailure, HttpReply,
+    HttpRequest, HttpResponse, LogSink, ProbeError, Reach,
 };
 
 use super::{
     board::Health,
     machinery::{Machinery, Traps},
+    scenario::Outside,
     server::{Answer, Reception},
     stage::{Event, Request, Stage, Stream},
     timeline::Record,
@@ -37,6 +39,9 @@ use crate::{
 /// 2026-01-01T00:00:00Z.
 const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 
+/// How long others take to answer controllers.
+const ANSWERS_AFTER: Duration = Duration::from_millis(10);
+
 /// See the module. It runs, until it is dropped, which is a kill.
 pub(crate) struct Daemon {
     manager: Manager,
@@ -48,6 +53,8 @@ pub(crate) struct Daemon {
     watched: BTreeMap<u64, RealServerKey>,
     /// Plugins that check, by their names.
     checkers: BTreeMap<String, Checker>,
+    /// What is answered to controllers, and by whom it was asked.
+    answers: Vec<Option<(String, HttpAnswer)>>,
     /// Watches whose verdicts the scenario says.
     scripted: BTreeSet<u64>,
     said: Said,
@@ -100,6 +107,7 @@ impl Daemon {
             probes: BTreeMap::new(),
             watched: BTreeMap::new(),
             checkers: BTreeMap::new(),
+            answers: Vec::new(),
             scripted: BTreeSet::new(),
             said,
         };
@@ -404,6 +412,7 @@ impl Daemon {
                     self.checkers.insert(plugin, checker);
                 }
                 Output::Checker(plugin, None) => drop(self.checkers.remove(&plugin)),
+                Output::Call(plugin, call) => self.call(plugin, call, stage),
                 Output::Keep(keep) => {
                     store::apply(&mut stage.kept, &keep.changes);
                     kept = Some(keep.number);
@@ -429,6 +438,28 @@ impl Daemon {
         // Disks of simulations are fast, and never full.
         if let Some(number) = kept {
             self.handle(manager::Event::Kept(number, Ok(())), stage);
+        }
+    }
+
+    /// A controller asks: others answer as the scenario says, and soon.
+    fn call(&mut self, plugin: String, call: HttpCall, stage: &mut Stage) {
+        let outcome = match stage.outside.get(&call.uri.to_string()) {
+            Some(Outside::Answers(status, body)) => {
+                let body = body.clone().into_bytes();
+                Ok(HttpReply { status: *status, headers: Vec::new(), body })
+            }
+            Some(Outside::Fails(why)) => Err(HttpFailure::Failed(why.clone())),
+            None => Err(HttpFailure::Failed(format!("nobody answers at {}", call.uri))),
+        };
+        self.answers.push(Some((plugin, HttpAnswer { tag: call.tag, outcome })));
+        stage.after(ANSWERS_AFTER, Event::Answer(self.run, self.answers.len() - 1));
+    }
+
+    /// [`Event::Answer`].
+    pub(crate) fn call_answered(&mut self, run: u32, number: usize, stage: &mut Stage) {
+        let answer = self.answers.get_mut(number).filter(|_| run == self.run);
+        if let Some((plugin, answer)) = answer.and_then(Option::take) {
+            self.handle(manager::Event::Answered(plugin, answer), stage);
         }
     }
 

@@ -196,10 +196,10 @@ fn unclosed(text: &str) -> Option<Mistake> {
 }
 
 /// The words with which a statement can begin, beside names.
-const STATEMENTS: [&str; 20] = [
+const STATEMENTS: [&str; 21] = [
     "seed", "duration", "sample", "service", "server", "clients", "at", "after", "when", "expect",
-    "always", "never", "weir", "kernel", "plugin", "ipvsadm", "verdict", "operator", "chaos",
-    "note",
+    "always", "never", "weir", "kernel", "plugin", "ipvsadm", "http", "verdict", "operator",
+    "chaos", "note",
 ];
 
 /// A scenario while its statements are read.

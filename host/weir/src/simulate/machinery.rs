@@ -193,7 +193,7 @@ fn trapping(code: Code, traps: Rc<Cell<u32>>) -> Code {
             trap(&traps, 0).map(|()| judgement)
         }) as Judge
     });
-    Code { policy, weigher, guard, checker: code.checker }
+    Code { policy, weigher, guard, ..code }
 }
 
 fn trap(traps: &Cell<u32>, effects: usize) -> Result<(), String> {

@@ -221,10 +221,21 @@ pub(crate) enum Action {
     Order(Vec<RealServerKey>, Order),
     /// An operator freezes a service, or everything; or thaws it.
     Freeze(Option<ServiceKey>, bool),
+    /// Others answer so when they are asked for this by HTTP.
+    Outside(String, Outside),
     /// Real servers fail at random.
     Chaos(Chaos),
     /// A remark for the timeline.
     Note(String),
+}
+
+/// What others answer by HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outside {
+    /// A status and a body.
+    Answers(u16, String),
+    /// Nothing: why, for people.
+    Fails(String),
 }
 
 /// What an operator orders.

@@ -109,6 +109,7 @@ impl<'s> Simulation<'s> {
             agenda: Agenda::new(),
             kernel,
             kept: Records::new(),
+            outside: BTreeMap::new(),
             servers: Servers::new(scenario),
             board: Board::default(),
             changed: Changed::default(),
@@ -230,6 +231,9 @@ impl<'s> Simulation<'s> {
                 }
             }
             Event::Probe(stream) => self.with_daemon(|it, stage| it.probe(stream, stage)),
+            Event::Answer(run, number) => {
+                self.with_daemon(|it, stage| it.call_answered(run, number, stage));
+            }
             Event::ProbeTimeout(stream, number) => {
                 self.with_daemon(|it, stage| it.timed_out((stream, number), stage));
             }
@@ -414,6 +418,9 @@ impl<'s> Simulation<'s> {
                 let of = of.map(|it| it.to_string());
                 let wish = if *freezes { Wish::Freeze(of) } else { Wish::Thaw(of) };
                 self.with_daemon(|it, stage| it.order(wish, stage));
+            }
+            Action::Outside(url, outside) => {
+                self.stage.outside.insert(url.clone(), outside.clone());
             }
             Action::Chaos(chaos) => {
                 let seed = format!("{} chaos {}", self.scenario.seed, self.stage.now().as_nanos());

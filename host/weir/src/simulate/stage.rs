@@ -10,7 +10,7 @@ use super::{
     clients::{Arrival, Attempt},
     judge::Changed,
     kernel::Kernel,
-    scenario::{Scenario, ServerModel},
+    scenario::{Outside, Scenario, ServerModel},
     server::{Server, Work},
     timeline::{Record, Timeline},
     traffic::ConnectionKey,
@@ -36,6 +36,8 @@ pub(crate) enum Event {
     Finish(Endpoint, Work<Request>),
     /// A probe is due.
     Probe(Stream),
+    /// What a controller asked is answered, by its number.
+    Answer(u32, usize),
     /// A probe has waited long enough.
     ProbeTimeout(Stream, u32),
     /// A flapping server changes; the second number tells an order that was replaced.
@@ -74,6 +76,8 @@ pub(crate) struct Stage {
     pub(crate) kernel: Kernel,
     /// What weir keeps on its disk.
     pub(crate) kept: Records,
+    /// What others answer by HTTP, by what they are asked; nobody else is there.
+    pub(crate) outside: BTreeMap<String, Outside>,
     /// The real servers.
     pub(crate) servers: Servers,
     /// What can be seen.

@@ -56,6 +56,7 @@ pub(super) fn all(
             drain: true,
             state_bytes: 1 << 20,
             lease: Duration::from_secs(60),
+            ..PolicyGrant::default()
         },
         limits: *limits,
         log: Arc::new(|_| {}),
@@ -64,7 +65,7 @@ pub(super) fn all(
     let mut took = Vec::new();
     for role in roles {
         took.extend(match role {
-            World::Policy => trial.policy()?,
+            World::Policy | World::Controller => trial.policy()?,
             World::Weigher => trial.weigher()?,
             World::Guard => trial.guard()?,
             World::Checker => trial.checker()?,

@@ -260,6 +260,11 @@ fn system_roots() -> Result<Arc<RootCertStore>, (&'static str, String)> {
     Ok(Arc::clone(roots))
 }
 
+/// What believes what this system does, for whoever is asked beside checks. Fails with what to do.
+pub(crate) fn system_client() -> Result<ClientConfig, String> {
+    TlsKeys::default().client(&[]).map_err(|(_, remedy)| remedy)
+}
+
 fn expiring(value: &DeValue<'_>) -> Result<Expiring, String> {
     match value.as_str() {
         Some("alert") => Ok(Expiring::Alert),

@@ -3,18 +3,25 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use toml::de::DeValue;
-use weir_ipvs::ServiceKey;
-use weir_wasm::{PolicyGrant, Services};
+use weir_ipvs::{Prefix, Protocol, ServiceKey};
+use weir_wasm::{HttpRule, PolicyGrant, Services, StructureGrant};
 
 use super::{
-    super::reader::found,
+    super::{
+        checks::Checks,
+        reader::found,
+        rules::Rules,
+        selector::PREFIX,
+        service::{Common, PROFILE},
+    },
     Names, Section,
     keys::{
-        By, Key, List, Nested, Number, Shape, Size, Span, Table,
+        By, Key, List, Nested, Number, Port, Shape, Size, Span, Table,
         Without::{Is, Means},
         Word,
     },
@@ -23,7 +30,7 @@ use super::{
 };
 
 /// What a policy may do; nothing, unless said.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Grant {
     /// Which services it sees, and may say something about.
     pub(crate) reach: Reach,
@@ -34,6 +41,15 @@ pub(crate) struct Grant {
     pub(crate) max_step: Option<StepLimit>,
     /// How often it may say something new.
     pub(crate) changes: Option<Rate>,
+    /// How what it owns is checked and kept, if it may own anything.
+    pub(crate) keeping: Option<Keeping>,
+}
+
+/// How services that a plugin owns are checked, and what keeps them serving.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Keeping {
+    pub(crate) check: Option<Checks>,
+    pub(crate) rules: Rules,
 }
 
 /// How often something may happen.
@@ -69,7 +85,7 @@ impl Grant {
     /// Nothing.
     pub(super) fn none() -> Self {
         let weights = PolicyGrant { lease: LEASE.usual(), ..PolicyGrant::default() };
-        Self { reach: Reach::None, weights, max_step: None, changes: None }
+        Self { reach: Reach::None, weights, max_step: None, changes: None, keeping: None }
     }
 
     /// What health-weight needs.
@@ -98,6 +114,11 @@ impl Grant {
         is_shared && self.weights.base.is_some() && other.weights.base.is_some()
     }
 
+    /// Whether it lets a plugin own a service with this key.
+    pub(crate) fn may_own(&self, key: &ServiceKey) -> bool {
+        self.weights.structure.as_ref().is_some_and(|it| it.reaches(key))
+    }
+
     /// Whether it lets a plugin scale any weights at all.
     pub(crate) fn scales(&self) -> bool {
         self.weights.scale.is_some()
@@ -106,6 +127,13 @@ impl Grant {
     /// Whether it lets a plugin scale weights of the service or match of this name.
     pub(crate) fn may_scale(&self, name: &str) -> bool {
         self.reaches(name) && self.scales()
+    }
+
+    /// The same with relative paths looked for in `directory`.
+    pub(crate) fn beside(&mut self, directory: &Path) {
+        for file in self.weights.secrets.values_mut() {
+            *file = directory.join(&file);
+        }
     }
 
     /// The grant over `claimed`, the services that are claimed now and the name of the
@@ -131,7 +159,10 @@ pub(super) static GRANT: Nested = Nested {
     meaning: "what it may do",
 };
 
-static TABLE: Table = Table::new("grant", &[&[&REACH, &WEIGHTS, &CHANGES, &LEASE, &STATE]]);
+static TABLE: Table = Table::new(
+    "grant",
+    &[&[&REACH, &WEIGHTS, &CHANGES, &LEASE, &STATE, &STRUCTURE, &HTTP, &SECRETS]],
+);
 
 static REACH: Key<By<Asked>> = Key::new(
     "services",
@@ -170,6 +201,72 @@ static STATE: Key<Size> = Key::new(
     Means("none"),
     "how much it may have kept for good, see [plugins.md](plugins.md#what-a-plugin-remembers)",
 );
+
+static STRUCTURE: Nested = Nested {
+    name: "structure",
+    table: &STRUCTURE_TABLE,
+    shape: Shape::One,
+    default: "nothing",
+    meaning: "which services it may own, if it is a controller: see \
+              [plugins.md](plugins.md#controllers)",
+};
+
+static HTTP: Key<List<By<HttpRule>>> = Key::new(
+    "http",
+    List(By { read: rule, types: &["string"] }),
+    Means("nothing"),
+    "what a controller may ask of others: a method and where all that it asks for begins, \
+     `[\"GET https://registry.example:8500/v1/\"]`. Names that lead to this machine or its links \
+     are not asked: write the address",
+);
+
+static SECRETS: Nested = Nested {
+    name: "secrets",
+    table: &SECRET_TABLE,
+    shape: Shape::Named,
+    default: "none",
+    meaning: "what weir puts into headers of its requests by HTTP, and it never sees",
+};
+
+static SECRET_TABLE: Table = Table::new("secret", &[&[&FILE]]);
+
+static FILE: Key<By<PathBuf>> = Key::new(
+    "file",
+    By { read: super::path, types: &["string"] },
+    Means("required"),
+    "the path of a file with the secret, from the directory of this file; read with each request, \
+     spaces and line ends at its end left out; at most 4 KiB",
+);
+
+static STRUCTURE_TABLE: Table = Table::new(
+    "structure",
+    &[&[&ADDRESSES, &PROTOCOL, &PORTS, &REAL_SERVERS, &SERVICES_MAX, &SERVERS_MAX, &PROFILE]],
+);
+
+static ADDRESSES: Key<List<By<Prefix>>> = Key::new(
+    "addresses",
+    List(PREFIX),
+    Means("required"),
+    "virtual addresses or prefixes: `[\"192.0.2.0/24\"]`",
+);
+
+static PROTOCOL: Key<Word<Protocol>> =
+    Key::new("protocol", Word(value::PROTOCOLS), Means("any"), "");
+
+static PORTS: Key<List<Port>> = Key::new("ports", List(Port), Means("any"), "");
+
+static REAL_SERVERS: Key<List<By<Prefix>>> = Key::new(
+    "real-servers",
+    List(PREFIX),
+    Means("any"),
+    "addresses or prefixes of their real servers",
+);
+
+static SERVICES_MAX: Key<Number> =
+    Key::new("services", Number(1..=4096), Is(16), "how many services");
+
+static SERVERS_MAX: Key<Number> =
+    Key::new("servers", Number(1..=4096), Is(256), "how many real servers each may have");
 
 static WEIGHTS_TABLE: Table =
     Table::new("weights", &[&[&INTENTS, &BASE, &SCALE, &MAX_STEP, &FLOOR]]);
@@ -218,7 +315,7 @@ static FLOOR: Key<Number> = Key::new(
 );
 
 /// Reads the table; `names` are those of services and matches.
-pub(super) fn read(mut section: Section<'_>, names: &Names) -> Grant {
+pub(super) fn read(mut section: Section<'_>, names: &Names, common: &Common<'_>) -> Grant {
     let reach = section.key(&REACH).map(|it| it.resolve(names)).transpose();
     let reach = reach.unwrap_or_else(|message| {
         section.note_at(REACH.name, message);
@@ -229,8 +326,44 @@ pub(super) fn read(mut section: Section<'_>, names: &Names) -> Grant {
     weights.lease = section.key_or_usual(&LEASE);
     weights.state_bytes = section.key(&STATE).unwrap_or(0);
     let changes = section.key(&CHANGES);
+    let structure = section.section(STRUCTURE.name).map(|it| read_structure(it, common));
+    let (structure, keeping) = structure.unzip();
+    weights.structure = structure;
+    weights.http = section.key(&HTTP).unwrap_or_default();
+    weights.secrets = section.section(SECRETS.name).map(read_secrets).unwrap_or_default();
     section.finish_as(&TABLE);
-    Grant { reach: reach.unwrap_or(Reach::None), weights, max_step, changes }
+    Grant { reach: reach.unwrap_or(Reach::None), weights, max_step, changes, keeping }
+}
+
+fn read_structure(mut section: Section<'_>, common: &Common<'_>) -> (StructureGrant, Keeping) {
+    let grant = StructureGrant {
+        addresses: section.required(&ADDRESSES, "[\"192.0.2.0/24\"]").unwrap_or_default(),
+        protocol: section.key(&PROTOCOL),
+        ports: section.key(&PORTS).unwrap_or_default(),
+        real_servers: section.key(&REAL_SERVERS).unwrap_or_default(),
+        services_max: section.key_or_usual(&SERVICES_MAX) as usize,
+        servers_max: section.key_or_usual(&SERVERS_MAX) as usize,
+    };
+    let (check, rules) = common.keeping(&mut section);
+    section.finish_as(&STRUCTURE_TABLE);
+    (grant, Keeping { check, rules })
+}
+
+fn read_secrets(section: Section<'_>) -> BTreeMap<String, PathBuf> {
+    let mut secrets = BTreeMap::new();
+    for (name, mut section) in section.named_sections("secret") {
+        if let Err(message) = value::check_name(&name) {
+            section.note_here(message);
+        }
+        let file = section.required(&FILE, "\"/run/credentials/weir/token\"");
+        secrets.extend(file.map(|it| (name, it)));
+        section.finish_as(&SECRET_TABLE);
+    }
+    secrets
+}
+
+fn rule(value: &DeValue<'_>) -> Result<HttpRule, String> {
+    value::text(value)?.parse()
 }
 
 /// `services` of a grant, as written.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::{self, Files, Mode},
-    simulate::scenario::{Action, Calls, Change, Chaos, Fault, KernelFault, Scenario},
+    simulate::scenario::{Action, Calls, Change, Chaos, Fault, KernelFault, Outside, Scenario},
 };
 
 /// ```text
@@ -25,6 +25,7 @@ use crate::{
 ///        | "weir" "reloads" (NAME | "FILE") ["confirmed"]
 ///        | "plugin" NAME ("traps" [NUMBER "times"] | "becomes" "FILE" | "mode" MODE)
 ///        | "kernel" ("fails" calls "with" ERRNO [NUMBER "times"] | "recovers")
+///        | "http" "URL" ("answers" STATUS ["BODY"] | "fails" ["REASON"])
 ///        | "operator" order | "ipvsadm" ARGUMENTS | chaos | "note" "TEXT"
 /// ```
 pub(super) fn read(line: &mut Line<'_>, declared: &Declared, scenario: &Scenario) -> Read<Action> {
@@ -46,6 +47,10 @@ pub(super) fn read(line: &mut Line<'_>, declared: &Declared, scenario: &Scenario
         Some("ipvsadm") => {
             line.step();
             Action::Ipvsadm(line.rest().to_owned())
+        }
+        Some("http") => {
+            line.step();
+            outside(line)?
         }
         Some("verdict") => {
             line.step();
@@ -79,6 +84,27 @@ pub(super) fn read(line: &mut Line<'_>, declared: &Declared, scenario: &Scenario
             return Err(here.expected_one_of("a statement or a name", &known));
         }
     })
+}
+
+/// ```text
+/// "http" "URL" ("answers" STATUS ["BODY"] | "fails" ["REASON"])
+/// ```
+fn outside(line: &mut Line<'_>) -> Read<Action> {
+    let url = line.text("http://registry.example/web")?;
+    let outside = match line.choice("what it does", &[("answers", true), ("fails", false)])? {
+        true => {
+            let status = line.parse("a status of HTTP, such as 200", status)?;
+            let body = if line.is_at_end() { String::new() } else { line.text("a body")? };
+            Outside::Answers(status, body)
+        }
+        false if line.is_at_end() => Outside::Fails("connection refused".to_owned()),
+        false => Outside::Fails(line.text("connection refused")?),
+    };
+    Ok(Action::Outside(url, outside))
+}
+
+fn status(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|it| (100..=599).contains(it))
 }
 
 /// ```text
@@ -143,7 +169,6 @@ fn change(line: &mut Line<'_>) -> Read<Change> {
         }
         5 => Change::Recover,
         _ => {
-            let status = |it: &str| it.parse().ok().filter(|it| (100..=599).contains(it));
             let status = line.parse("a status of HTTP, such as 429", status)?;
             Change::Fault(Fault::Answers(status))
         }
