@@ -69,7 +69,10 @@ impl Weigher {
     /// Fails with [`Failure::Refused`] if the guest says no, and if its answer is none.
     pub fn weigh(&self, weighing: &Weighing) -> Result<Weighed, Failure> {
         let settings = self.maker.settings();
-        let view = View { wall_ns: weighing.at_ns, ..View::default() };
+        // Weighers have no clock, but what a language's runtime finds in WASI: Go's refuses one
+        // that stands at zero.
+        let (wall_ns, monotonic_ns) = (weighing.at_ns, weighing.at_ns);
+        let view = View { wall_ns, monotonic_ns, ..View::default() };
         let mut store = self.maker.store(view);
         let guest = guarded(&mut store, "start", |store| self.pre.instantiate(store))?;
         let utc_offset = store.data().common.clock.utc_offset(weighing.at_ns);

@@ -137,7 +137,7 @@ impl Trial<'_> {
         let mut weighing = Weighing {
             service: Service::new(service(), "wrr"),
             name: "web".to_owned(),
-            at_ns: 0,
+            at_ns: self.view.wall_ns,
             period: Duration::ZERO,
             candidates: self.servers().iter().map(candidate).collect(),
             memo: Vec::new(),
@@ -231,6 +231,7 @@ fn view(size: u16) -> View {
         table: Arc::new(Table::new(Snapshot { entries: vec![entry] }, 0)),
         health: Arc::new(health),
         // Go's runtime refuses a clock that stands at zero.
+        wall_ns: 1_000_000_000,
         monotonic_ns: 1_000_000_000,
         ..View::default()
     }
