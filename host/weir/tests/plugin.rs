@@ -33,10 +33,25 @@ fn refused(folder: &Path, arguments: &[&str]) -> String {
 }
 
 fn new(language: &str) -> (TempDir, std::path::PathBuf) {
+    new_in(language, "policy")
+}
+
+fn new_in(language: &str, world: &str) -> (TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    said(folder.path(), &["plugin", "new", "--lang", language, "gentle"]);
+    said(folder.path(), &["plugin", "new", "--lang", language, "--world", world, "gentle"]);
     let project = folder.path().join("gentle");
     (folder, project)
+}
+
+/// What was built passes.
+fn is_checked_and_tested(project: &Path) {
+    let checked = said(project, &["plugin", "check", "gentle.wasm"]);
+    // What is interpreted may need more of the processor where tables are large: it is told.
+    let is_good = |it: &str| it.starts_with("pass  ") || it.starts_with("warn  1000 servers");
+    assert!(checked.lines().all(is_good), "{checked}");
+    assert!(checked.contains("  1000 servers"), "{checked}");
+    let tested = said(project, &["test"]);
+    assert!(tested.ends_with("1 passed, 0 failed\n"), "{tested}");
 }
 
 /// The way from an empty folder, in a language with a compiler.
@@ -47,13 +62,7 @@ fn is_built_checked_and_tested(language: &str) {
         built.contains("\nworld    policy\n") && built.contains("weir:plugin/intents"),
         "{built}"
     );
-    let checked = said(&project, &["plugin", "check", "gentle.wasm"]);
-    // What is interpreted may need more of the processor where tables are large: it is told.
-    let is_good = |it: &str| it.starts_with("pass  ") || it.starts_with("warn  1000 servers");
-    assert!(checked.lines().all(is_good), "{checked}");
-    assert!(checked.contains("  1000 servers"), "{checked}");
-    let tested = said(&project, &["test"]);
-    assert!(tested.ends_with("1 passed, 0 failed\n"), "{tested}");
+    is_checked_and_tested(&project);
     let shown = said(&project, &["plugin", "inspect", "gentle.wasm"]);
     assert!(shown.starts_with("gentle 0.1.0\nDrains a real server that is down\n"), "{shown}");
     let grant = said(&project, &["plugin", "grant", "gentle.wasm"]);
@@ -80,9 +89,7 @@ fn a_script_is_checked_and_tested() {
 #[test]
 fn scripts_that_weigh_and_judge_are_made_checked_and_tested() {
     for world in ["weigher", "guard"] {
-        let folder = tempfile::tempdir().unwrap();
-        said(folder.path(), &["plugin", "new", "--lang", "starlark", "--world", world, "gentle"]);
-        let project = folder.path().join("gentle");
+        let (_folder, project) = new_in("starlark", world);
         let checked = said(&project, &["plugin", "check", "src/gentle.star"]);
         assert!(checked.contains(&format!("pass  roles          a {world}")), "{checked}");
         assert!(checked.contains("pass  1000 servers"), "{checked}");
@@ -151,4 +158,15 @@ mod toolchain {
     }
 
     languages! { c zig python javascript go }
+
+    /// What its runtime needs at its start, each world and the simulation have.
+    #[test]
+    fn go_is_built_checked_and_tested_in_every_world() {
+        for world in ["weigher", "guard", "checker"] {
+            let (_folder, project) = super::new_in("go", world);
+            let built = super::said(&project, &["plugin", "build"]);
+            assert!(built.contains(&format!("\nworld    {world}\n")), "{built}");
+            super::is_checked_and_tested(&project);
+        }
+    }
 }

@@ -113,7 +113,7 @@ impl fmt::Display for Language {
 pub struct Source<'a> {
     /// What it is written in.
     pub language: Language,
-    /// `policy`, `weigher`, `guard`.
+    /// `policy`, `weigher`, `guard`, `checker`.
     pub world: &'a str,
     /// The file.
     pub file: &'a Path,

@@ -1,11 +1,7 @@
 // Drains a real server that is down, and gives its weight back when it is up.
 package main
 
-import (
-	"weir/policy"
-
-	_ "weir/exports/wit_exports"
-)
+import "weir/policy"
 
 func init() {
 	policy.OnHealth = func(change policy.HealthChange) error {

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"weir/policy"
-
-	_ "weir/exports/wit_exports"
 )
 
 var does string

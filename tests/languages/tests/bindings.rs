@@ -7,12 +7,16 @@ use std::{env, fs, path::Path};
 use wit_bindgen_core::{Files, WorldGenerator, wit_parser::Resolve};
 
 /// The worlds that have an SDK in C, and so in Zig.
-const WORLDS: [&str; 3] = ["policy", "weigher", "guard"];
+const IN_C: [&str; 3] = ["policy", "weigher", "guard"];
+
+/// Those that have one in Go.
+const IN_GO: [&str; 4] = ["policy", "weigher", "guard", "checker"];
 
 #[test]
 fn those_for_c_are_current() {
-    for world in WORLDS {
-        check(world, &mut *wit_bindgen_c::Opts::default().build(), "sdk/c/weir/bindings");
+    for world in IN_C {
+        let options = wit_bindgen_c::Opts::default();
+        check(world, &mut *options.build(), |name| format!("sdk/c/weir/bindings/{name}"));
     }
 }
 
@@ -24,10 +28,19 @@ fn those_for_go_are_current() {
         format: wit_bindgen_go::Format::False,
         ..wit_bindgen_go::Opts::default()
     };
-    check("policy", &mut *options.build(), "sdk/go/weir");
+    for world in IN_GO {
+        // What is imported is one package for each interface, the same in all worlds. What is
+        // exported is one for the whole world.
+        check(world, &mut *options.build(), |name| {
+            let own = format!("exports/{world}/");
+            format!("sdk/go/weir/{}", name.replace("exports/wit_exports/", &own))
+        });
+    }
 }
 
-fn check(world: &str, generator: &mut dyn WorldGenerator, directory: &str) {
+/// Compares what `generator` makes of `world` with the files that are at their `place`, from the
+/// root.
+fn check(world: &str, generator: &mut dyn WorldGenerator, place: impl Fn(&str) -> String) {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(root().join("wit")).unwrap();
     let world = resolve.select_world(&[package], Some(world)).unwrap();
@@ -35,7 +48,7 @@ fn check(world: &str, generator: &mut dyn WorldGenerator, directory: &str) {
     generator.generate(&mut resolve, world, &mut files).unwrap();
     let mut stale = Vec::new();
     for (name, contents) in files.iter() {
-        let file = root().join(directory).join(name);
+        let file = root().join(place(name));
         if env::var_os("WEIR_UPDATE").is_some_and(|it| it == "1") {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(&file, contents).unwrap();

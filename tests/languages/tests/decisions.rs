@@ -76,6 +76,19 @@ pub(crate) fn guard(runtime: &Runtime, plugin: &Plugin, config_json: &str) -> St
         .concat()
 }
 
+/// What a checker finds of a server that answers this or that, or not at all.
+fn checks(runtime: &Runtime, plugin: &Plugin, configured: Configured<'_>) -> String {
+    let mut text = String::new();
+    for served in [Ok(200), Ok(204), Ok(429), Ok(503), Err(ProbeError::Refused)] {
+        for config in ["{}", r#"{"path":"/up"}"#] {
+            let config = configured(config);
+            let found = weir_languages::check(runtime, plugin, &config, Served(served.clone()));
+            text += &format!("{served:?}: {found}\n");
+        }
+    }
+    text
+}
+
 /// The settings of a script, or of a plugin that is none.
 type Configured<'a> = &'a dyn Fn(&str) -> String;
 
@@ -114,6 +127,12 @@ pub(crate) fn check_guard(runtime: &Runtime, plugin: &Plugin, configured: Config
     }
 }
 
+/// The example of a checker finds what `ready` does.
+pub(crate) fn check_checks(runtime: &Runtime, plugin: &Plugin, configured: Configured<'_>) {
+    let rust = components::ready(runtime).unwrap();
+    assert_eq!(checks(runtime, plugin, configured), checks(runtime, &rust, &str::to_owned));
+}
+
 #[test]
 fn scripts_weigh_and_judge() {
     let runtime = Runtime::for_daemon().unwrap();
@@ -124,25 +143,19 @@ fn scripts_weigh_and_judge() {
     check_guard(&runtime, &starlark, &|it| settings(guard, it));
 }
 
-/// The example of a checker in Starlark finds what `ready` does.
 #[test]
 fn starlark_checks_as_rust_does() {
     let runtime = Runtime::for_daemon().unwrap();
-    let rust = components::ready(&runtime).unwrap();
     let starlark = components::starlark(&runtime).unwrap();
     let script = include_str!("../../../sdk/starlark/check.star");
-    let mut text = String::new();
-    for served in [Ok(200), Ok(204), Ok(429), Ok(503), Err(ProbeError::Refused)] {
-        for config in ["{}", r#"{"path":"/up"}"#] {
-            let of = |plugin, config: &str| {
-                weir_languages::check(&runtime, plugin, config, Served(served.clone()))
-            };
-            let found = of(&rust, config);
-            assert_eq!(of(&starlark, &settings(script, config)), found);
-            text += &format!("{served:?}: {found}\n");
-        }
-    }
-    insta::assert_snapshot!(text, @r#"
+    check_checks(&runtime, &starlark, &|it| settings(script, it));
+}
+
+#[test]
+fn rust_checks() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let rust = components::ready(&runtime).unwrap();
+    insta::assert_snapshot!(checks(&runtime, &rust, &str::to_owned), @r#"
     Ok(200): Pass
     Ok(200): Pass
     Ok(204): Pass

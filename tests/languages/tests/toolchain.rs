@@ -124,6 +124,12 @@ fn judges_as_rust_does(language: Language) {
     decisions::check_guard(&runtime, &plugin, &str::to_owned);
 }
 
+fn checks_as_rust_does(language: Language) {
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = example(&runtime, language, "checker", "check");
+    decisions::check_checks(&runtime, &plugin, &str::to_owned);
+}
+
 /// What loops, recurses, grows, traps or fails comes to a report that names plugin, call and
 /// cause, and the line where the language knows it; a sane one goes on beside it.
 fn hostile(language: Language) -> String {
@@ -254,8 +260,8 @@ fn is_contained(language: Language) {
         loop: test: handle failed: used more than 3s of processor time (limit cpu)
         recurse: test: handle failed: used more than 512 KiB of call stack
         grow: test: handle failed: used more than 64 MiB of memory (limit memory_bytes)
-        trap: test: handle failed: hostile.go:35: panic: runtime error: invalid memory address or nil pointer dereference
-        init: test: init failed: hostile.go:19: panic: not today
+        trap: test: handle failed: hostile.go:33: panic: runtime error: invalid memory address or nil pointer dereference
+        init: test: init failed: hostile.go:17: panic: not today
         fail: test: handle failed: nothing is right
         "),
     }
@@ -267,6 +273,6 @@ languages! {
     zig: Language::Zig, drains_as_rust_does_for_long, weighs, judges_as_rust_does, is_contained;
     python: Language::Python, drains_as_rust_does_for_long, weighs, judges_as_rust_does, is_contained;
     javascript: Language::JavaScript, drains_as_rust_does_for_long, weighs, judges_as_rust_does, is_contained;
-    // Its SDK knows policies alone.
-    go: Language::Go, drains_as_rust_does_for_long, is_contained;
+    go: Language::Go, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
+        checks_as_rust_does, is_contained;
 }

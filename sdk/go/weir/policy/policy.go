@@ -8,12 +8,10 @@ package policy
 import (
 	"errors"
 
-	"weir/imports/weir_host_config"
 	"weir/imports/weir_ipvs_errors"
 	"weir/imports/weir_ipvs_real_servers"
 	"weir/imports/weir_ipvs_table"
 	"weir/imports/weir_plugin_events"
-	"weir/imports/weir_plugin_health"
 	"weir/imports/weir_plugin_health_words"
 	"weir/imports/weir_plugin_intents"
 
@@ -88,57 +86,6 @@ func EachServer(each func(Server, RealServer) error) error {
 			if err := each(key, it); err != nil {
 				return err
 			}
-		}
-	}
-	return nil
-}
-
-// Start is for the bindings.
-func Start() error {
-	if OnInit == nil {
-		return nil
-	}
-	return OnInit(weir_host_config.Get())
-}
-
-// Dispatch is for the bindings.
-func Dispatch(event weir_plugin_events.Event) error {
-	switch event.Tag() {
-	case weir_plugin_events.Event_Started, weir_plugin_events.Event_Overflow:
-		if OnStart != nil {
-			return OnStart()
-		}
-		return tellOfAll()
-	case weir_plugin_events.Event_Health:
-		if OnHealth != nil {
-			return OnHealth(event.Health())
-		}
-	case weir_plugin_events.Event_Stopping:
-		if OnStop != nil {
-			return OnStop()
-		}
-	}
-	return nil
-}
-
-// tellOfAll calls OnHealth for every real server whose health is known.
-func tellOfAll() error {
-	if OnHealth == nil {
-		return nil
-	}
-	var keys []Server
-	_ = EachServer(func(key Server, _ RealServer) error {
-		keys = append(keys, key)
-		return nil
-	})
-	for _, it := range weir_plugin_health.Current(keys) {
-		if it.Status == Unknown {
-			continue
-		}
-		detail := "found so when the policy started"
-		change := HealthChange{Server: it.Key, Detail: detail, Before: Unknown, After: it.Status}
-		if err := OnHealth(change); err != nil {
-			return err
 		}
 	}
 	return nil
