@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -32,26 +32,20 @@ fn refused(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stderr).unwrap().replace(&format!("{}/", folder.display()), "")
 }
 
-fn new(language: &str) -> (TempDir, std::path::PathBuf) {
-    new_in(language, "policy")
+fn new(language: &str) -> (TempDir, PathBuf) {
+    made(&["--lang", language])
 }
 
-fn new_in(language: &str, world: &str) -> (TempDir, std::path::PathBuf) {
+fn new_in(world: &str, language: &str) -> (TempDir, PathBuf) {
+    made(&["--lang", language, "--world", world])
+}
+
+/// A folder with the plugin `gentle`.
+fn made(options: &[&str]) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    said(folder.path(), &["plugin", "new", "--lang", language, "--world", world, "gentle"]);
+    said(folder.path(), &[&["plugin", "new"][..], options, &["gentle"]].concat());
     let project = folder.path().join("gentle");
     (folder, project)
-}
-
-/// What was built passes.
-fn is_checked_and_tested(project: &Path) {
-    let checked = said(project, &["plugin", "check", "gentle.wasm"]);
-    // What is interpreted may need more of the processor where tables are large: it is told.
-    let is_good = |it: &str| it.starts_with("pass  ") || it.starts_with("warn  1000 servers");
-    assert!(checked.lines().all(is_good), "{checked}");
-    assert!(checked.contains("  1000 servers"), "{checked}");
-    let tested = said(project, &["test"]);
-    assert!(tested.ends_with("1 passed, 0 failed\n"), "{tested}");
 }
 
 /// The way from an empty folder, in a language with a compiler.
@@ -67,6 +61,37 @@ fn is_built_checked_and_tested(language: &str) {
     assert!(shown.starts_with("gentle 0.1.0\nDrains a real server that is down\n"), "{shown}");
     let grant = said(&project, &["plugin", "grant", "gentle.wasm"]);
     assert!(grant.contains("weights = { intents = [\"drain\"] }"), "{grant}");
+}
+
+/// What is built in this folder is taken by weir, and does what its scenario says.
+fn is_checked_and_tested(project: &Path) {
+    let checked = said(project, &["plugin", "check", "gentle.wasm"]);
+    // What is interpreted may need more of the processor where tables are large: it is told.
+    let is_good = |it: &str| it.starts_with("pass  ") || it.starts_with("warn  1000 servers");
+    assert!(checked.lines().all(is_good), "{checked}");
+    assert!(checked.contains("  1000 servers"), "{checked}");
+    let tested = said(project, &["test"]);
+    assert!(tested.ends_with("1 passed, 0 failed\n"), "{tested}");
+}
+
+/// The same way for a checker, which asks for nothing.
+fn a_checker_is_built_checked_and_tested(language: &str) {
+    let (_folder, project) = new_in("checker", language);
+    let built = said(&project, &["plugin", "build"]);
+    assert!(built.contains("\nworld    checker\n"), "{built}");
+    is_checked_and_tested(&project);
+    let grant = said(&project, &["plugin", "grant", "gentle.wasm"]);
+    assert!(!grant.contains("weights"), "{grant}");
+}
+
+/// The same way for a weigher and a guard.
+fn functions_are_built_checked_and_tested(language: &str) {
+    for world in ["weigher", "guard"] {
+        let (_folder, project) = new_in(world, language);
+        let built = said(&project, &["plugin", "build"]);
+        assert!(built.contains(&format!("\nworld    {world}\n")), "{built}");
+        is_checked_and_tested(&project);
+    }
 }
 
 #[test]
@@ -87,9 +112,9 @@ fn a_script_is_checked_and_tested() {
 }
 
 #[test]
-fn scripts_that_weigh_and_judge_are_made_checked_and_tested() {
-    for world in ["weigher", "guard"] {
-        let (_folder, project) = new_in("starlark", world);
+fn scripts_that_weigh_judge_and_check_are_made_checked_and_tested() {
+    for world in ["weigher", "guard", "checker"] {
+        let (_folder, project) = new_in(world, "starlark");
         let checked = said(&project, &["plugin", "check", "src/gentle.star"]);
         assert!(checked.contains(&format!("pass  roles          a {world}")), "{checked}");
         assert!(checked.contains("pass  1000 servers"), "{checked}");
@@ -147,26 +172,23 @@ fn what_is_no_plugin_is_said() {
 /// Those that need a compiler, which `cargo xtask test languages` installs.
 mod toolchain {
     macro_rules! languages {
-        ($($name:ident)*) => {
+        ($($name:ident: $($test:ident),*;)*) => {
             $(mod $name {
-                #[test]
-                fn is_built_checked_and_tested() {
-                    crate::plugin::is_built_checked_and_tested(stringify!($name));
-                }
+                $(#[test]
+                fn $test() {
+                    crate::plugin::$test(stringify!($name));
+                })*
             })*
         };
     }
 
-    languages! { c zig python javascript go }
-
-    /// What its runtime needs at its start, each world and the simulation have.
-    #[test]
-    fn go_is_built_checked_and_tested_in_every_world() {
-        for world in ["weigher", "guard", "checker"] {
-            let (_folder, project) = super::new_in("go", world);
-            let built = super::said(&project, &["plugin", "build"]);
-            assert!(built.contains(&format!("\nworld    {world}\n")), "{built}");
-            super::is_checked_and_tested(&project);
-        }
+    languages! {
+        c: is_built_checked_and_tested, a_checker_is_built_checked_and_tested;
+        zig: is_built_checked_and_tested, a_checker_is_built_checked_and_tested;
+        python: is_built_checked_and_tested, a_checker_is_built_checked_and_tested;
+        javascript: is_built_checked_and_tested, a_checker_is_built_checked_and_tested;
+        // What its runtime needs at its start, each world and the simulation have.
+        go: is_built_checked_and_tested, a_checker_is_built_checked_and_tested,
+            functions_are_built_checked_and_tested;
     }
 }

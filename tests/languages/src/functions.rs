@@ -102,8 +102,11 @@ pub fn judge(runtime: &Runtime, plugin: &Plugin, config_json: &str, weights: [u3
     }
 }
 
-/// A server that a checker asks: it answers by HTTP with what it was asked and this status, by UDP
-/// and over connections with what it hears; or not at all.
+/// What [`Served`] has pages at.
+const PAGES: [&str; 3] = ["/ready", "/up", "/a?b=1"];
+
+/// A server that a checker asks: it answers by HTTP with what it was asked and this status, or with
+/// 404 where it has no page, by UDP and over connections with what it hears; or not at all.
 #[derive(Debug, Clone)]
 pub struct Served(pub Result<u16, ProbeError>);
 
@@ -114,6 +117,7 @@ impl Reach for Served {
 
     fn http(&mut self, request: HttpRequest) -> Result<HttpResponse, ProbeError> {
         let status = self.0.clone()?;
+        let status = if PAGES.contains(&request.path.as_str()) { status } else { 404 };
         let headers = request.headers.iter().map(|(name, it)| (name.clone(), it.clone().into()));
         let HttpRequest { method, path, body, .. } = &request;
         let body = format!("{method} {path} {}", String::from_utf8_lossy(body)).into_bytes();

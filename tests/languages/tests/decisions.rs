@@ -76,19 +76,6 @@ pub(crate) fn guard(runtime: &Runtime, plugin: &Plugin, config_json: &str) -> St
         .concat()
 }
 
-/// What a checker finds of a server that answers this or that, or not at all.
-fn checks(runtime: &Runtime, plugin: &Plugin, configured: Configured<'_>) -> String {
-    let mut text = String::new();
-    for served in [Ok(200), Ok(204), Ok(429), Ok(503), Err(ProbeError::Refused)] {
-        for config in ["{}", r#"{"path":"/up"}"#] {
-            let config = configured(config);
-            let found = weir_languages::check(runtime, plugin, &config, Served(served.clone()));
-            text += &format!("{served:?}: {found}\n");
-        }
-    }
-    text
-}
-
 /// The settings of a script, or of a plugin that is none.
 type Configured<'a> = &'a dyn Fn(&str) -> String;
 
@@ -127,12 +114,6 @@ pub(crate) fn check_guard(runtime: &Runtime, plugin: &Plugin, configured: Config
     }
 }
 
-/// The example of a checker finds what `ready` does.
-pub(crate) fn check_checks(runtime: &Runtime, plugin: &Plugin, configured: Configured<'_>) {
-    let rust = components::ready(runtime).unwrap();
-    assert_eq!(checks(runtime, plugin, configured), checks(runtime, &rust, &str::to_owned));
-}
-
 #[test]
 fn scripts_weigh_and_judge() {
     let runtime = Runtime::for_daemon().unwrap();
@@ -143,30 +124,52 @@ fn scripts_weigh_and_judge() {
     check_guard(&runtime, &starlark, &|it| settings(guard, it));
 }
 
-#[test]
-fn starlark_checks_as_rust_does() {
-    let runtime = Runtime::for_daemon().unwrap();
-    let starlark = components::starlark(&runtime).unwrap();
-    let script = include_str!("../../../sdk/starlark/check.star");
-    check_checks(&runtime, &starlark, &|it| settings(script, it));
+/// What a checker finds of servers that are well and not, and of one that has no page.
+fn findings(runtime: &Runtime, plugin: &Plugin, config_json: &str) -> String {
+    let broken = ProbeError::Protocol("no HTTP".to_owned());
+    [Ok(200), Ok(204), Ok(429), Ok(503), Err(ProbeError::Refused), Err(broken)]
+        .map(|it| {
+            let found = weir_languages::check(runtime, plugin, config_json, Served(it.clone()));
+            format!("{it:?}: {found}\n")
+        })
+        .concat()
+}
+
+/// The example of a checker finds what `ready` does.
+pub(crate) fn check_checker(runtime: &Runtime, plugin: &Plugin, configured: Configured<'_>) {
+    let rust = components::ready(runtime).unwrap();
+    for config in ["{}", r#"{"path":"/up"}"#, r#"{"path":"/gone"}"#] {
+        let found = findings(runtime, plugin, &configured(config));
+        assert_eq!(found, findings(runtime, &rust, config), "{config}");
+    }
+}
+
+/// A setting that the example of a checker does not know is no evidence of the server.
+pub(crate) fn check_unknown_setting(runtime: &Runtime, plugin: &Plugin) {
+    let odd = weir_languages::check(runtime, plugin, r#"{"paths":"/up"}"#, Served(Ok(200)));
+    assert!(odd.starts_with("Unreached(Invalid(\"config: "), "{odd}");
 }
 
 #[test]
 fn rust_checks() {
     let runtime = Runtime::for_daemon().unwrap();
     let rust = components::ready(&runtime).unwrap();
-    insta::assert_snapshot!(checks(&runtime, &rust, &str::to_owned), @r#"
-    Ok(200): Pass
+    insta::assert_snapshot!(findings(&runtime, &rust, "{}"), @r#"
     Ok(200): Pass
     Ok(204): Pass
-    Ok(204): Pass
-    Ok(429): Degraded(50, "it says that it is busy")
     Ok(429): Degraded(50, "it says that it is busy")
     Ok(503): Fail("status 503")
-    Ok(503): Fail("status 503")
     Err(Refused): Unreached(Refused)
-    Err(Refused): Unreached(Refused)
+    Err(Protocol("no HTTP")): Unreached(Protocol("no HTTP"))
     "#);
     let odd = weir_languages::check(&runtime, &rust, r#"{"paths":1}"#, Served(Ok(200)));
     assert!(odd.starts_with("Unreached(Invalid(\"config: unknown field `paths`"), "{odd}");
+}
+
+#[test]
+fn starlark_checks_as_rust_does() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let starlark = components::starlark(&runtime).unwrap();
+    let script = include_str!("../../../sdk/starlark/check.star");
+    check_checker(&runtime, &starlark, &|it| settings(script, it));
 }

@@ -14,8 +14,8 @@ use std::{
 };
 
 use weir_build::{Language, Source};
-use weir_languages::{Host, Setup, WEB, change};
-use weir_wasm::{Event, HealthStatus, Limits, Plugin, Runtime};
+use weir_languages::{Host, Served, Setup, WEB, change};
+use weir_wasm::{Event, HealthStatus, Limits, Plugin, ProbeError, Runtime};
 
 use crate::{
     components::{self, SCRATCH},
@@ -127,7 +127,27 @@ fn judges_as_rust_does(language: Language) {
 fn checks_as_rust_does(language: Language) {
     let runtime = Runtime::for_daemon().unwrap();
     let plugin = example(&runtime, language, "checker", "check");
-    decisions::check_checks(&runtime, &plugin, &str::to_owned);
+    decisions::check_checker(&runtime, &plugin, &str::to_owned);
+    // C has nothing that reads JSON: its example looks for what it knows.
+    if language != Language::C {
+        decisions::check_unknown_setting(&runtime, &plugin);
+    }
+}
+
+/// The words of a checker mean what they should: each question is asked, and what is said of one
+/// without an answer can be told apart.
+fn asks_in_every_way(language: Language) {
+    let runtime = Runtime::for_daemon().unwrap();
+    let source = Path::new("asking/asking").with_extension(language.extension());
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+    let plugin = load(&runtime, language, "checker", &file);
+    let found = |served| weir_languages::check(&runtime, &plugin, "{}", served);
+    assert_eq!(
+        found(Served(Ok(202))),
+        r#"Fail("80 2000: 202 x-probe=weir POST /a?b=1 ping; he llo 0; pong")"#
+    );
+    assert_eq!(found(Served(Err(ProbeError::Broken))), "Unreached(Broken)");
+    assert_eq!(found(Served(Err(ProbeError::Timeout))), r#"Inconclusive("late")"#);
 }
 
 /// What loops, recurses, grows, traps or fails comes to a report that names plugin, call and
@@ -268,11 +288,15 @@ fn is_contained(language: Language) {
 }
 
 languages! {
-    c: Language::C, drains_as_rust_does_for_long, weighs, judges_as_rust_does, is_contained,
+    c: Language::C, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
+        checks_as_rust_does, asks_in_every_way, is_contained,
         documented_in_cpp_drains_as_rust_does;
-    zig: Language::Zig, drains_as_rust_does_for_long, weighs, judges_as_rust_does, is_contained;
-    python: Language::Python, drains_as_rust_does_for_long, weighs, judges_as_rust_does, is_contained;
-    javascript: Language::JavaScript, drains_as_rust_does_for_long, weighs, judges_as_rust_does, is_contained;
+    zig: Language::Zig, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
+        checks_as_rust_does, asks_in_every_way, is_contained;
+    python: Language::Python, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
+        checks_as_rust_does, asks_in_every_way, is_contained;
+    javascript: Language::JavaScript, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
+        checks_as_rust_does, asks_in_every_way, is_contained;
     go: Language::Go, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
         checks_as_rust_does, is_contained;
 }
