@@ -1,6 +1,6 @@
 //! What controllers ask of others by HTTP, and what they may: plain data. Asking is the host's.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use http::{Method, Uri, uri::Scheme};
 
@@ -8,8 +8,9 @@ use http::{Method, Uri, uri::Scheme};
 /// `GET https://registry.example:8500/v1/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRule {
-    method: Method,
-    place: Place,
+    /// None = any; and so of the place.
+    method: Option<Method>,
+    place: Option<Place>,
     /// What is asked for has to be this, or lie beneath.
     path: String,
 }
@@ -45,17 +46,26 @@ impl Place {
 }
 
 impl HttpRule {
+    /// Everything, for trials in which nobody is asked.
+    pub fn anything() -> Self {
+        Self { method: None, place: None, path: String::new() }
+    }
+
     /// Whether it allows this request.
     pub(crate) fn allows(&self, method: &Method, uri: &Uri) -> bool {
         let is_beneath = uri.path().strip_prefix(&self.path).is_some_and(|rest| {
             rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/')
         });
-        self.method == *method && is_beneath && Place::of(uri).is_ok_and(|it| it == self.place)
+        let is_there = |place: &Place| self.place.as_ref().is_none_or(|it| it == place);
+        self.method.as_ref().is_none_or(|it| it == method)
+            && is_beneath
+            && Place::of(uri).is_ok_and(|it| is_there(&it))
     }
 
     /// Whether the operator wrote an address, so that it is known where that leads.
     pub(crate) fn names_address(&self) -> bool {
-        self.place.host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+        let host = self.place.as_ref().map(|it| it.host.trim_matches(['[', ']']));
+        host.is_some_and(|it| it.parse::<IpAddr>().is_ok())
     }
 }
 
@@ -73,14 +83,7 @@ impl FromStr for HttpRule {
         if uri.query().is_some() {
             return Err("it has a query, and any is allowed: leave it out".to_owned());
         }
-        Ok(Self { method, place, path: uri.path().to_owned() })
-    }
-}
-
-impl fmt::Display for HttpRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { scheme, host, port } = &self.place;
-        write!(f, "{} {scheme}://{host}:{port}{}", self.method, self.path)
+        Ok(Self { method: Some(method), place: Some(place), path: uri.path().to_owned() })
     }
 }
 

@@ -380,10 +380,13 @@ pub(crate) fn worlds(
         let each = worlds.iter().map(|it| format!("{it} ({}@{VERSION}0)", it.export()));
         each.collect::<Vec<_>>().join(joint)
     };
+    // A controller exports what a policy does.
+    let exporting: Vec<World> =
+        World::ALL.into_iter().filter(|it| *it != World::Controller).collect();
     let reason = if worlds.is_empty() {
         format!(
             "it is of no world, by what it should export: {}; it exports {}",
-            listed(&World::ALL, ", "),
+            listed(&exporting, ", "),
             if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") }
         )
     } else if worlds.len() > 1 && worlds.contains(&World::Command) {

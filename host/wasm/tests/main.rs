@@ -4,6 +4,7 @@
 
 mod cache;
 mod commands;
+mod controllers;
 mod fixtures;
 mod functions;
 mod guests;

@@ -102,6 +102,7 @@ fn statements_are_bounded_by_the_grant() {
         drain: false,
         state_bytes: 0,
         lease: Duration::from_secs(30),
+        ..PolicyGrant::default()
     };
     let (mut policy, _) = start("policy_states", weir_wasm::Settings { grant, ..settings(&lines) });
     let mut view = view();

@@ -43,7 +43,7 @@ use weir_wasm::{HttpCall, LogSink, Runtime};
 use self::{
     forwarding::Forwarding,
     keeper::Keeper,
-    logging::print,
+    logging::{Page, print},
     orders::{ORDERS_WAITING, Ordered, Reader, Workshop},
     plugins::Loaded,
     pulse::Pulse,
@@ -237,9 +237,10 @@ impl Outlets {
     fn put_out(&self, manager: &mut Manager) {
         // Fails only once the checks have ended, and then there are none to change.
         let order = |order| drop(self.watches.blocking_send(order));
+        let mut page = Page::default();
         while let Some(output) = manager.poll_output() {
             match output {
-                Output::Log(line) => print(&line),
+                Output::Log(line) => page.add(&line),
                 Output::Watch(target) => order(health::Order::Watch(target)),
                 Output::Unwatch(watch) => order(health::Order::Unwatch(watch)),
                 Output::Checker(plugin, checker) => {

@@ -70,7 +70,7 @@ fn plugins_that_cannot_be_used_have_a_place_each() {
     weir.toml:4:10: plugin b: load b.wasm: it is not WebAssembly
         4 | source = "b.wasm"
           |          ^
-    weir.toml:6:13: plugin c: there is no component c in weir, but health-weight, least-load, latency, canary, business-hours, n-plus-one, ready, starlark
+    weir.toml:6:13: plugin c: there is no component c in weir, but health-weight, least-load, latency, canary, discovery, business-hours, n-plus-one, ready, starlark
         6 | component = "c"
           |             ^
     "#);

@@ -4,6 +4,7 @@
 
 mod check;
 mod control;
+mod controllers;
 mod daemon;
 mod forward;
 mod one_table;

@@ -128,6 +128,52 @@ fn rust_is_built_checked_and_tested() {
     is_built_checked_and_tested("rust");
 }
 
+/// What the documentation shows of Rust is built as it stands.
+#[test]
+fn samples_in_rust_are_built() {
+    let pages =
+        [include_str!("../../../README.md"), include_str!("../../docs/plugins.md")].concat();
+    let samples = pages.split("```rust\n").skip(1).map(|it| it.split_once("```").unwrap().0);
+    // One folder, so that what they have in common is built once.
+    let (_folder, project) = new_in("policy", "rust");
+    let files = ["Cargo.toml", "plugin.toml"].map(|it| project.join(it));
+    let texts = files.each_ref().map(|it| fs::read_to_string(it).unwrap());
+    let mut built = 0;
+    for sample in samples {
+        let (before, _) = sample.rsplit_once("!(").unwrap();
+        let (_, world) = before.rsplit_once("weir_sdk::").unwrap();
+        for (file, text) in files.iter().zip(&texts) {
+            fs::write(file, text.replace("\"policy\"", &format!("\"{world}\""))).unwrap();
+        }
+        fs::write(project.join("src/lib.rs"), sample).unwrap();
+        let said = said(&project, &["plugin", "build"]);
+        assert!(said.contains(&format!("\nworld    {world}\n")), "{said}");
+        built += 1;
+    }
+    assert!(built >= 3, "{built}");
+}
+
+/// The way from an empty folder to what a registry lists.
+#[test]
+fn controllers_are_built_checked_and_tested() {
+    let config = "{\"url\":\"http://registry.example/services\"}";
+    for (language, file) in [("starlark", "src/gentle.star"), ("rust", "gentle.wasm")] {
+        let (_folder, project) = new_in("controller", language);
+        if language == "rust" {
+            let built = said(&project, &["plugin", "build"]);
+            assert!(built.contains("\nworld    controller\n"), "{built}");
+            let shown = said(&project, &["plugin", "inspect", file]);
+            assert!(shown.contains("power    owns services: \"serves what"), "{shown}");
+            let grant = said(&project, &["plugin", "grant", file]);
+            assert!(grant.contains("structure = { addresses = [] }"), "{grant}");
+        }
+        let checked = said(&project, &["plugin", "check", file, "--config", config]);
+        assert!(checked.contains("pass  1000 servers"), "{checked}");
+        let tested = said(&project, &["test"]);
+        assert!(tested.ends_with("1 passed, 0 failed\n"), "{tested}");
+    }
+}
+
 #[test]
 fn what_is_there_already_is_kept() {
     let (folder, _) = new("c");

@@ -55,7 +55,7 @@ fn a_plugin_that_is_not_there() {
     );
     insta::assert_snapshot!(
         refused(directory.path(), "[plugin.x]\ncomponent = \"x\"\n"),
-        @"weir: weir.toml:2:13: plugin x: there is no component x in weir, but health-weight, least-load, latency, canary, business-hours, n-plus-one, ready, starlark"
+        @"weir: weir.toml:2:13: plugin x: there is no component x in weir, but health-weight, least-load, latency, canary, discovery, business-hours, n-plus-one, ready, starlark"
     );
 }
 
@@ -73,7 +73,7 @@ fn a_script_with_a_mistake() {
     };
     insta::assert_snapshot!(said("def on_health(change, weights):\n    weights.drain(changed.server)\n"), @"weir: weir.toml:3:10: plugin x: x.star:2: Variable `changed` not found, did you mean `change`?: weights.drain(changed.server)");
     insta::assert_snapshot!(said("def on_health(change, weights)\n    pass\n"), @"weir: weir.toml:3:10: plugin x: x.star:1: Parse error: unexpected new line, expected symbol ':': def on_health(change, weights)");
-    insta::assert_snapshot!(said("def on_healthy(change, weights):\n    pass\n"), @"weir: weir.toml:3:10: plugin x: x.star: `on_healthy` is never called; known are on_health(change, weights), on_start(weights), weigh(service), judge(change), check(target)");
+    insta::assert_snapshot!(said("def on_healthy(change, weights):\n    pass\n"), @"weir: weir.toml:3:10: plugin x: x.star: `on_healthy` is never called; known are on_health(change, weights), on_start(weights), on_time(weights), on_answer(answer, weights), weigh(service), judge(change), check(target)");
     insta::assert_snapshot!(said("def on_health(change):\n    pass\n"), @"weir: weir.toml:3:10: plugin x: x.star: expected `def on_health(change, weights)`");
     insta::assert_snapshot!(said("limit = config[\"limit\"]\n"), @r#"weir: weir.toml:3:10: plugin x: x.star:1: Key `"limit"` was not found: limit = config["limit"]"#);
     insta::assert_snapshot!(said("load(\"other.star\", \"x\")\n"), @r#"weir: weir.toml:3:10: plugin x: x.star:1: `load` is not allowed in this dialect: load("other.star", "x")"#);

@@ -19,10 +19,10 @@ fn an_edited_script_is_put_to_work_and_one_with_a_mistake_is_not() {
     let (mut daemon, said) = Daemon::start(weir(), &(config(service(9), address) + &plugin));
     assert!(said.contains("plugin=x message=one"), "{said}");
 
-    fs::write(&script, "def on_start(weights):\n    print(two)\n").unwrap();
+    fs::write(&script, "def on_start(weights):\n    print(missing)\n").unwrap();
     daemon.signal("HUP");
     let said = daemon.wait_for("reload-failed");
-    let expected = "x.star:2: Variable `two` not found: print(two)";
+    let expected = "x.star:2: Variable `missing` not found: print(missing)";
     assert!(said.contains("nothing is changed") && said.contains(expected), "{said}");
 
     fs::write(&script, saying("three")).unwrap();
@@ -40,5 +40,5 @@ fn the_examples_pass_their_scenarios() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && said.ends_with("4 passed, 0 failed\n"), "{said}");
+    assert!(output.status.success() && said.ends_with("5 passed, 0 failed\n"), "{said}");
 }

@@ -81,6 +81,11 @@ impl Policy for Discovery {
         Ok(Self { settings: settings()? })
     }
 
+    /// What there is does not matter: the first question is asked at once.
+    fn started(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     fn stats_every(&self) -> Option<Duration> {
         Some(Duration::from_secs(self.settings.every_s))
     }

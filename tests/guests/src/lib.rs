@@ -12,7 +12,10 @@ macro_rules! policy {
         $crate::policy!(init: |_| Ok(()), handle: $handle);
     };
     (init: $init:expr, handle: $handle:expr $(,)?) => {
-        wit_bindgen::generate!({ path: "../../wit", world: "policy", generate_all });
+        $crate::policy!(world: "policy", init: $init, handle: $handle);
+    };
+    (world: $world:literal, init: $init:expr, handle: $handle:expr $(,)?) => {
+        wit_bindgen::generate!({ path: "../../wit", world: $world, generate_all });
 
         use exports::weir::plugin::reactor::{Context, Guest};
         use weir::{

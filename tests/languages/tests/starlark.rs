@@ -320,7 +320,7 @@ fn a_script_is_what_it_defines() {
         roles(&[start, weigh, judge, check].concat()),
         Ok(vec![World::Policy, World::Weigher, World::Guard, World::Checker])
     );
-    insta::assert_snapshot!(roles("x = 1\n").unwrap_err(), @"test: choose failed: policy.star: it defines no function that is called: expected on_health(change, weights) or on_start(weights) or weigh(service) or judge(change) or check(target)");
+    insta::assert_snapshot!(roles("x = 1\n").unwrap_err(), @"test: choose failed: policy.star: it defines no function that is called: expected on_health(change, weights) or on_start(weights) or on_time(weights) or on_answer(answer, weights) or weigh(service) or judge(change) or check(target)");
     insta::assert_snapshot!(roles("def judge():\n    pass\n").unwrap_err(), @"test: choose failed: policy.star: expected `def judge(change)`");
     insta::assert_snapshot!(roles("x = y\n").unwrap_err(), @"test: choose failed: policy.star:1: Variable `y` not found, did you mean `x`?: x = y");
 }

@@ -82,8 +82,14 @@ impl Component {
 
     /// The worlds that its exports are of.
     fn worlds(&self) -> Vec<&'static str> {
-        let exports = |it: &&World| self.surface.exports.iter().any(|name| is(name, it.export));
-        WORLDS.iter().filter(exports).map(|it| it.name).collect()
+        let has = |names: &[String], it: &str| names.iter().any(|name| is(name, it));
+        let controls = CONTROLS.iter().any(|it| has(&self.surface.imports, it));
+        let is_it = |it: &&World| {
+            let reacts = it.export == REACTOR;
+            has(&self.surface.exports, it.export)
+                && (!reacts || controls == (it.name == CONTROLLER))
+        };
+        WORLDS.iter().filter(is_it).map(|it| it.name).collect()
     }
 }
 
@@ -93,8 +99,16 @@ struct World {
     export: &'static str,
 }
 
-const WORLDS: [World; 5] = [
-    World { name: "policy", export: "weir:plugin/reactor" },
+const REACTOR: &str = "weir:plugin/reactor";
+
+const CONTROLLER: &str = "controller";
+
+/// What a controller imports, and no other policy.
+const CONTROLS: [&str; 2] = ["weir:plugin/structure", "weir:host/http"];
+
+const WORLDS: [World; 6] = [
+    World { name: "policy", export: REACTOR },
+    World { name: CONTROLLER, export: REACTOR },
     World { name: "weigher", export: "weir:plugin/weighing" },
     World { name: "guard", export: "weir:plugin/guarding" },
     World { name: "checker", export: "weir:plugin/checking" },
@@ -113,7 +127,7 @@ struct Power {
     does: &'static str,
 }
 
-const POWERS: [Power; 4] = [
+const POWERS: [Power; 6] = [
     Power {
         interface: "weir:ipvs/table",
         exported: None,
@@ -137,6 +151,18 @@ const POWERS: [Power; 4] = [
         exported: None,
         want: "state",
         does: "remembers for good",
+    },
+    Power {
+        interface: "weir:plugin/structure",
+        exported: None,
+        want: "structure",
+        does: "owns services",
+    },
+    Power {
+        interface: "weir:host/http",
+        exported: None,
+        want: "http",
+        does: "asks others by HTTP",
     },
 ];
 

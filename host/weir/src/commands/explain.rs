@@ -108,7 +108,11 @@ fn show(out: &mut dyn Write, explained: &Explained, writes: &[Event]) -> io::Res
 }
 
 fn show_service(out: &mut dyn Write, service: &ShownService) -> io::Result<()> {
-    writeln!(out, "{} ({}), {}", service.name, service.key.0, service.scheduler)?;
+    write!(out, "{} ({}), {}", service.name, service.key.0, service.scheduler)?;
+    match &service.owner {
+        Some(owner) => writeln!(out, ", of plugin {owner}")?,
+        None => writeln!(out)?,
+    }
     writeln!(out, "  {} of {} base weight is up", service.live, service.all)?;
     if let Some(since) = &service.panic_since {
         writeln!(out, "  panic since {since}: below its floor")?;

@@ -120,6 +120,7 @@ fn show_service(out: &mut dyn Write, service: &ShownService, at: &str) -> io::Re
     words.extend(service.persistence_s.map(|it| format!("persistent {it} s")));
     words.push(format!("{} of {} up", service.live, service.all));
     words.extend(service.is_sorry_serving.then(|| "the sorry server serves".to_owned()));
+    words.extend(service.owner.as_ref().map(|it| format!("of plugin {it}")));
     words.extend(service.is_leaving.then(|| "leaves".to_owned()));
     writeln!(out, "{}", words.join(", "))?;
     let headings = ["REAL SERVER", "WEIGHT", "BASE", "STATE", "SINCE", "ACTIVE", "INACTIVE", "WHY"];

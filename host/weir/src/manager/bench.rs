@@ -4,8 +4,8 @@ use std::{cell::RefCell, rc::Rc};
 
 use weir_ipvs::{Change, Failure, OnFailure, RealServerKey};
 use weir_wasm::{
-    Birth, Checked, Effect, Entries, Envelope, HealthReport, HealthStatus, Intent, Judgement,
-    Refusal, Review, Statement, Subscription, View, Weighed, Weighing,
+    Birth, Checked, Effect, Entries, Envelope, HealthReport, HealthStatus, HttpCall, Intent,
+    Judgement, Refusal, Review, Statement, Subscription, View, Weighed, Weighing,
 };
 
 use super::{
@@ -132,6 +132,8 @@ pub(super) struct Bench {
     pub(super) asks: Vec<Vec<String>>,
     /// Which plugins check, and which do no more.
     pub(super) checkers: Vec<String>,
+    /// What controllers asked by HTTP.
+    pub(super) calls: Vec<(String, HttpCall)>,
     /// That of the last self-probe.
     self_watch: Option<u64>,
     /// Plugins whose code the next reload replaces.
@@ -213,6 +215,7 @@ impl Bench {
             watches: BTreeMap::new(),
             asks: Vec::new(),
             checkers: Vec::new(),
+            calls: Vec::new(),
             self_watch: None,
             replaced: BTreeSet::new(),
             keeps: Vec::new(),
@@ -274,6 +277,7 @@ impl Bench {
                 },
                 Output::Unwatch(watch) => self.watches.retain(|_, it| *it != watch),
                 Output::Keep(keep) => self.keeps.push(keep),
+                Output::Call(plugin, call) => self.calls.push((plugin, call)),
                 Output::Checker(plugin, checker) => {
                     let now = if checker.is_some() { "checks" } else { "checks no more" };
                     self.checkers.push(format!("{plugin} {now}"));

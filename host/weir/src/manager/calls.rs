@@ -7,7 +7,7 @@ use weir_wasm::{
     Effect, Event as PolicyEvent, HttpAnswer, HttpCall, HttpFailure, Refusal, Statement, World,
 };
 
-use super::{LOOKS_MAX, Manager, Now, Plugin, plugin::Remedy, statements::Voice};
+use super::{LOOKS_MAX, Manager, Now, Output, Plugin, plugin::Remedy, statements::Voice};
 use crate::{
     config::{Backend, Mode},
     report::Line,

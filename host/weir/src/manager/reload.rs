@@ -105,7 +105,7 @@ impl Manager {
         mut reload: Reload,
     ) -> Result<Vec<Difference>, Refusal> {
         let released = self.join_owned(&mut reload.config);
-        let (going, owned) = self.going(&reload.config);
+        let (going, owned) = self.going(&reload.config, &released);
         let refused = self.refused.take();
         let is_confirmed = reload.is_confirmed
             || refused.is_some_and(|it| it.config == reload.config && now.monotonic <= it.until);
@@ -159,10 +159,13 @@ impl Manager {
         Some(Refusal::Unfinished(Arc::clone(file), going, owned))
     }
 
-    /// Entries of the table that `config` does not have, and all that are owned.
-    fn going(&self, config: &Config) -> (usize, usize) {
+    /// Entries of the table that `config` does not have, and all that are owned; those that are
+    /// `released` stay.
+    fn going(&self, config: &Config, released: &[(String, ServiceKey)]) -> (usize, usize) {
         let (mut going, mut owned) = (0, 0);
-        for (key, claim) in self.claims.iter().filter(|(_, it)| it.stated.is_some()) {
+        let is_released = |key: &ServiceKey| released.iter().any(|it| it.1 == *key);
+        let stated = self.claims.iter().filter(|(_, it)| it.stated.is_some());
+        for (key, claim) in stated.filter(|(key, _)| !is_released(key)) {
             let servers = claim.servers.iter().filter(|(_, it)| it.role == Role::Real);
             let all = 1 + servers.clone().count();
             owned += all;

@@ -139,6 +139,7 @@ impl Manager {
             name: claim.name.clone(),
             scheduler: config.map_or_else(String::new, |it| it.scheduler.clone()),
             persistence_s: config.and_then(|it| it.persistence),
+            owner: self.config.service(&key).and_then(|it| it.owner.clone()),
             is_leaving: claim.is_leaving,
             live: strength.live,
             all: strength.all,

@@ -8,6 +8,7 @@ mod memory;
 mod merge;
 mod modes;
 mod operator;
+mod owned;
 mod random;
 mod rehearsal;
 mod reload;

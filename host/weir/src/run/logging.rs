@@ -32,6 +32,9 @@ const WAITING: usize = 8192;
 /// Lines that are written at a time.
 const AT_ONCE: usize = 1024;
 
+/// Bytes of the log that are written at a time.
+const PAGE_BYTES: usize = 64 << 10;
+
 /// What could not be done, where it is the decision log.
 const WRITING: &str = "write the decision log";
 
@@ -44,14 +47,39 @@ static IS_JOURNAL: LazyLock<bool> = LazyLock::new(|| {
     named.is_some() && named == stderr
 });
 
-/// Writes one line of the log, and tells whoever follows. Nobody can be told if even this
-/// cannot be written.
+/// Writes one line of the log, and tells whoever follows.
 pub(super) fn print(line: &Line) {
-    let wall = wall();
-    JOURNAL.tell(line, wall);
-    let mut text = if *IS_JOURNAL { line.for_journal() } else { line.at(wall) };
-    text.push('\n');
-    let _ = io::stderr().write_all(text.as_bytes());
+    Page::default().add(line);
+}
+
+/// Lines of the log that are written together, at the latest when it is dropped: what happens at
+/// once is one system call, however much it is.
+#[derive(Default)]
+pub(super) struct Page(String);
+
+impl Page {
+    /// Adds a line, and tells whoever follows.
+    pub(super) fn add(&mut self, line: &Line) {
+        let wall = wall();
+        JOURNAL.tell(line, wall);
+        self.0 += &if *IS_JOURNAL { line.for_journal() } else { line.at(wall) };
+        self.0.push('\n');
+        if self.0.len() >= PAGE_BYTES {
+            self.write();
+        }
+    }
+
+    /// Nobody can be told if even this cannot be written.
+    fn write(&mut self) {
+        let _ = io::stderr().write_all(self.0.as_bytes());
+        self.0.clear();
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.write();
+    }
 }
 
 /// Where the decision log of the daemon at `socket` is; none = there is none.

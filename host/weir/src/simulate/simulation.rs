@@ -1,7 +1,7 @@
 //! One run of one scenario: the loop that moves the time, and the script that acts on
 //! everything.
 
-use std::{io::Write, path::Path, time::Duration};
+use std::{collections::BTreeMap, io::Write, path::Path, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use weir_embedded::{Embedded, Settings};

@@ -670,8 +670,84 @@ void weir_plugin_health_list_health_report_free(weir_plugin_health_list_health_r
   }
 }
 
+void weir_host_http_messages_secret_free(weir_host_http_messages_secret_t *ptr) {
+  policy_string_free(&ptr->prefix);
+  policy_string_free(&ptr->name);
+}
+
+void weir_host_http_messages_header_value_free(weir_host_http_messages_header_value_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      policy_string_free(&ptr->val.plain);
+      break;
+    }
+    case 1: {
+      weir_host_http_messages_secret_free(&ptr->val.secret);
+      break;
+    }
+  }
+}
+
+void weir_host_http_messages_tuple2_string_header_value_free(weir_host_http_messages_tuple2_string_header_value_t *ptr) {
+  policy_string_free(&ptr->f0);
+  weir_host_http_messages_header_value_free(&ptr->f1);
+}
+
+void weir_host_http_messages_list_tuple2_string_header_value_free(weir_host_http_messages_list_tuple2_string_header_value_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    weir_host_http_messages_tuple2_string_header_value_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      weir_host_http_messages_tuple2_string_header_value_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void weir_host_http_messages_request_free(weir_host_http_messages_request_t *ptr) {
+  policy_string_free(&ptr->tag);
+  policy_string_free(&ptr->method);
+  policy_string_free(&ptr->url);
+  weir_host_http_messages_list_tuple2_string_header_value_free(&ptr->headers);
+}
+
+void weir_host_http_messages_response_free(weir_host_http_messages_response_t *ptr) {
+  policy_list_tuple2_string_list_u8_free(&ptr->headers);
+}
+
+void weir_host_http_messages_error_free(weir_host_http_messages_error_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      policy_string_free(&ptr->val.denied);
+      break;
+    }
+    case 1: {
+      policy_string_free(&ptr->val.invalid);
+      break;
+    }
+    case 2: {
+      break;
+    }
+    case 4: {
+      break;
+    }
+    case 5: {
+      policy_string_free(&ptr->val.failed);
+      break;
+    }
+  }
+}
+
 void weir_plugin_events_real_server_key_free(weir_plugin_events_real_server_key_t *ptr) {
   weir_ipvs_real_servers_real_server_key_free(ptr);
+}
+
+void weir_plugin_events_response_free(weir_plugin_events_response_t *ptr) {
+  weir_host_http_messages_response_free(ptr);
+}
+
+void weir_plugin_events_http_error_free(weir_plugin_events_http_error_t *ptr) {
+  weir_host_http_messages_error_free(ptr);
 }
 
 void weir_plugin_events_list_kind_free(weir_plugin_events_list_kind_t *ptr) {
@@ -694,6 +770,19 @@ void weir_plugin_events_health_change_free(weir_plugin_events_health_change_t *p
   policy_string_free(&ptr->detail);
 }
 
+void weir_plugin_events_result_response_http_error_free(weir_plugin_events_result_response_http_error_t *ptr) {
+  if (!ptr->is_err) {
+    weir_plugin_events_response_free(&ptr->val.ok);
+  } else {
+    weir_plugin_events_http_error_free(&ptr->val.err);
+  }
+}
+
+void weir_plugin_events_http_answer_free(weir_plugin_events_http_answer_t *ptr) {
+  policy_string_free(&ptr->tag);
+  weir_plugin_events_result_response_http_error_free(&ptr->outcome);
+}
+
 void weir_plugin_events_other_event_free(weir_plugin_events_other_event_t *ptr) {
   policy_string_free(&ptr->kind);
   policy_string_free(&ptr->payload);
@@ -712,9 +801,13 @@ void weir_plugin_events_event_free(weir_plugin_events_event_t *ptr) {
       break;
     }
     case 4: {
+      weir_plugin_events_http_answer_free(&ptr->val.answered);
       break;
     }
     case 5: {
+      break;
+    }
+    case 6: {
       weir_plugin_events_other_event_free(&ptr->val.other);
       break;
     }
@@ -1382,19 +1475,19 @@ uint8_t * __wasm_export_exports_weir_plugin_reactor_init(uint8_t * arg, size_t a
 
 __attribute__((__export_name__("weir:plugin/reactor@0.1.0#handle")))
 uint8_t * __wasm_export_exports_weir_plugin_reactor_handle(uint8_t * arg, size_t arg0) {
-  exports_weir_plugin_reactor_list_envelope_t arg5 = (exports_weir_plugin_reactor_list_envelope_t) { (exports_weir_plugin_reactor_envelope_t*)(arg), (arg0) };
+  exports_weir_plugin_reactor_list_envelope_t arg6 = (exports_weir_plugin_reactor_list_envelope_t) { (exports_weir_plugin_reactor_envelope_t*)(arg), (arg0) };
   exports_weir_plugin_reactor_result_void_failure_t ret;
   exports_weir_plugin_reactor_failure_t err;
-  ret.is_err = !exports_weir_plugin_reactor_handle(&arg5, &err);
+  ret.is_err = !exports_weir_plugin_reactor_handle(&arg6, &err);
   if (ret.is_err) {
     ret.val.err = err;
   }
   uint8_t *ptr = (uint8_t *) &RET_AREA;
   if ((ret).is_err) {
-    const exports_weir_plugin_reactor_failure_t *payload6 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
-    *((size_t*)(ptr + (2*sizeof(void*)))) = ((*payload6).message).len;
-    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) ((*payload6).message).ptr;
-    *((int8_t*)(ptr + (3*sizeof(void*)))) = (*payload6).retryable;
+    const exports_weir_plugin_reactor_failure_t *payload7 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    *((size_t*)(ptr + (2*sizeof(void*)))) = ((*payload7).message).len;
+    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) ((*payload7).message).ptr;
+    *((int8_t*)(ptr + (3*sizeof(void*)))) = (*payload7).retryable;
   } else {
     *((int8_t*)(ptr + 0)) = 0;
   }

@@ -786,7 +786,96 @@ typedef struct {
   size_t len;
 } weir_plugin_health_list_health_report_t;
 
+// A secret of the operator's, which the plugin never sees.
+typedef struct weir_host_http_messages_secret_t {
+  // Before it, such as "Bearer ".
+  policy_string_t   prefix;
+  // Its name in `grant.secrets`.
+  policy_string_t   name;
+} weir_host_http_messages_secret_t;
+
+// The value of a header.
+typedef struct weir_host_http_messages_header_value_t {
+  uint8_t tag;
+  union {
+    policy_string_t     plain;
+    weir_host_http_messages_secret_t     secret;
+  } val;
+} weir_host_http_messages_header_value_t;
+
+// As is.
+#define WEIR_HOST_HTTP_MESSAGES_HEADER_VALUE_PLAIN 0
+// The host puts it in.
+#define WEIR_HOST_HTTP_MESSAGES_HEADER_VALUE_SECRET 1
+
+typedef struct {
+  policy_string_t f0;
+  weir_host_http_messages_header_value_t f1;
+} weir_host_http_messages_tuple2_string_header_value_t;
+
+typedef struct {
+  weir_host_http_messages_tuple2_string_header_value_t *ptr;
+  size_t len;
+} weir_host_http_messages_list_tuple2_string_header_value_t;
+
+// A question.
+typedef struct weir_host_http_messages_request_t {
+  // What the answer is told with, for the plugin's own use: at most 256 bytes.
+  policy_string_t   tag;
+  // "GET", "POST", ..
+  policy_string_t   method;
+  // "https://registry.example:8500/v1/web?passing": `http` or `https`, a host, and what is
+  // asked for, percent-encoded. Has to be within `grant.http`.
+  policy_string_t   url;
+  // (name, value). `host`, `content-length` and `connection` are the host's own to say.
+  weir_host_http_messages_list_tuple2_string_header_value_t   headers;
+  // At most 64 KiB; empty = none.
+  policy_list_u8_t   body;
+  // Milliseconds that all of it may take: 1 to 60000, what is outside is bounded by that.
+  uint64_t   timeout;
+} weir_host_http_messages_request_t;
+
+// An answer.
+typedef struct weir_host_http_messages_response_t {
+  // 100 to 999.
+  uint16_t   status;
+  // (name in small letters, value), in order.
+  policy_list_tuple2_string_list_u8_t   headers;
+  // At most 1 MiB.
+  policy_list_u8_t   body;
+} weir_host_http_messages_response_t;
+
+// Why there is none.
+typedef struct weir_host_http_messages_error_t {
+  uint8_t tag;
+  union {
+    policy_string_t     denied;
+    policy_string_t     invalid;
+    uint32_t     busy;
+    uint32_t     too_large;
+    policy_string_t     failed;
+  } val;
+} weir_host_http_messages_error_t;
+
+// The grant does not allow it: names the key that would.
+#define WEIR_HOST_HTTP_MESSAGES_ERROR_DENIED 0
+// The request is none: what is wrong with it.
+#define WEIR_HOST_HTTP_MESSAGES_ERROR_INVALID 1
+// So many are under way, which is as many as may be.
+#define WEIR_HOST_HTTP_MESSAGES_ERROR_BUSY 2
+// Its time is over.
+#define WEIR_HOST_HTTP_MESSAGES_ERROR_TIMEOUT 3
+// The body is longer than this many bytes.
+#define WEIR_HOST_HTTP_MESSAGES_ERROR_TOO_LARGE 4
+// The name is not found, nobody listens, the connection broke, or its certificate does not
+// do: what, for people.
+#define WEIR_HOST_HTTP_MESSAGES_ERROR_FAILED 5
+
 typedef weir_ipvs_real_servers_real_server_key_t weir_plugin_events_real_server_key_t;
+
+typedef weir_host_http_messages_response_t weir_plugin_events_response_t;
+
+typedef weir_host_http_messages_error_t weir_plugin_events_http_error_t;
 
 typedef weir_plugin_health_words_health_status_t weir_plugin_events_health_status_t;
 
@@ -827,6 +916,22 @@ typedef struct weir_plugin_events_health_change_t {
   uint64_t   lasted;
 } weir_plugin_events_health_change_t;
 
+typedef struct {
+  bool is_err;
+  union {
+    weir_plugin_events_response_t ok;
+    weir_plugin_events_http_error_t err;
+  } val;
+} weir_plugin_events_result_response_http_error_t;
+
+// What became of a request by HTTP.
+typedef struct weir_plugin_events_http_answer_t {
+  // As the request said.
+  policy_string_t   tag;
+  // Any status is ok.
+  weir_plugin_events_result_response_http_error_t   outcome;
+} weir_plugin_events_http_answer_t;
+
 // An event this package has no case for; safe to ignore.
 typedef struct weir_plugin_events_other_event_t {
   // Its name.
@@ -842,6 +947,7 @@ typedef struct weir_plugin_events_event_t {
     uint64_t     overflow;
     weir_plugin_events_health_change_t     health;
     uint64_t     stats;
+    weir_plugin_events_http_answer_t     answered;
     uint64_t     stopping;
     weir_plugin_events_other_event_t     other;
   } val;
@@ -857,11 +963,13 @@ typedef struct weir_plugin_events_event_t {
 // `table`; milliseconds since the `stats` event before, 0 = this is the first. A
 // clock for what goes by time, too.
 #define WEIR_PLUGIN_EVENTS_EVENT_STATS 3
+// An answer to what was asked by `weir:host/http`.
+#define WEIR_PLUGIN_EVENTS_EVENT_ANSWERED 4
 // The instance will be stopped in this many milliseconds. Statements stay in
 // force until their leases end.
-#define WEIR_PLUGIN_EVENTS_EVENT_STOPPING 4
+#define WEIR_PLUGIN_EVENTS_EVENT_STOPPING 5
 // A kind newer than this package.
-#define WEIR_PLUGIN_EVENTS_EVENT_OTHER 5
+#define WEIR_PLUGIN_EVENTS_EVENT_OTHER 6
 
 // An event with its number and time.
 typedef struct weir_plugin_events_envelope_t {
@@ -1153,13 +1261,35 @@ void weir_plugin_health_list_real_server_key_free(weir_plugin_health_list_real_s
 
 void weir_plugin_health_list_health_report_free(weir_plugin_health_list_health_report_t *ptr);
 
+void weir_host_http_messages_secret_free(weir_host_http_messages_secret_t *ptr);
+
+void weir_host_http_messages_header_value_free(weir_host_http_messages_header_value_t *ptr);
+
+void weir_host_http_messages_tuple2_string_header_value_free(weir_host_http_messages_tuple2_string_header_value_t *ptr);
+
+void weir_host_http_messages_list_tuple2_string_header_value_free(weir_host_http_messages_list_tuple2_string_header_value_t *ptr);
+
+void weir_host_http_messages_request_free(weir_host_http_messages_request_t *ptr);
+
+void weir_host_http_messages_response_free(weir_host_http_messages_response_t *ptr);
+
+void weir_host_http_messages_error_free(weir_host_http_messages_error_t *ptr);
+
 void weir_plugin_events_real_server_key_free(weir_plugin_events_real_server_key_t *ptr);
+
+void weir_plugin_events_response_free(weir_plugin_events_response_t *ptr);
+
+void weir_plugin_events_http_error_free(weir_plugin_events_http_error_t *ptr);
 
 void weir_plugin_events_list_kind_free(weir_plugin_events_list_kind_t *ptr);
 
 void weir_plugin_events_subscription_free(weir_plugin_events_subscription_t *ptr);
 
 void weir_plugin_events_health_change_free(weir_plugin_events_health_change_t *ptr);
+
+void weir_plugin_events_result_response_http_error_free(weir_plugin_events_result_response_http_error_t *ptr);
+
+void weir_plugin_events_http_answer_free(weir_plugin_events_http_answer_t *ptr);
 
 void weir_plugin_events_other_event_free(weir_plugin_events_other_event_t *ptr);
 

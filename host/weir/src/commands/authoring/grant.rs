@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::{
     Component,
-    manifest::{State, Wants},
+    manifest::{Http, State, Structure, Wants},
 };
 
 pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
@@ -41,6 +41,18 @@ fn write_grant(out: &mut dyn Write, name: &str, wants: &Wants, speaks: bool) -> 
     if let Some(State { bytes: Some(bytes), reason }) = &wants.state {
         writeln!(out, "# \"{reason}\"")?;
         writeln!(out, "state = {bytes:?}")?;
+    }
+    if let Some(Structure { addresses, reason }) = &wants.structure {
+        writeln!(out, "# \"{reason}\"")?;
+        let addresses = addresses.clone().unwrap_or_default();
+        writeln!(out, "structure = {{ addresses = {addresses:?} }}   # those it may own")?;
+    }
+    if let Some(Http { rules, secrets, reason }) = &wants.http {
+        writeln!(out, "# \"{reason}\"")?;
+        writeln!(out, "http = {:?}", rules.clone().unwrap_or_default())?;
+        for secret in secrets {
+            writeln!(out, "secrets.{secret}.file = \"/run/credentials/weir/{secret}\"")?;
+        }
     }
     let Some(weights) = &wants.weights else {
         if speaks {

@@ -48,6 +48,8 @@ pub(super) struct Wants {
     pub(super) health: Option<Want>,
     pub(super) weights: Option<Weights>,
     pub(super) state: Option<State>,
+    pub(super) structure: Option<Structure>,
+    pub(super) http: Option<Http>,
 }
 
 /// One wish.
@@ -75,6 +77,25 @@ pub(super) struct State {
     pub(super) reason: String,
 }
 
+/// Which services it wants to own, in the words of a grant; none = the operator knows.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Structure {
+    pub(super) addresses: Option<Vec<String>>,
+    pub(super) reason: String,
+}
+
+/// What it wants to ask of others, in the words of a grant; none = the operator knows.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Http {
+    pub(super) rules: Option<Vec<String>>,
+    /// Names of what it wants put into headers.
+    #[serde(default)]
+    pub(super) secrets: Vec<String>,
+    pub(super) reason: String,
+}
+
 impl Manifest {
     /// Reads the text of one; what is wrong is said with its line.
     pub(super) fn parse(text: &str) -> Result<Self> {
@@ -89,6 +110,8 @@ impl Manifest {
             "health" => wants.health.as_ref().map(|it| &*it.reason),
             "weights" => wants.weights.as_ref().map(|it| &*it.reason),
             "state" => wants.state.as_ref().map(|it| &*it.reason),
+            "structure" => wants.structure.as_ref().map(|it| &*it.reason),
+            "http" => wants.http.as_ref().map(|it| &*it.reason),
             _ => None,
         }
     }

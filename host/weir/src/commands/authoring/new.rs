@@ -53,6 +53,8 @@ enum World {
     Policy,
     /// Weighs the real servers of a service.
     Weigher,
+    /// Owns services, by what it asks of others.
+    Controller,
     /// Judges planned changes.
     Guard,
     /// Asks a server how it is.
@@ -64,6 +66,7 @@ impl World {
         match self {
             Self::Policy => "policy",
             Self::Weigher => "weigher",
+            Self::Controller => "controller",
             Self::Guard => "guard",
             Self::Checker => "checker",
         }
@@ -74,6 +77,7 @@ impl World {
         match self {
             Self::Policy => ("drain", "Drains a real server that is down"),
             Self::Weigher => ("weights", "Gives a real server that is loaded less"),
+            Self::Controller => ("discover", "Serves what a registry lists"),
             Self::Guard => ("guard", "Refuses what would leave too few real servers"),
             Self::Checker => ("check", "Asks a server by HTTP how it is"),
         }
@@ -116,6 +120,15 @@ scale = [500, 1500]
 reason = "a real server that is loaded gets fewer new connections"
 "#
             }
+            Self::Controller => {
+                r#"
+[wants.structure]
+reason = "serves what the registry lists"
+
+[wants.http]
+reason = "asks the registry"
+"#
+            }
             Self::Guard => {
                 r#"
 [wants.table]
@@ -147,6 +160,7 @@ impl Lang {
             (Self::Rust, World::Policy) => "plugins/health-weight/src/lib.rs".to_owned(),
             (Self::Rust, World::Weigher) => "plugins/least-load/src/lib.rs".to_owned(),
             (Self::Rust, World::Checker) => "plugins/ready/src/lib.rs".to_owned(),
+            (Self::Rust, World::Controller) => "plugins/discovery/src/lib.rs".to_owned(),
             (Self::Rust, World::Guard) => "plugins/n-plus-one/src/lib.rs".to_owned(),
             (Self::Starlark, _) => format!("sdk/starlark/{example}.star"),
             _ => format!("sdk/{}/examples/{example}.{}", self.name(), self.extension()),
@@ -210,11 +224,15 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<ExitCode> {
     }
     writeln!(out, "made {name}: the plugin is {}", folder.join(lang.source(name)).display())?;
     writeln!(out, "  cd {name}")?;
+    let config = match world {
+        World::Controller => r#" --config '{"url":"http://registry.example/services"}'"#,
+        _ => "",
+    };
     if *lang == Lang::Starlark {
-        writeln!(out, "  weir plugin check {}", lang.source(name))?;
+        writeln!(out, "  weir plugin check {}{config}", lang.source(name))?;
     } else {
         writeln!(out, "  weir plugin build")?;
-        writeln!(out, "  weir plugin check {name}.wasm")?;
+        writeln!(out, "  weir plugin check {name}.wasm{config}")?;
     }
     writeln!(out, "  weir test")?;
     Ok(ExitCode::SUCCESS)
@@ -286,7 +304,8 @@ source = "{}"
 }
 
 fn cargo_manifest(world: World, name: &str) -> String {
-    let feature = world.name();
+    // A controller is a policy that calls more.
+    let feature = if world == World::Controller { "policy" } else { world.name() };
     format!(
         r#"[package]
 name = "{name}"
@@ -298,6 +317,7 @@ crate-type = ["cdylib"]
 
 [dependencies]
 serde = {{ version = "1.0.228", features = ["derive"] }}
+serde_json = "1.0.145"
 weir-sdk = {{ path = "weir/sdk/rust", features = ["{feature}"] }}
 
 [profile.guest]

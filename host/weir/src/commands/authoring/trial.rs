@@ -17,8 +17,9 @@ use weir_ipvs::{
 };
 use weir_wasm::{
     Birth, Candidate, Checking, Conversation, Envelope, Event, Failure, HealthChange, HealthReport,
-    HealthStatus, HttpRequest, HttpResponse, Limits, Origin, Plugin, PolicyGrant, ProbeError,
-    Reach, Review, Runtime, Services, Settings, Table, View, Weighing, World,
+    HealthStatus, HttpAnswer, HttpFailure, HttpRequest, HttpResponse, HttpRule, Limits, Origin,
+    Plugin, PolicyGrant, ProbeError, Reach, Review, Runtime, Services, Settings, StructureGrant,
+    Table, View, Weighing, World,
 };
 
 /// Real servers of the tables.
@@ -56,7 +57,14 @@ pub(super) fn all(
             drain: true,
             state_bytes: 1 << 20,
             lease: Duration::from_secs(60),
-            ..PolicyGrant::default()
+            structure: Some(StructureGrant {
+                addresses: ["0.0.0.0/0", "::/0"].iter().filter_map(|it| it.parse().ok()).collect(),
+                services_max: 4096,
+                servers_max: 4096,
+                ..StructureGrant::default()
+            }),
+            http: vec![HttpRule::anything()],
+            secrets: BTreeMap::new(),
         },
         limits: *limits,
         log: Arc::new(|_| {}),
@@ -65,7 +73,8 @@ pub(super) fn all(
     let mut took = Vec::new();
     for role in roles {
         took.extend(match role {
-            World::Policy | World::Controller => trial.policy()?,
+            World::Policy => trial.policy(None)?,
+            World::Controller => trial.policy(Some("an answer"))?,
             World::Weigher => trial.weigher()?,
             World::Guard => trial.guard()?,
             World::Checker => trial.checker()?,
@@ -101,8 +110,12 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Starts the policy, and tells it that a real server is down.
-    fn policy(&self) -> Result<Vec<(&'static str, Duration)>, Failure> {
+    /// Starts the policy, and tells it that a real server is down; and, where there is a name
+    /// for it, of an answer by HTTP.
+    fn policy(
+        &self,
+        answer: Option<&'static str>,
+    ) -> Result<Vec<(&'static str, Duration)>, Failure> {
         let begin = now();
         let (mut policy, _) = self.runtime.start_policy(
             self.plugin,
@@ -121,7 +134,14 @@ impl Trial<'_> {
         };
         let begin = now();
         policy.handle(self.view.clone(), &[envelope(2, Event::Health(change))])?;
-        Ok(vec![("started", started), ("an event", begin.elapsed())])
+        let mut took = vec![("started", started), ("an event", begin.elapsed())];
+        if let Some(what) = answer {
+            let begin = now();
+            let answer = HttpAnswer { tag: String::new(), outcome: Err(HttpFailure::Timeout) };
+            policy.handle(self.view.clone(), &[envelope(3, Event::Answered(answer))])?;
+            took.push((what, begin.elapsed()));
+        }
+        Ok(took)
     }
 
     /// Has it weigh the service, twice, so that it finds its own memo.

@@ -71,6 +71,14 @@ fn around(table: &str, key: &str, row: &str) -> String {
         "weights" => {
             format!("[plugin.p]\ncomponent = \"drain\"\n[plugin.p.grant.weights]\n{row}")
         }
+        "structure" => {
+            let start = "[plugin.p]\ncomponent = \"drain\"\n[plugin.p.grant.structure]\n";
+            format!("{start}{row}")
+        }
+        "secret" => {
+            let start = "[plugin.p]\ncomponent = \"drain\"\n[plugin.p.grant.secrets.token]\n";
+            format!("{start}{row}")
+        }
         "checker" if key == "plugin" => format!("[check]\ntype = \"plugin\"\n{row}"),
         "checker" => format!("[check]\ntype = \"plugin\"\nplugin = \"p\"\n{row}"),
         "http" | "degraded" => format!("[check]\ntype = \"https\"\n{row}"),

@@ -100,6 +100,9 @@ pub(crate) struct Service {
     pub(crate) scheduler: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) persistence_s: Option<u32>,
+    /// The plugin that owns it; none = the configuration states it, or others made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<String>,
     /// Whether the configuration has it no more.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) is_leaving: bool,

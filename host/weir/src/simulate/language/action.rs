@@ -25,7 +25,7 @@ use crate::{
 ///        | "weir" "reloads" (NAME | "FILE") ["confirmed"]
 ///        | "plugin" NAME ("traps" [NUMBER "times"] | "becomes" "FILE" | "mode" MODE)
 ///        | "kernel" ("fails" calls "with" ERRNO [NUMBER "times"] | "recovers")
-///        | "http" "URL" ("answers" STATUS ["BODY"] | "fails" ["REASON"])
+///        | "http" "URL" ("answers" STATUS [[","] "BODY"] | "fails" ["REASON"])
 ///        | "operator" order | "ipvsadm" ARGUMENTS | chaos | "note" "TEXT"
 /// ```
 pub(super) fn read(line: &mut Line<'_>, declared: &Declared, scenario: &Scenario) -> Read<Action> {
@@ -87,14 +87,15 @@ pub(super) fn read(line: &mut Line<'_>, declared: &Declared, scenario: &Scenario
 }
 
 /// ```text
-/// "http" "URL" ("answers" STATUS ["BODY"] | "fails" ["REASON"])
+/// "http" "URL" ("answers" STATUS [[","] "BODY"] | "fails" ["REASON"])
 /// ```
 fn outside(line: &mut Line<'_>) -> Read<Action> {
     let url = line.text("http://registry.example/web")?;
     let outside = match line.choice("what it does", &[("answers", true), ("fails", false)])? {
         true => {
             let status = line.parse("a status of HTTP, such as 200", status)?;
-            let body = if line.is_at_end() { String::new() } else { line.text("a body")? };
+            let has_body = line.accept_comma() || !line.is_at_end();
+            let body = if has_body { line.text("a body")? } else { String::new() };
             Outside::Answers(status, body)
         }
         false if line.is_at_end() => Outside::Fails("connection refused".to_owned()),

@@ -69,6 +69,7 @@ impl<'t> Line<'t> {
             let (kind, length) = match first {
                 ',' => (Kind::Comma, 1),
                 '"' => quoted(rest, place)?,
+                '\'' => raw(rest, place)?,
                 '=' | '!' | '<' | '>' => {
                     let length = if rest[1..].starts_with('=') { 2 } else { 1 };
                     (Kind::Sign(&rest[..length]), length)
@@ -230,6 +231,14 @@ impl<'t> Line<'t> {
             Some(Kind::Comma) => "a comma".to_owned(),
         }
     }
+}
+
+/// The text between single quotes, as it stands, that `rest` begins with.
+fn raw(rest: &str, place: (usize, usize)) -> Read<(Kind<'_>, usize)> {
+    let text = rest[1..].split_once('\'').map(|it| it.0);
+    let message = "this quote is never closed: add '".to_owned();
+    let text = text.ok_or(Mistake { place, message })?;
+    Ok((Kind::Text(text.to_owned()), text.len() + 2))
 }
 
 /// The text that `rest` begins with, and how many bytes it takes there.

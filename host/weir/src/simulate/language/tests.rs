@@ -107,7 +107,7 @@ fn every_mistake_is_found_in_one_run() {
             "x:2:9: expected a duration above 0 such as 5m, found the end of the line",
             "x:3:7: expected a statement or a name, found `a`: one of seed, duration, sample, \
              service, server, clients, at, after, when, expect, always, never, weir, kernel, \
-             plugin, ipvsadm, verdict, operator, chaos, note",
+             plugin, ipvsadm, http, verdict, operator, chaos, note",
             "x:4:10: expected an address and port such as 10.0.0.1:80 or [2001:db8::1]:80, found \
              `10.0.0.1`",
             "x:5:1: expected ```toml for configuration, ```toml NAME for one to reload, or \

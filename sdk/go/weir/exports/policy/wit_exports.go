@@ -10,6 +10,7 @@ package wit_exports
 import (
         "runtime"
         "weir/exports/export_weir_plugin_reactor"
+"weir/imports/weir_host_http_messages"
 "weir/imports/weir_ipvs_addresses"
 "weir/imports/weir_ipvs_real_servers"
 "weir/imports/weir_ipvs_services"
@@ -114,18 +115,18 @@ func wasm_export_post_return_weir_plugin_reactor_init(result uintptr) {
 func wasm_export_weir_plugin_reactor_handle(arg0 uintptr, arg1 uint32) uintptr {
         
         pinner := &syncExportPinner
-        result := make([]weir_plugin_events.Envelope, 0, arg1)
+        result15 := make([]weir_plugin_events.Envelope, 0, arg1)
 for index := 0; index < int(arg1); index++ {
         base := unsafe.Add(unsafe.Pointer(arg0), index * (88+2*4))
-        var variant5 weir_plugin_events.Event
+        var variant14 weir_plugin_events.Event
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 16))) {
 case 0:
         
-        variant5 = weir_plugin_events.MakeEventStarted()
+        variant14 = weir_plugin_events.MakeEventStarted()
 
 case 1:
         
-        variant5 = weir_plugin_events.MakeEventOverflow(uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 24))))
+        variant14 = weir_plugin_events.MakeEventOverflow(uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 24))))
 
 case 2:
         var variant1 weir_ipvs_services.ServiceKey
@@ -190,52 +191,110 @@ default:
 }
 value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 72))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (72+1*4))))
 
-        variant5 = weir_plugin_events.MakeEventHealth(weir_plugin_events.HealthChange{Server: weir_ipvs_real_servers.RealServerKey{Service: variant1, Server: weir_ipvs_addresses.Endpoint{Address: variant2, Port: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 70))))}}, Detail: value, Before: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (72+2*4))))), After: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (73+2*4))))), Lasted: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (80+2*4))))})
+        variant14 = weir_plugin_events.MakeEventHealth(weir_plugin_events.HealthChange{Server: weir_ipvs_real_servers.RealServerKey{Service: variant1, Server: weir_ipvs_addresses.Endpoint{Address: variant2, Port: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 70))))}}, Detail: value, Before: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (72+2*4))))), After: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (73+2*4))))), Lasted: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (80+2*4))))})
 
 case 3:
         
-        variant5 = weir_plugin_events.MakeEventStats(uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 24))))
+        variant14 = weir_plugin_events.MakeEventStats(uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 24))))
+
+case 4:
+        value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 24))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+1*4))))
+var result11 witTypes.Result[weir_host_http_messages.Response, weir_host_http_messages.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+2*4)))) {
+case 0:
+        result := make([]witTypes.Tuple2[string, []uint8], 0, *(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+5*4))))
+for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+5*4)))); index++ {
+        base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+4*4))))), index * (4*4))
+        value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+value5 := unsafe.Slice((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3*4))))
+
+        result = append(result, witTypes.Tuple2[string, []uint8]{F0: value4, F1: value5})
+}
+
+value6 := unsafe.Slice((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+6*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+7*4))))
+
+        result11 = witTypes.Ok[weir_host_http_messages.Response, weir_host_http_messages.Error](weir_host_http_messages.Response{Status: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+3*4))))), Headers: result, Body: value6})
+case 1:
+        var variant10 weir_host_http_messages.Error
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+3*4)))) {
+case 0:
+        value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+4*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+5*4))))
+
+        variant10 = weir_host_http_messages.MakeErrorDenied(value7)
+
+case 1:
+        value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+4*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+5*4))))
+
+        variant10 = weir_host_http_messages.MakeErrorInvalid(value8)
+
+case 2:
+        
+        variant10 = weir_host_http_messages.MakeErrorBusy(uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), (24+4*4)))))
+
+case 3:
+        
+        variant10 = weir_host_http_messages.MakeErrorTimeout()
 
 case 4:
         
-        variant5 = weir_plugin_events.MakeEventStopping(uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 24))))
+        variant10 = weir_host_http_messages.MakeErrorTooLarge(uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), (24+4*4)))))
 
 case 5:
-        value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 24))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+1*4))))
-value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+3*4))))
+        value9 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+4*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+5*4))))
 
-        variant5 = weir_plugin_events.MakeEventOther(weir_plugin_events.OtherEvent{Kind: value3, Payload: value4})
+        variant10 = weir_host_http_messages.MakeErrorFailed(value9)
 
 default:
         panic("unreachable")
 }
 
-        result = append(result, weir_plugin_events.Envelope{Sequence: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 0))), At: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 8))), Event: variant5})
+        result11 = witTypes.Err[weir_host_http_messages.Response, weir_host_http_messages.Error](variant10)
+default:
+        panic("unreachable")
+}
+
+        variant14 = weir_plugin_events.MakeEventAnswered(weir_plugin_events.HttpAnswer{Tag: value3, Outcome: result11})
+
+case 5:
+        
+        variant14 = weir_plugin_events.MakeEventStopping(uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 24))))
+
+case 6:
+        value12 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 24))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+1*4))))
+value13 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+3*4))))
+
+        variant14 = weir_plugin_events.MakeEventOther(weir_plugin_events.OtherEvent{Kind: value12, Payload: value13})
+
+default:
+        panic("unreachable")
+}
+
+        result15 = append(result15, weir_plugin_events.Envelope{Sequence: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 0))), At: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 8))), Event: variant14})
 }
 
 witRuntime.Unpin()
-result6 := export_weir_plugin_reactor.Handle(result)
+result16 := export_weir_plugin_reactor.Handle(result15)
 
-switch result6.Tag() {
+switch result16.Tag() {
 case witTypes.ResultOk:
         
         *(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(0))
 
         
 case witTypes.ResultErr:
-        payload := result6.Err()
+        payload := result16.Err()
         *(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(1))
 utf8 := unsafe.Pointer(unsafe.StringData((payload).Message))
 pinner.Pin(utf8)
 *(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2*4))) = uint32(uint32(len((payload).Message)))
 *(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = uint32(uintptr(uintptr(utf8)))
-var result7 int32
+var result17 int32
 if (payload).Retryable {
-        result7 = 1
+        result17 = 1
 } else {
-        result7 = 0
+        result17 = 0
 }
-*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3*4))) = int8(result7)
+*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3*4))) = int8(result17)
 
         
 default:

@@ -8,12 +8,15 @@
 package weir_plugin_events
 
 import (
-        "weir/imports/weir_ipvs_real_servers"
+        "weir/imports/weir_host_http_messages"
+"weir/imports/weir_ipvs_real_servers"
 "weir/imports/weir_plugin_health_words"
 witTypes "go.bytecodealliance.org/pkg/wit/types"
 )
 
 type RealServerKey = weir_ipvs_real_servers.RealServerKey
+type Response = weir_host_http_messages.Response
+type HttpError = weir_host_http_messages.Error
 type HealthStatus = weir_plugin_health_words.HealthStatus
 
 const (
@@ -49,6 +52,14 @@ After weir_plugin_health_words.HealthStatus
 Lasted uint64
 }
 
+// What became of a request by HTTP.
+type HttpAnswer struct {
+        // As the request said.
+Tag string
+// Any status is ok.
+Outcome witTypes.Result[weir_host_http_messages.Response, weir_host_http_messages.Error]
+}
+
 // An event this package has no case for; safe to ignore.
 type OtherEvent struct {
         // Its name.
@@ -68,11 +79,13 @@ Event_Health uint8 = 2
 // `table`; milliseconds since the `stats` event before, 0 = this is the first. A
 // clock for what goes by time, too.
 Event_Stats uint8 = 3
+// An answer to what was asked by `weir:host/http`.
+Event_Answered uint8 = 4
 // The instance will be stopped in this many milliseconds. Statements stay in
 // force until their leases end.
-Event_Stopping uint8 = 4
+Event_Stopping uint8 = 5
 // A kind newer than this package.
-Event_Other uint8 = 5
+Event_Other uint8 = 6
 )
 
 // What happened.
@@ -107,6 +120,13 @@ func (self Event) Tag() uint8 {
         return self.value.(uint64)
 }
 
+                            func (self Event) Answered() HttpAnswer {
+        if self.tag != Event_Answered {
+                panic("tag mismatch")
+        }
+        return self.value.(HttpAnswer)
+}
+
                             func (self Event) Stopping() uint64 {
         if self.tag != Event_Stopping {
                 panic("tag mismatch")
@@ -132,6 +152,9 @@ func MakeEventHealth(value HealthChange) Event {
 }
 func MakeEventStats(value uint64) Event {
         return Event{Event_Stats, value}
+}
+func MakeEventAnswered(value HttpAnswer) Event {
+        return Event{Event_Answered, value}
 }
 func MakeEventStopping(value uint64) Event {
         return Event{Event_Stopping, value}
