@@ -101,6 +101,7 @@ pub(crate) mod runner {
 }
 
 pub(crate) use checker::{exports::weir::plugin::checking, weir::host::probe};
+pub(crate) use command::exports::weir::plugin::cli;
 pub(crate) use command::weir::{
     host::{clock, log, names, stdio},
     ipvs::{
@@ -114,7 +115,7 @@ pub(crate) use policy::{
     weir::{
         host::{config, http, http_messages, state},
         ipvs::table,
-        plugin::{events, health, health_words, intents, structure},
+        plugin::{events, failures, health, health_words, intents, structure},
     },
 };
 pub(crate) use runner::exports::weir::plugin::roles;

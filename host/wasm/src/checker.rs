@@ -7,11 +7,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use crate::{
     Failure, View,
-    bindings::checker::CheckerPre,
     call::guarded,
     clock::{self, nanoseconds},
-    convert,
     maker::Maker,
+    release::{Checks, Start},
     state::PolicyState,
 };
 
@@ -114,13 +113,13 @@ pub enum Checked {
 
 /// A checker: a function, called in a fresh instance each time. Several threads may call it.
 pub struct Checker {
-    pre: CheckerPre<PolicyState>,
+    start: Start<PolicyState, dyn Checks>,
     maker: Maker,
 }
 
 impl Checker {
-    pub(crate) fn new(pre: CheckerPre<PolicyState>, maker: Maker) -> Self {
-        Self { pre, maker }
+    pub(crate) fn new(start: Start<PolicyState, dyn Checks>, maker: Maker) -> Self {
+        Self { start, maker }
     }
 
     /// Checks a server by way of `reach`. Takes a second more than its time on the clock at most.
@@ -132,13 +131,9 @@ impl Checker {
         let mut store = self.maker.store(View { wall_ns, monotonic_ns, ..View::default() });
         let state = store.data_mut();
         state.common.limits.wall = Some(checking.timeout.saturating_add(GRACE));
-        let guest = guarded(&mut store, "start", |store| self.pre.instantiate(store))?;
+        let guest = guarded(&mut store, "start", |store| (self.start)(store))?;
         store.data_mut().reach = Some(reach);
-        let target = convert::target(checking);
-        let outcome = guarded(&mut store, "check", |store| {
-            guest.weir_plugin_checking().call_check(store, &target)
-        })?;
-        match Checked::from(outcome) {
+        match guarded(&mut store, "check", |store| guest.check(store, checking))? {
             Checked::Degraded(percent, _) if !(1..=99).contains(&percent) => {
                 Err(Failure::Refused {
                     plugin: self.maker.settings().instance.clone(),

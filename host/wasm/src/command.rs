@@ -90,3 +90,10 @@ pub struct Command {
     /// Where its log goes.
     pub log: LogSink,
 }
+
+/// What a command is told of its caller.
+pub(crate) struct Invocation {
+    pub(crate) arguments: Vec<Vec<u8>>,
+    pub(crate) environment: Vec<(String, Vec<u8>)>,
+    pub(crate) terminals: Terminals,
+}

@@ -6,7 +6,10 @@
 use weir_ipvs::{Change, RealServer, Service};
 
 use crate::{
-    Failure, PolicyGrant, View, bindings::guard::GuardPre, call::guarded, maker::Maker,
+    Failure, PolicyGrant, View,
+    call::guarded,
+    maker::Maker,
+    release::{Judges, Start},
     state::PolicyState,
 };
 
@@ -46,13 +49,13 @@ pub enum Judgement {
 
 /// A guard: a function, called in a fresh instance each time.
 pub struct Guard {
-    pre: GuardPre<PolicyState>,
+    start: Start<PolicyState, dyn Judges>,
     maker: Maker,
 }
 
 impl Guard {
-    pub(crate) fn new(pre: GuardPre<PolicyState>, maker: Maker) -> Self {
-        Self { pre, maker }
+    pub(crate) fn new(start: Start<PolicyState, dyn Judges>, maker: Maker) -> Self {
+        Self { start, maker }
     }
 
     /// Judges one change, with what `grant` shows of `view` to look at. Fails if the guest
@@ -65,11 +68,7 @@ impl Guard {
     ) -> Result<Judgement, Failure> {
         let mut store = self.maker.store(view);
         store.data_mut().grant = grant;
-        let guest = guarded(&mut store, "start", |store| self.pre.instantiate(store))?;
-        let review = review.into();
-        let verdict = guarded(&mut store, "judge", |store| {
-            guest.weir_plugin_guarding().call_judge(store, &review)
-        })?;
-        Ok(verdict.into())
+        let guest = guarded(&mut store, "start", |store| (self.start)(store))?;
+        guarded(&mut store, "judge", |store| guest.judge(store, review))
     }
 }

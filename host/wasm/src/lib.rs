@@ -5,7 +5,8 @@
 //! commands, which run once and act at once. [`Runtime`] loads and starts them all;
 //! everything around that is plain data.
 //!
-//! Invariants: one translating file, `convert.rs`; one place per host interface, in
+//! Invariants: one translating file, `convert.rs`, and one more for each release of `wit/` that is
+//! served beside today's, in `release/`; one place per host interface, in
 //! `host/`, that checks the grant; a guest's bad argument is a value or a trap of that
 //! guest, never a panic of the host; after a trap the store is dropped.
 //!
@@ -31,6 +32,7 @@ mod maker;
 mod owned;
 mod plugin;
 mod policy;
+mod release;
 mod runtime;
 mod state;
 mod stdio;

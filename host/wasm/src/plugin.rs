@@ -2,20 +2,12 @@
 
 use std::fmt;
 
-use wasmtime::{
-    Engine,
-    component::{Component, InstancePre, Linker},
-};
+use wasmtime::{Engine, component::Component};
 
 use crate::{
     Error,
-    bindings::{
-        checker::CheckerPre, command::CommandPre, guard::GuardPre, policy::ControllerPre,
-        runner::RunnerPre, weigher::WeigherPre,
-    },
-    host,
-    state::{CommandState, PolicyState, State},
-    wasi,
+    release::{Linking, RELEASES, Release, Roles, Runs, Start},
+    state::CommandState,
 };
 
 /// The shapes of plugins. One may have several, but for [`World::Command`].
@@ -150,9 +142,6 @@ const ROLES: &str = "weir:plugin/roles";
 /// What a controller has, and no other policy, without versions.
 const CONTROLS: [&str; 2] = ["weir:plugin/structure", "weir:host/http"];
 
-/// The release of our packages that this host serves: 0.1, any patch.
-const VERSION: &str = "0.1.";
-
 impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a {}", self.word())
@@ -251,19 +240,8 @@ pub struct Plugin {
 }
 
 pub(crate) enum Linked {
-    Command(CommandPre<CommandState>),
+    Command(Start<CommandState, dyn Runs>),
     Roles(Box<Roles>),
-}
-
-/// The roles of a plugin that is no command.
-#[derive(Default)]
-pub(crate) struct Roles {
-    pub(crate) policy: Option<ControllerPre<PolicyState>>,
-    pub(crate) weigher: Option<WeigherPre<PolicyState>>,
-    pub(crate) guard: Option<GuardPre<PolicyState>>,
-    pub(crate) checker: Option<CheckerPre<PolicyState>>,
-    /// Says which of these it plays; none = all.
-    pub(crate) chooser: Option<RunnerPre<PolicyState>>,
 }
 
 impl Plugin {
@@ -308,105 +286,75 @@ impl Plugin {
     pub(crate) fn link(
         engine: &Engine,
         name: String,
+        release: &Release,
         worlds: &[World],
         component: &Component,
     ) -> Result<Self, Error> {
-        let uses_wasi = check_imports(engine, &name, worlds, component)?;
+        let uses_wasi = check_imports(engine, &name, release, worlds, component)?;
+        let component_type = component.component_type();
+        let chooses = component_type.exports(engine).any(|(name, _)| release.has(name, ROLES));
+        let linking = Linking { engine, component, worlds, uses_wasi, chooses };
         let linked = if worlds == [World::Command] {
-            link(engine, component, uses_wasi, host::link_command)
-                .and_then(CommandPre::new)
-                .map(Linked::Command)
+            (release.command)(&linking).map(Linked::Command)
         } else {
-            Roles::link(engine, component, uses_wasi, worlds).map(Linked::Roles)
+            (release.roles)(&linking).map(|roles| Linked::Roles(Box::new(roles)))
         };
-        let linked = linked.map_err(|error| unfit(&name, worlds, &error))?;
+        let linked = linked.map_err(|error| unfit(&name, release, worlds, &error))?;
         Ok(Self { name, uses_wasi, worlds: worlds.to_vec(), linked, cache_error: None })
     }
 }
 
-impl Roles {
-    fn link(
-        engine: &Engine,
-        component: &Component,
-        uses_wasi: bool,
-        worlds: &[World],
-    ) -> wasmtime::Result<Box<Self>> {
-        // What may be imported was looked at before; a policy may what weighers and guards may.
-        let link_worlds = |linker: &mut Linker<PolicyState>| {
-            if worlds.contains(&World::Checker) {
-                host::link_checker(linker)?;
-            }
-            if worlds.contains(&World::Controller) {
-                host::link_controller(linker)?;
-            }
-            match worlds {
-                [World::Weigher | World::Checker] => host::link_common(linker),
-                [World::Guard] => host::link_guard(linker),
-                _ => host::link_policy(linker),
-            }
-        };
-        let pre: InstancePre<PolicyState> = link(engine, component, uses_wasi, link_worlds)?;
-        let is = |world| worlds.contains(&world).then(|| pre.clone());
-        let chooses = component.component_type().exports(engine).any(|it| is_ours(it.0, ROLES));
-        Ok(Box::new(Self {
-            policy: is(World::Policy)
-                .or_else(|| is(World::Controller))
-                .map(ControllerPre::new)
-                .transpose()?,
-            weigher: is(World::Weigher).map(WeigherPre::new).transpose()?,
-            guard: is(World::Guard).map(GuardPre::new).transpose()?,
-            checker: is(World::Checker).map(CheckerPre::new).transpose()?,
-            chooser: chooses.then(|| RunnerPre::new(pre.clone())).transpose()?,
-        }))
-    }
-}
-
-/// The worlds of a component, by what it exports.
+/// The worlds of a component and the release they are of, by the names of what it exports.
 pub(crate) fn worlds(
     engine: &Engine,
     name: &str,
     component: &Component,
-) -> Result<Vec<World>, Error> {
+) -> Result<(&'static Release, Vec<World>), Error> {
     let component_type = component.component_type();
     let exports: Vec<&str> = component_type.exports(engine).map(|(name, _)| name).collect();
-    let mut imports = component_type.imports(engine).map(|(name, _)| name);
-    let controls = imports.any(|it| CONTROLS.iter().any(|interface| is_ours(it, interface)));
-    let is = |world: &World| {
-        let is_it = !world.reacts() || (*world == World::Controller) == controls;
-        is_it && exports.iter().any(|export| is_ours(export, world.export()))
+    let imports: Vec<&str> = component_type.imports(engine).map(|(name, _)| name).collect();
+    let of_release = |release: &'static Release| {
+        let has = |names: &[&str], interface| names.iter().any(|it| release.has(it, interface));
+        let controls = CONTROLS.iter().any(|it| has(&imports, it));
+        let is = |world: &World| {
+            let is_it = !world.reacts() || (*world == World::Controller) == controls;
+            is_it && has(&exports, world.export())
+        };
+        (release, World::ALL.into_iter().filter(is).collect::<Vec<_>>())
     };
-    let worlds: Vec<World> = World::ALL.into_iter().filter(is).collect();
-    let listed = |worlds: &[World], joint: &str| {
-        let each = worlds.iter().map(|it| format!("{it} ({}@{VERSION}0)", it.export()));
+    let listed = |release: &Release, worlds: &[World], joint: &str| {
+        let each = worlds.iter().map(|it| format!("{it} ({})", release.name(it.export())));
         each.collect::<Vec<_>>().join(joint)
     };
     // A controller exports what a policy does.
     let exporting: Vec<World> =
         World::ALL.into_iter().filter(|it| *it != World::Controller).collect();
-    let reason = if worlds.is_empty() {
-        format!(
+    let mut found: Vec<_> =
+        RELEASES.iter().map(of_release).filter(|(_, worlds)| !worlds.is_empty()).collect();
+    let reason = match &found[..] {
+        [] => format!(
             "it is of no world, by what it should export: {}; it exports {}",
-            listed(&exporting, ", "),
+            listed(&RELEASES[0], &exporting, ", "),
             if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") }
-        )
-    } else if worlds.len() > 1 && worlds.contains(&World::Command) {
-        format!("it is {} in one; a command stands alone", listed(&worlds, " and "))
-    } else {
-        return Ok(worlds);
+        ),
+        [(release, worlds)] if worlds.len() > 1 && worlds.contains(&World::Command) => {
+            format!("it is {} in one; a command stands alone", listed(release, worlds, " and "))
+        }
+        [_] => return Ok(found.remove(0)),
+        several => {
+            let each = several.iter().map(|(release, worlds)| listed(release, worlds, " and "));
+            let each = each.collect::<Vec<_>>().join(" and ");
+            format!("it is {each} in one; all that a plugin exports is of one release")
+        }
     };
     Err(Error::World { plugin: name.to_owned(), reason })
-}
-
-/// Whether `name` is the interface `interface` in a version that is served here.
-fn is_ours(name: &str, interface: &str) -> bool {
-    name.split_once('@')
-        .is_some_and(|(name, version)| name == interface && version.starts_with(VERSION))
 }
 
 /// Refuses what is not offered to these `worlds`, all of it by name; whether it needs WASI.
 fn check_imports(
     engine: &Engine,
     plugin: &str,
+    release: &Release,
     worlds: &[World],
     component: &Component,
 ) -> Result<bool, Error> {
@@ -415,7 +363,7 @@ fn check_imports(
     let is_wasi = |import: &&str| WASI_IMPORTS.iter().any(|prefix| import.starts_with(prefix));
     let is_offered = |import: &&str| {
         let ours = worlds.iter().flat_map(|it| it.imports()).chain(&COMMON_IMPORTS);
-        is_wasi(import) || ours.into_iter().any(|interface| is_ours(import, interface))
+        is_wasi(import) || ours.into_iter().any(|interface| release.has(import, interface))
     };
     let unknown: Vec<&str> = imports.iter().copied().filter(|it| !is_offered(it)).collect();
     if unknown.is_empty() {
@@ -428,26 +376,12 @@ fn check_imports(
     })
 }
 
-fn link<S: State + wasmtime_wasi::WasiView>(
-    engine: &Engine,
-    component: &Component,
-    uses_wasi: bool,
-    link_world: impl FnOnce(&mut Linker<S>) -> wasmtime::Result<()>,
-) -> wasmtime::Result<InstancePre<S>> {
-    let mut linker = Linker::new(engine);
-    link_world(&mut linker)?;
-    if uses_wasi {
-        wasi::link(&mut linker)?;
-    }
-    linker.instantiate_pre(component)
-}
-
 /// It says that it is of these worlds, and does not have their types.
-fn unfit(plugin: &str, worlds: &[World], error: &wasmtime::Error) -> Error {
+fn unfit(plugin: &str, release: &Release, worlds: &[World], error: &wasmtime::Error) -> Error {
     let worlds = World::list(worlds);
     Error::World {
         plugin: plugin.to_owned(),
-        reason: format!("it is not {worlds} of weir:plugin 0.1: {error:#}"),
+        reason: format!("it is not {worlds} of {release}: {error:#}"),
     }
 }
 
@@ -493,7 +427,7 @@ mod tests {
             ("weir:host/log", false),
             ("weir:host/logs@0.1.0", false),
         ] {
-            assert_eq!(is_ours(name, "weir:host/log"), expected, "{name}");
+            assert_eq!(RELEASES[0].has(name, "weir:host/log"), expected, "{name}");
         }
     }
 }

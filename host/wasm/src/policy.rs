@@ -19,7 +19,7 @@ use weir_ipvs::{RealServerKey, ServiceKey};
 
 use crate::{
     Failure, HttpAnswer, HttpCall, HttpRule, Limits, LogSink, OwnedService, Report, StructureGrant,
-    Table, bindings, call::guarded, clock::nanoseconds, state::PolicyState,
+    Table, call::guarded, clock::nanoseconds, release::Reacts, state::PolicyState,
 };
 
 /// After rise and fall counting.
@@ -318,7 +318,7 @@ pub struct Policy {
 
 pub(crate) struct Running {
     pub(crate) store: Store<PolicyState>,
-    pub(crate) guest: bindings::policy::Controller,
+    pub(crate) guest: Box<dyn Reacts>,
 }
 
 impl Policy {
@@ -334,10 +334,8 @@ impl Policy {
     pub fn handle(&mut self, view: View, batch: &[Envelope]) -> Result<Vec<Effect>, Failure> {
         let Some(running) = &mut self.running else { return Err(self.gone()) };
         running.store.data_mut().look_at(view, true);
-        let batch: Vec<_> = batch.iter().map(Into::into).collect();
-        let answer = guarded(&mut running.store, "handle", |store| {
-            running.guest.weir_plugin_reactor().call_handle(store, &batch)
-        });
+        let answer =
+            guarded(&mut running.store, "handle", |store| running.guest.handle(store, batch));
         self.refusals = running.store.data_mut().take_refusals();
         let staged = running.store.data_mut().rest();
         match answer {

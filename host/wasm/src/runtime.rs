@@ -15,15 +15,16 @@ use wasmtime_wasi::I32Exit;
 use crate::{
     Birth, Builtin, COMPONENT_BYTES, Cache, Checker, Command, Error, Failure, Guard, Plugin,
     Policy, Settings, Subscription, View, Weigher, World,
-    bindings::{command::exports::weir::plugin::cli, reactor, roles},
     call::{guarded, store},
     clock::{self, Clock},
     code::runs_in_place,
+    command::Invocation,
     engine::{Metering, Purpose, engine},
     log::Log,
     maker::Maker,
     plugin::{self, Linked},
     policy::Running,
+    release::RELEASES,
     state::{Backend, CommandState, Common},
     wasi::Wasi,
 };
@@ -110,7 +111,8 @@ impl Runtime {
             }
         };
         let component = component.map_err(|error| failed(format!("{error:#}")))?;
-        Plugin::link(&self.engine, builtin.name.to_owned(), builtin.worlds, &component)
+        let name = builtin.name.to_owned();
+        Plugin::link(&self.engine, name, &RELEASES[0], builtin.worlds, &component)
     }
 
     /// The component in the file at `path`, compiled now or, if `cache` has it, before.
@@ -136,8 +138,8 @@ impl Runtime {
         cache: Option<&Cache>,
     ) -> Result<Plugin, Error> {
         let (component, cache_error) = self.component(&name, bytes, cache)?;
-        let worlds = plugin::worlds(&self.engine, &name, &component)?;
-        let plugin = Plugin::link(&self.engine, name, &worlds, &component)?;
+        let (release, worlds) = plugin::worlds(&self.engine, &name, &component)?;
+        let plugin = Plugin::link(&self.engine, name, release, &worlds, &component)?;
         Ok(Plugin { cache_error, ..plugin })
     }
 
@@ -167,7 +169,7 @@ impl Runtime {
         let Some(chooser) = plugin.roles().and_then(|it| it.chooser.as_ref()) else {
             return Ok(plugin.worlds().to_vec());
         };
-        let (instance, config) = (settings.instance.clone(), settings.config_json.clone());
+        let instance = settings.instance.clone();
         let refused = |message| Failure::Refused {
             plugin: instance.clone(),
             call: "choose",
@@ -175,19 +177,9 @@ impl Runtime {
             retryable: false,
         };
         let mut store = self.maker(plugin, settings).store(View::default());
-        let guest = guarded(&mut store, "start", |store| chooser.instantiate(store))?;
-        let chosen = guarded(&mut store, "choose", |store| {
-            guest.weir_plugin_roles().call_choose(store, &config)
-        })?;
+        let guest = guarded(&mut store, "start", |store| chooser(store))?;
+        let chosen = guarded(&mut store, "choose", |store| guest.choose(store))?;
         let chosen = chosen.map_err(refused)?;
-        let all = [
-            (roles::Played::POLICY, World::Policy),
-            (roles::Played::WEIGHER, World::Weigher),
-            (roles::Played::GUARD, World::Guard),
-            (roles::Played::CHECKER, World::Checker),
-        ];
-        let chosen = all.into_iter().filter(|it| chosen.contains(it.0)).map(|it| it.1);
-        let chosen: Vec<World> = chosen.collect();
         match chosen.iter().find(|it| !plugin.is(**it)) {
             Some(missing) => Err(plugin.is_not(*missing).into()),
             None if chosen.is_empty() => Err(refused("it chose no role".to_owned())),
@@ -207,19 +199,12 @@ impl Runtime {
         birth: Birth,
         view: View,
     ) -> Result<(Policy, Subscription), Failure> {
-        let pre = plugin.roles().and_then(|it| it.policy.as_ref());
-        let pre = pre.ok_or_else(|| plugin.is_not(World::Policy))?;
+        let start = plugin.roles().and_then(|it| it.policy.as_ref());
+        let start = start.ok_or_else(|| plugin.is_not(World::Policy))?;
         let instance = settings.instance.clone();
         let mut store = self.maker(plugin, settings).store(view);
-        let guest = guarded(&mut store, "start", |store| pre.instantiate(store))?;
-        let context = reactor::Context {
-            instance: instance.clone(),
-            birth: birth.into(),
-            host_version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        let answer = guarded(&mut store, "init", |store| {
-            guest.weir_plugin_reactor().call_init(store, &context)
-        })?;
+        let guest = guarded(&mut store, "start", |store| start(store))?;
+        let answer = guarded(&mut store, "init", |store| guest.init(store, birth))?;
         store.data_mut().rest();
         let subscription = answer.map_err(|failure| Failure::Refused {
             plugin: instance.clone(),
@@ -228,28 +213,28 @@ impl Runtime {
             retryable: failure.retryable,
         })?;
         let policy = Policy::new(instance, Running { store, guest });
-        Ok((policy, subscription.into()))
+        Ok((policy, subscription))
     }
 
     /// What weighs services by `plugin`.
     pub fn weigher(&self, plugin: &Plugin, settings: Settings) -> Result<Weigher, Failure> {
-        let pre = plugin.roles().and_then(|it| it.weigher.as_ref());
-        let pre = pre.ok_or_else(|| plugin.is_not(World::Weigher))?;
-        Ok(Weigher::new(pre.clone(), self.maker(plugin, settings)))
+        let start = plugin.roles().and_then(|it| it.weigher.clone());
+        let start = start.ok_or_else(|| plugin.is_not(World::Weigher))?;
+        Ok(Weigher::new(start, self.maker(plugin, settings)))
     }
 
     /// What judges changes by `plugin`.
     pub fn guard(&self, plugin: &Plugin, settings: Settings) -> Result<Guard, Failure> {
-        let pre = plugin.roles().and_then(|it| it.guard.as_ref());
-        let pre = pre.ok_or_else(|| plugin.is_not(World::Guard))?;
-        Ok(Guard::new(pre.clone(), self.maker(plugin, settings)))
+        let start = plugin.roles().and_then(|it| it.guard.clone());
+        let start = start.ok_or_else(|| plugin.is_not(World::Guard))?;
+        Ok(Guard::new(start, self.maker(plugin, settings)))
     }
 
     /// What checks servers by `plugin`.
     pub fn checker(&self, plugin: &Plugin, settings: Settings) -> Result<Checker, Failure> {
-        let pre = plugin.roles().and_then(|it| it.checker.as_ref());
-        let pre = pre.ok_or_else(|| plugin.is_not(World::Checker))?;
-        Ok(Checker::new(pre.clone(), self.maker(plugin, settings)))
+        let start = plugin.roles().and_then(|it| it.checker.clone());
+        let start = start.ok_or_else(|| plugin.is_not(World::Checker))?;
+        Ok(Checker::new(start, self.maker(plugin, settings)))
     }
 
     fn maker(&self, plugin: &Plugin, settings: Settings) -> Maker {
@@ -258,7 +243,7 @@ impl Runtime {
 
     /// Runs a command to its end; its exit status.
     pub fn run_command(&self, plugin: &Plugin, command: Command) -> Result<u8, Failure> {
-        let Linked::Command(pre) = &plugin.linked else {
+        let Linked::Command(start) = &plugin.linked else {
             return Err(plugin.is_not(World::Command).into());
         };
         let log = Log::new(plugin.name(), &command.limits, command.log);
@@ -279,14 +264,14 @@ impl Runtime {
                 stdio,
             },
         );
-        let invocation = cli::Invocation {
+        let invocation = Invocation {
             arguments: command.arguments,
             environment: command.environment,
-            terminals: command.terminals.into(),
+            terminals: command.terminals,
         };
-        let guest = guarded(&mut store, "start", |store| pre.instantiate(store))?;
+        let guest = guarded(&mut store, "start", |store| start(store))?;
         guarded(&mut store, "run", |store| {
-            let status = guest.weir_plugin_cli().call_run(store, &invocation);
+            let status = guest.run(store, invocation);
             status.or_else(|error| match error.downcast_ref::<I32Exit>() {
                 Some(I32Exit(status)) => Ok(u8::try_from(status & 0xff).unwrap_or(u8::MAX)),
                 None => Err(error),

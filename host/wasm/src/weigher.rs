@@ -8,8 +8,12 @@ use std::time::Duration;
 use weir_ipvs::{RealServerStatus, Service, Traffic};
 
 use crate::{
-    Failure, HealthStatus, View, bindings::weigher::WeigherPre, call::guarded, convert,
-    limits::MEMO_BYTES, maker::Maker, state::PolicyState,
+    Failure, HealthStatus, View,
+    call::guarded,
+    limits::MEMO_BYTES,
+    maker::Maker,
+    release::{Start, Weighs},
+    state::PolicyState,
 };
 
 /// One real server to be weighed.
@@ -55,37 +59,30 @@ pub struct Weighed {
 
 /// A weigher: a function, called in a fresh instance each time.
 pub struct Weigher {
-    pre: WeigherPre<PolicyState>,
+    start: Start<PolicyState, dyn Weighs>,
     maker: Maker,
 }
 
 impl Weigher {
-    pub(crate) fn new(pre: WeigherPre<PolicyState>, maker: Maker) -> Self {
-        Self { pre, maker }
+    pub(crate) fn new(start: Start<PolicyState, dyn Weighs>, maker: Maker) -> Self {
+        Self { start, maker }
     }
 
     /// Weighs one service.
     ///
     /// Fails with [`Failure::Refused`] if the guest says no, and if its answer is none.
     pub fn weigh(&self, weighing: &Weighing) -> Result<Weighed, Failure> {
-        let settings = self.maker.settings();
         // Weighers have no clock, but what a language's runtime finds in WASI: Go's refuses one
         // that stands at zero.
         let (wall_ns, monotonic_ns) = (weighing.at_ns, weighing.at_ns);
         let view = View { wall_ns, monotonic_ns, ..View::default() };
         let mut store = self.maker.store(view);
-        let guest = guarded(&mut store, "start", |store| self.pre.instantiate(store))?;
-        let utc_offset = store.data().common.clock.utc_offset(weighing.at_ns);
-        let input = convert::weighing_input(weighing, settings.config_json.clone(), utc_offset);
-        let answer = guarded(&mut store, "weigh", |store| {
-            guest.weir_plugin_weighing().call_weigh(store, &input)
-        })?;
-        let weighed = answer.and_then(|output| {
-            let weighed = Weighed::from(output);
-            weighed.check(weighing.candidates.len()).map(|()| weighed)
-        });
+        let guest = guarded(&mut store, "start", |store| (self.start)(store))?;
+        let answer = guarded(&mut store, "weigh", |store| guest.weigh(store, weighing))?;
+        let weighed =
+            answer.and_then(|weighed| weighed.check(weighing.candidates.len()).map(|()| weighed));
         weighed.map_err(|message| Failure::Refused {
-            plugin: settings.instance.clone(),
+            plugin: self.maker.settings().instance.clone(),
             call: "weigh",
             message,
             retryable: true,

@@ -4,7 +4,8 @@ use weir_ipvs::{Change, Connection, Info, OnFailure, Scope};
 
 use crate::{
     Terminals,
-    bindings::{admin, command::exports::weir::plugin::cli, connections, live, operations},
+    bindings::{admin, cli, connections, live, operations},
+    command::Invocation,
 };
 
 impl From<live::Scope> for Scope {
@@ -65,6 +66,13 @@ impl From<Connection> for connections::Connection {
             expires_in: connection.expires_in,
             engine: connection.engine,
         }
+    }
+}
+
+impl From<Invocation> for cli::Invocation {
+    fn from(invocation: Invocation) -> Self {
+        let Invocation { arguments, environment, terminals } = invocation;
+        Self { arguments, environment, terminals: terminals.into() }
     }
 }
 

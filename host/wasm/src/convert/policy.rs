@@ -7,6 +7,7 @@ use crate::{
     HttpReply, Intent, Statement, Subscription,
     bindings::{events, health, health_words, http_messages, intents, reactor, real_servers},
     clock::nanoseconds,
+    host::intents::{Verdict, Wish},
 };
 
 /// Between two events `stats`, unless the policy says.
@@ -95,6 +96,27 @@ impl From<Birth> for reactor::Birth {
         match birth {
             Birth::Fresh => Self::Fresh,
             Birth::Recovery(why) => Self::Recovery(why),
+        }
+    }
+}
+
+impl From<intents::Statement> for Wish {
+    fn from(statement: intents::Statement) -> Self {
+        Self {
+            key: statement.key.into(),
+            intent: statement.intent.into(),
+            lease: statement.lease.map(Duration::from_millis),
+            reason: statement.reason,
+        }
+    }
+}
+
+impl From<Verdict> for intents::Verdict {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Ok(None) => Self::Accepted,
+            Ok(Some(number)) => Self::Clamped(number),
+            Err(why) => Self::Refused(why),
         }
     }
 }

@@ -20,25 +20,12 @@ impl intents::Host for PolicyState {
         &mut self,
         statements: Vec<intents::Statement>,
     ) -> wasmtime::Result<Vec<intents::Verdict>> {
-        let verdict = |(number, statement)| {
-            if number >= STATEMENTS_PER_CALL {
-                let message = format!("more than {STATEMENTS_PER_CALL} statements in one call");
-                return intents::Verdict::Refused(denied("too-many-statements", message));
-            }
-            self.stage(statement).unwrap_or_else(intents::Verdict::Refused)
-        };
-        Ok(statements.into_iter().enumerate().map(verdict).collect())
+        let wishes = statements.into_iter().map(Into::into);
+        Ok(self.publish_each(wishes).map(Into::into).collect())
     }
 
     fn withdraw(&mut self, keys: Vec<real_servers::RealServerKey>) -> wasmtime::Result<()> {
-        for key in keys.into_iter().map(RealServerKey::from) {
-            self.refused.remove(&key);
-            if self.held_before().contains_key(&key) {
-                self.staged.insert(key, None);
-            } else {
-                self.staged.remove(&key);
-            }
-        }
+        keys.into_iter().for_each(|key| self.withdraw_one(key.into()));
         Ok(())
     }
 
@@ -47,15 +34,49 @@ impl intents::Host for PolicyState {
     }
 }
 
+/// A statement as a plugin makes it.
+pub(crate) struct Wish {
+    pub(crate) key: RealServerKey,
+    pub(crate) intent: Intent,
+    /// None = the longest that the grant allows.
+    pub(crate) lease: Option<Duration>,
+    pub(crate) reason: String,
+}
+
+/// What became of it: taken, with the number in force if that is not the one it named.
+pub(crate) type Verdict = Result<Option<u32>, errors::Error>;
+
 impl PolicyState {
-    fn stage(&mut self, statement: intents::Statement) -> Result<intents::Verdict, errors::Error> {
+    pub(crate) fn publish_each(
+        &mut self,
+        wishes: impl Iterator<Item = Wish>,
+    ) -> impl Iterator<Item = Verdict> {
+        wishes.enumerate().map(move |(number, wish)| {
+            if number >= STATEMENTS_PER_CALL {
+                let message = format!("more than {STATEMENTS_PER_CALL} statements in one call");
+                return Err(denied("too-many-statements", message));
+            }
+            self.stage(wish)
+        })
+    }
+
+    pub(crate) fn withdraw_one(&mut self, key: RealServerKey) {
+        self.refused.remove(&key);
+        if self.held_before().contains_key(&key) {
+            self.staged.insert(key, None);
+        } else {
+            self.staged.remove(&key);
+        }
+    }
+
+    pub(crate) fn stage(&mut self, wish: Wish) -> Verdict {
         if !self.handling {
             return Err(denied("outside-handler", "statements are made in handle, not in init"));
         }
-        let key = RealServerKey::from(statement.key);
-        let wanted = statement.intent.into();
+        let Wish { key, intent: wanted, lease, reason } = wish;
+        let reason = shortened(reason);
         let (intent, clamped) = allowed(&self.grant, key, wanted).map_err(|denial| {
-            let (why, reason) = (denial.message.clone(), shortened(statement.reason.clone()));
+            let (why, reason) = (denial.message.clone(), reason.clone());
             if self.refused.len() < STATEMENTS_HELD {
                 self.refused.insert(key, Refusal { key, intent: wanted, reason, why });
             }
@@ -76,12 +97,10 @@ impl PolicyState {
             self.view.changes_left = Some(left.checked_sub(1).ok_or_else(rate_limited)?);
         }
         let longest = self.grant.lease;
-        let lease =
-            statement.lease.map_or(longest, |lease| longest.min(Duration::from_millis(lease)));
-        let reason = shortened(statement.reason);
+        let lease = lease.map_or(longest, |lease| longest.min(lease));
         self.refused.remove(&key);
         self.staged.insert(key, Some(Statement { key, intent, lease, reason }));
-        Ok(clamped.map_or(intents::Verdict::Accepted, intents::Verdict::Clamped))
+        Ok(clamped)
     }
 
     /// Whether it says another thing than what it holds.
