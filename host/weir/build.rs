@@ -83,8 +83,8 @@ fn embed_sdk(workspace: &Path, out: &Path) -> Result<()> {
 
 fn add_files(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // What Python leaves behind, and what tests use.
-    if name.starts_with('.') || name == "__pycache__" {
+    // What Python leaves behind, what tests use, and the `wit/` of before.
+    if name.starts_with('.') || name == "__pycache__" || name == "released" {
         return Ok(());
     }
     if path.is_file() {

@@ -11,5 +11,6 @@ mod embedded_cases;
 mod exchanges;
 mod kernel;
 mod no_ip_vs;
+mod released;
 mod tidy;
 mod worlds;
