@@ -7,6 +7,10 @@
 //! knows a guest by the role it plays, as one of the traits here.
 
 mod since_0_1;
+#[cfg(test)]
+mod since_0_2;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, sync::Arc};
 
@@ -24,7 +28,11 @@ use crate::{
 };
 
 /// All that are served. The first is what `wit/` says now.
-pub(crate) const RELEASES: &[Release] = &[since_0_1::RELEASE];
+pub(crate) const RELEASES: &[Release] = &[
+    since_0_1::RELEASE,
+    #[cfg(test)]
+    since_0_2::RELEASE,
+];
 
 /// An incompatible release, patches and all.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Runs a guest with `input`; its status, output and error output.
-fn run(
+pub(crate) fn run(
     guest: &str,
     arguments: &[&str],
     input: &[u8],

@@ -34,7 +34,7 @@ fn weigher(runtime: &Runtime, behaviour: &str, limits: Limits, lines: &Lines) ->
 }
 
 /// The service 192.0.2.1:80, with two real servers of which the first has a check.
-fn weighing(memo: &[u8]) -> Weighing {
+pub(crate) fn weighing(memo: &[u8]) -> Weighing {
     let entry = snapshot().entries.remove(0);
     let candidate = |(number, server)| Candidate {
         server,
@@ -115,7 +115,7 @@ fn guard(runtime: &Runtime, behaviour: &str, limits: Limits, lines: &Lines) -> G
     runtime.guard(&plugin, configured(behaviour, limits, lines)).unwrap()
 }
 
-fn review() -> Review {
+pub(crate) fn review() -> Review {
     let server = RealServer::new("10.0.0.1:80".parse().unwrap(), Forwarding::Masquerade, 50);
     let key = service("192.0.2.1:80");
     Review {
@@ -224,7 +224,7 @@ fn what_a_guard_may_import_as_a_policy_it_may_not_use_as_a_guard() {
 
 /// A server that answers by what it is asked.
 #[derive(Clone, Default)]
-struct Served(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Served(Arc<Mutex<Vec<String>>>);
 
 impl Served {
     fn note(&self, what: impl Into<String>) {
@@ -288,9 +288,18 @@ impl Reach for Silent {
 
 /// What comes of a check that does this.
 fn check(behaviour: &str, reach: impl Reach + 'static) -> Result<Checked, Failure> {
+    check_by("checker_checks", behaviour, reach)
+}
+
+/// The same, by this guest.
+pub(crate) fn check_by(
+    guest: &str,
+    behaviour: &str,
+    reach: impl Reach + 'static,
+) -> Result<Checked, Failure> {
     let runtime = Runtime::for_daemon().unwrap();
     let _ticking = Ticking::start(&runtime);
-    let plugin = guests::plugin(&runtime, "checker_checks");
+    let plugin = guests::plugin(&runtime, guest);
     assert_eq!(plugin.worlds(), [World::Checker]);
     let lines = Lines::default();
     let limits = Limits { cpu: Duration::from_millis(200), ..patient() };

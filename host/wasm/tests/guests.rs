@@ -10,12 +10,18 @@ use std::{
 use weir_build::{Artifact, Target};
 use weir_wasm::{Cache, Plugin, Runtime};
 
-fn scratch() -> &'static Path {
+use crate::compat;
+
+pub(crate) fn scratch() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
 }
 
-/// The file with the component of the guest `src/bin/{name}.rs`.
+/// The file with the component of the guest `src/bin/{name}.rs`; with a release before its name,
+/// `0.1/..`, the one that is kept in `tests/compat`.
 pub(crate) fn component(name: &str) -> PathBuf {
+    if name.contains('/') {
+        return compat::kept(name);
+    }
     static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT.lock().unwrap();
     built.entry(name.to_owned()).or_insert_with(|| build(name)).clone()

@@ -5,6 +5,7 @@
 mod cache;
 mod commands;
 mod controllers;
+mod compat;
 mod fixtures;
 mod functions;
 mod guests;
