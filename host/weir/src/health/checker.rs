@@ -25,10 +25,9 @@ use weir_wasm::{
 use super::{
     exchange, http,
     outcome::{Cause, Outcome},
-    socket,
     streams::Place,
     tcp::{self, Deadline},
-    tls,
+    tls, udp,
 };
 use crate::config::PluginCheck;
 
@@ -38,9 +37,6 @@ const REASON_CHARACTERS: usize = 200;
 /// Connections that a checker may have at one time: all checks together stay within what a director
 /// has of descriptors.
 const CONNECTIONS: usize = 4;
-
-/// The largest datagram.
-const DATAGRAM_BYTES: usize = 65_536;
 
 /// Headers that are the connection's own.
 const RESERVED: [HeaderName; 4] =
@@ -256,7 +252,8 @@ impl Server<'_> {
                 let _ = answer.send(self.way.http(request).await);
             }
             Question::Exchange(datagram, answer) => {
-                let _ = answer.send(self.way.exchange(&datagram).await.map_err(error_of));
+                let exchanged = udp::exchange(&datagram, self.way.place, self.way.deadline).await;
+                let _ = answer.send(exchanged.map_err(error_of));
             }
         }
     }
@@ -340,18 +337,6 @@ impl Way<'_> {
         let built = built.header(header::HOST, &host).header(header::CONNECTION, "close");
         let built = built.body(Full::new(Bytes::from(body))).map_err(|it| it.to_string())?;
         Ok((built, host))
-    }
-
-    async fn exchange(&self, datagram: &[u8]) -> Result<Vec<u8>, Outcome> {
-        let socket = socket::datagrams(self.place)?;
-        let answer = async {
-            socket.send(datagram).await?;
-            let mut bytes = vec![0; DATAGRAM_BYTES];
-            let read = socket.recv(&mut bytes).await?;
-            bytes.truncate(read);
-            Ok::<_, std::io::Error>(bytes)
-        };
-        self.deadline.bound("waiting for the answer", answer).await
     }
 }
 

@@ -18,19 +18,28 @@ pub(super) async fn probe(
     place: Place,
     deadline: Deadline,
 ) -> Result<Outcome, Outcome> {
+    match exchange(&check.send, place, deadline).await {
+        Ok(answer) => Ok(judge(check, &answer)),
+        Err(Outcome::Fail(Cause::Timeout(_))) if check.silence_passes => Ok(Outcome::Pass),
+        Err(failed) => Err(failed),
+    }
+}
+
+/// What comes back for a datagram.
+pub(super) async fn exchange(
+    datagram: &[u8],
+    place: Place,
+    deadline: Deadline,
+) -> Result<Vec<u8>, Outcome> {
     let socket = socket::datagrams(place)?;
     let answer = async {
-        socket.send(&check.send).await?;
+        socket.send(datagram).await?;
         let mut buffer = vec![0; DATAGRAM_BYTES];
         let read = socket.recv(&mut buffer).await?;
         buffer.truncate(read);
         Ok::<_, std::io::Error>(buffer)
     };
-    match deadline.bound("waiting for the answer", answer).await {
-        Ok(answer) => Ok(judge(check, &answer)),
-        Err(Outcome::Fail(Cause::Timeout(_))) if check.silence_passes => Ok(Outcome::Pass),
-        Err(failed) => Err(failed),
-    }
+    deadline.bound("waiting for the answer", answer).await
 }
 
 fn judge(check: &UdpCheck, answer: &[u8]) -> Outcome {
