@@ -38,6 +38,9 @@ const REASON_CHARACTERS: usize = 200;
 /// has of descriptors.
 const CONNECTIONS: usize = 4;
 
+/// The largest datagram that may be sent: what IPv4 has room for beside its headers and UDP's.
+const DATAGRAM_BYTES: usize = 65_507;
+
 /// Headers that are the connection's own.
 const RESERVED: [HeaderName; 4] =
     [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE];
@@ -250,6 +253,11 @@ impl Server<'_> {
             Question::Close(number) => drop(self.connections.remove(&number)),
             Question::Http(request, answer) => {
                 let _ = answer.send(self.way.http(request).await);
+            }
+            Question::Exchange(datagram, answer) if datagram.len() > DATAGRAM_BYTES => {
+                let length = datagram.len();
+                let why = format!("expected {DATAGRAM_BYTES} bytes at most, found {length}");
+                let _ = answer.send(Err(ProbeError::Invalid(why)));
             }
             Question::Exchange(datagram, answer) => {
                 let exchanged = udp::exchange(&datagram, self.way.place, self.way.deadline).await;

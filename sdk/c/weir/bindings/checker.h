@@ -260,8 +260,8 @@ extern bool weir_host_probe_method_connection_read(weir_host_probe_borrow_connec
 // Fails as `connect` does, with `protocol` where the answer is none, and with `invalid` where
 // the request is none.
 extern bool weir_host_probe_http(weir_host_probe_request_t *request, weir_host_probe_response_t *ret, weir_host_probe_error_t *err);
-// Sends one datagram by UDP, and waits for one. Fails with what the network says, and with
-// `timeout` where nothing comes.
+// Sends one datagram by UDP, and waits for one. Fails with what the network says, with
+// `timeout` where nothing comes, and with `invalid` where it is longer than 65,507 bytes.
 extern bool weir_host_probe_exchange(checker_list_u8_t *datagram, checker_list_u8_t *ret, weir_host_probe_error_t *err);
 
 // Exported Functions from `weir:plugin/checking@0.1.0`

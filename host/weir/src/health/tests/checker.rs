@@ -161,6 +161,11 @@ fn a_checker_talks_over_connections_and_by_datagrams() {
             Ok(if is_same { Checked::Pass } else { Checked::Fail("another".into()) })
         };
         assert_eq!(by(&check, address, exchange).await, "passed");
+        let too_large = |_, mut reach: Box<dyn Reach>| {
+            Ok(Checked::Unreached(reach.exchange(vec![0; 65_508]).unwrap_err()))
+        };
+        let why = "expected 65507 bytes at most, found 65508";
+        assert_eq!(by(&check, address, too_large).await, why);
     });
 }
 
