@@ -36,7 +36,7 @@ pub trait Conversation: Send {
     /// Sends all of it.
     fn write(&mut self, bytes: Vec<u8>) -> Result<(), ProbeError>;
 
-    /// What is there, or comes, at most `max` bytes; empty = the end.
+    /// What is there, or comes, at most `max` bytes, of which there must be one; empty = the end.
     fn read(&mut self, max: usize) -> Result<Vec<u8>, ProbeError>;
 }
 

@@ -230,11 +230,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 impl Server<'_> {
     async fn answer(&mut self, question: Question) {
+        // What can be answered at once would succeed though the time is over.
+        if self.way.deadline.left().is_zero() {
+            return self.refuse(question, ProbeError::Timeout);
+        }
         // Nobody waits for an answer whose guest has trapped meanwhile.
         match question {
-            Question::Connect(answer) if self.connections.len() >= CONNECTIONS => {
+            Question::Connect(_) if self.connections.len() >= CONNECTIONS => {
                 let why = format!("more than {CONNECTIONS} connections at a time");
-                let _ = answer.send(Err(ProbeError::Invalid(why)));
+                self.refuse(question, ProbeError::Invalid(why));
             }
             Question::Connect(answer) => {
                 let connected = self.way.connect(None).await.map(|stream| {
@@ -247,6 +251,11 @@ impl Server<'_> {
             Question::Write(number, bytes, answer) => {
                 let _ = answer.send(self.write(number, &bytes).await.map_err(error_of));
             }
+            // No bytes would look like the end.
+            Question::Read(_, 0, _) => {
+                let why = "expected to read 1 byte or more, found 0".to_owned();
+                self.refuse(question, ProbeError::Invalid(why));
+            }
             Question::Read(number, max, answer) => {
                 let _ = answer.send(self.read(number, max).await.map_err(error_of));
             }
@@ -254,15 +263,28 @@ impl Server<'_> {
             Question::Http(request, answer) => {
                 let _ = answer.send(self.way.http(request).await);
             }
-            Question::Exchange(datagram, answer) if datagram.len() > DATAGRAM_BYTES => {
+            Question::Exchange(ref datagram, _) if datagram.len() > DATAGRAM_BYTES => {
                 let length = datagram.len();
                 let why = format!("expected {DATAGRAM_BYTES} bytes at most, found {length}");
-                let _ = answer.send(Err(ProbeError::Invalid(why)));
+                self.refuse(question, ProbeError::Invalid(why));
             }
             Question::Exchange(datagram, answer) => {
                 let exchanged = udp::exchange(&datagram, self.way.place, self.way.deadline).await;
                 let _ = answer.send(exchanged.map_err(error_of));
             }
+        }
+    }
+
+    /// Asks nobody.
+    fn refuse(&mut self, question: Question, error: ProbeError) {
+        match question {
+            Question::Connect(answer) => drop(answer.send(Err(error))),
+            Question::Write(_, _, answer) => drop(answer.send(Err(error))),
+            Question::Read(_, _, answer) | Question::Exchange(_, answer) => {
+                drop(answer.send(Err(error)));
+            }
+            Question::Close(number) => drop(self.connections.remove(&number)),
+            Question::Http(_, answer) => drop(answer.send(Err(error))),
         }
     }
 

@@ -254,7 +254,7 @@ extern bool weir_host_probe_static_connection_connect(weir_host_probe_own_connec
 // Sends all of it. Fails with `broken` or `timeout`.
 extern bool weir_host_probe_method_connection_write(weir_host_probe_borrow_connection_t self, checker_list_u8_t *bytes, weir_host_probe_error_t *err);
 // What is there, or comes: at most `max` bytes, and at most 64 KiB. Empty = the end. Fails
-// with `broken` or `timeout`.
+// with `broken` or `timeout`, and with `invalid` where `max` is 0.
 extern bool weir_host_probe_method_connection_read(weir_host_probe_borrow_connection_t self, uint32_t max, checker_list_u8_t *ret, weir_host_probe_error_t *err);
 // Asks over a connection of its own. Any status is an answer; redirections are not followed.
 // Fails as `connect` does, with `protocol` where the answer is none, and with `invalid` where

@@ -148,6 +148,11 @@ fn a_checker_talks_over_connections_and_by_datagrams() {
             }
         });
         assert_eq!(by(&check, address, talk).await, "degraded to 40%: hello hello ");
+        let nothing = |_, mut reach: Box<dyn Reach>| {
+            Ok(Checked::Unreached(reach.connect().unwrap().read(0).unwrap_err()))
+        };
+        let why = "expected to read 1 byte or more, found 0";
+        assert_eq!(by(&check, address, nothing).await, why);
 
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
@@ -188,6 +193,15 @@ fn what_is_asked_in_vain_is_evidence() {
             Ok(Checked::Unreached(error))
         };
         assert_eq!(by(&check, address, read).await, "timeout");
+        // So are those that could be answered at once.
+        let late = |_, mut reach: Box<dyn Reach>| {
+            let mut connection = reach.connect().unwrap();
+            assert_eq!(connection.read(1), Err(ProbeError::Timeout));
+            assert_eq!(connection.write(b"late".to_vec()), Err(ProbeError::Timeout));
+            assert_eq!(connection.read(0), Err(ProbeError::Timeout));
+            Ok(Checked::Unreached(reach.exchange(vec![0; 65_508]).unwrap_err()))
+        };
+        assert_eq!(by(&check, address, late).await, "timeout");
         drop(listener);
         let seen = see_by(&check, address, Some(Checker::new(connect))).await.outcome.unwrap();
         assert_eq!((seen.to_string().as_str(), seen.evidence()), ("refused", Evidence::Hard));
