@@ -42,16 +42,22 @@ pub type LogSink = Arc<dyn Fn(LogLine) + Send + Sync>;
 /// Lines kept for the report of a trap.
 const LAST_WORDS: usize = 5;
 
-/// The log of one plugin: limits, cleans and passes on.
+/// The log of one instance: limits, cleans and passes on.
 ///
-/// Behind a lock, because the streams of WASI write to it too; they do so within calls of
-/// the same guest, so that nobody ever waits for it.
+/// Its words are behind a lock, because the streams of WASI write to it too; they do so within
+/// calls of the same guest, so that nobody ever waits for it.
 pub(crate) struct Log {
+    outlet: Arc<Outlet>,
+    last_words: Mutex<VecDeque<String>>,
+}
+
+/// Where the lines of all instances of one plugin go, and what limits them.
+struct Outlet {
     sink: LogSink,
     plugin: String,
     lines_per_second: u32,
     line_bytes: usize,
-    state: Mutex<Flow>,
+    flow: Mutex<Flow>,
 }
 
 struct Flow {
@@ -59,23 +65,28 @@ struct Flow {
     credit: u64,
     credited_at: Duration,
     dropped: u64,
-    last_words: VecDeque<String>,
 }
 
 impl Log {
     pub(crate) fn new(plugin: &str, limits: &Limits, sink: LogSink) -> Self {
-        Self {
+        let outlet = Arc::new(Outlet {
             sink,
             plugin: plugin.to_owned(),
             lines_per_second: limits.log_lines_per_second,
             line_bytes: limits.log_line_bytes,
-            state: Mutex::new(Flow {
+            flow: Mutex::new(Flow {
                 credit: u64::from(limits.log_lines_per_second) * 1000,
                 credited_at: Duration::ZERO,
                 dropped: 0,
-                last_words: VecDeque::new(),
             }),
-        }
+        });
+        Self { outlet, last_words: Mutex::default() }
+    }
+
+    /// That of another instance of the plugin, which has said nothing yet: what limits them is
+    /// one, and each has last words of its own, for several may run at a time.
+    pub(crate) fn of_another(&self) -> Self {
+        Self { outlet: Arc::clone(&self.outlet), last_words: Mutex::default() }
     }
 
     /// Writes one line, or drops and counts it. `now` is a monotonic time.
@@ -86,7 +97,8 @@ impl Log {
         message: &str,
         fields: &[(String, String)],
     ) {
-        let mut room = self.line_bytes;
+        let outlet = &*self.outlet;
+        let mut room = outlet.line_bytes;
         let message = clean(message, &mut room);
         let fields = fields
             .iter()
@@ -94,33 +106,39 @@ impl Log {
                 (room > 0).then(|| (clean(key, &mut room), clean(value, &mut room)))
             })
             .collect();
-        let dropped = {
-            let mut flow = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            flow.remember(level, &message);
-            match flow.admit(now, self.lines_per_second) {
-                Some(dropped) => dropped,
-                None => return,
-            }
+        self.remember(level, &message);
+        let admitted = {
+            let mut flow = outlet.flow.lock().unwrap_or_else(PoisonError::into_inner);
+            flow.admit(now, outlet.lines_per_second)
         };
+        let Some(dropped) = admitted else { return };
         if dropped > 0 {
             let message =
-                format!("{dropped} lines dropped: more than {} a second", self.lines_per_second);
-            self.pass(Level::Warn, message, Vec::new());
+                format!("{dropped} lines dropped: more than {} a second", outlet.lines_per_second);
+            outlet.pass(Level::Warn, message, Vec::new());
         }
-        self.pass(level, message, fields);
-    }
-
-    /// A new instance begins, which has said nothing yet.
-    pub(crate) fn begin(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).last_words.clear();
+        outlet.pass(level, message, fields);
     }
 
     /// What was said last, oldest first, whether it passed or not.
     pub(crate) fn last_words(&self) -> Vec<String> {
-        let flow = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        flow.last_words.iter().cloned().collect()
+        let last_words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        last_words.iter().cloned().collect()
     }
 
+    fn remember(&self, level: Level, message: &str) {
+        if level < Level::Warn {
+            return;
+        }
+        let mut last_words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        if last_words.len() == LAST_WORDS {
+            last_words.pop_front();
+        }
+        last_words.push_back(message.to_owned());
+    }
+}
+
+impl Outlet {
     fn pass(&self, level: Level, message: String, fields: Vec<(String, String)>) {
         (self.sink)(LogLine { plugin: self.plugin.clone(), level, message, fields });
     }
@@ -142,16 +160,6 @@ impl Flow {
         }
         self.credit -= 1000;
         Some(std::mem::take(&mut self.dropped))
-    }
-
-    fn remember(&mut self, level: Level, message: &str) {
-        if level < Level::Warn {
-            return;
-        }
-        if self.last_words.len() == LAST_WORDS {
-            self.last_words.pop_front();
-        }
-        self.last_words.push_back(message.to_owned());
     }
 }
 
@@ -229,6 +237,20 @@ mod tests {
         log.write(Duration::from_secs(5), Level::Error, "a", &[]);
         assert!(lines.lock().unwrap().is_empty());
         assert_eq!(log.last_words(), ["a"], "what was dropped still explains a trap");
+    }
+
+    #[test]
+    fn instances_share_a_limit_and_no_last_words() {
+        let (log, lines) = log(2);
+        let other = log.of_another();
+        for (log, text) in [(&log, "a"), (&other, "b"), (&log, "c")] {
+            log.write(Duration::ZERO, Level::Error, text, &[]);
+        }
+        assert_eq!(
+            (log.last_words(), other.last_words()),
+            (vec!["a".into(), "c".into()], vec!["b".into()])
+        );
+        assert_eq!(*lines.lock().unwrap(), ["a", "b"]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) struct Maker {
     metering: Metering,
     uses_wasi: bool,
     settings: Settings,
-    log: Arc<Log>,
+    log: Log,
 }
 
 impl Maker {
@@ -31,7 +31,7 @@ impl Maker {
         settings: Settings,
     ) -> Self {
         let log = Log::new(&settings.instance, &settings.limits, Arc::clone(&settings.log));
-        Self { engine, metering, uses_wasi, settings, log: Arc::new(log) }
+        Self { engine, metering, uses_wasi, settings, log }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -45,8 +45,8 @@ impl Maker {
             Metering::Instructions => Clock::given(),
         };
         let Settings { instance, config_json, grant, limits, .. } = &self.settings;
-        self.log.begin();
-        let mut common = Common::new(instance.clone(), *limits, Arc::clone(&self.log), clock);
+        let log = Arc::new(self.log.of_another());
+        let mut common = Common::new(instance.clone(), *limits, log, clock);
         common.wasi =
             self.uses_wasi.then(|| Wasi::logging(&common.log, &common.clock, self.metering));
         let mut state = PolicyState {
