@@ -246,7 +246,17 @@ impl Bench {
 
     /// Another configuration.
     pub(super) fn reload(&mut self, config: &str) {
-        let config = parse(config);
+        self.reload_as(parse(config));
+    }
+
+    /// The same, whose last line has no end.
+    pub(super) fn reload_unfinished(&mut self, config: &str) {
+        let mut config = parse(config);
+        config.unfinished = Some("weir.toml".into());
+        self.reload_as(config);
+    }
+
+    fn reload_as(&mut self, config: Config) {
         let codes = codes(&config, &self.script);
         let replaced = self.replaced.clone();
         let reload = Reload { config, codes, replaced, is_confirmed: false };

@@ -46,13 +46,13 @@ impl Manager {
     }
 
     /// Nothing is remembered of the plugin of this name, which is gone.
-    pub(super) fn forget_entries(&mut self, plugin: &str) {
+    fn forget_entries(&mut self, plugin: &str) {
         self.restore_entries(plugin, &Entries::new());
         self.memory.entries.remove(plugin);
     }
 
-    /// What an earlier run kept of plugins that the configuration has no more is forgotten.
-    /// But not where the configuration looks cut off: the rest may name them.
+    /// What is kept of plugins that the configuration has no more is forgotten. But not where the
+    /// configuration looks cut off: the rest may name them.
     pub(super) fn forget_unnamed(&mut self) {
         if self.config.unfinished.is_some() {
             return;

@@ -276,9 +276,9 @@ impl Manager {
         self.note_scaled();
         for gone in running {
             self.statements.drop_all(&gone.name);
-            self.forget_entries(&gone.name);
             self.log(Line::info("plugin-removed").with("plugin", &gone.name));
         }
+        self.forget_unnamed();
     }
 
     /// Ends the checks of a real server.

@@ -333,3 +333,18 @@ fn what_a_plugin_remembered_goes_with_it() {
     bench.restart(CONFIG, 30);
     assert_eq!(kept(&bench), [CLAIM], "while weir did not run, too");
 }
+
+#[test]
+fn what_a_plugin_remembered_stays_where_the_configuration_looks_cut_off() {
+    let config = remembering();
+    let mut bench = keeping(&config);
+    note(&mut bench, &[("a", Some(b"1"))]);
+    bench.reload_unfinished(CONFIG);
+    assert_eq!(bench.said("plugin-removed").len(), 1);
+    assert_eq!(kept(&bench)[1..], ["entry other a: =1"]);
+    bench.reload(&config);
+    assert_eq!(found(&mut bench), "a=1 ");
+    bench.reload_unfinished(CONFIG);
+    bench.reload(CONFIG);
+    assert_eq!(kept(&bench), [CLAIM], "it is whole, and names it no more");
+}
