@@ -71,6 +71,7 @@ use self::{
     timers::Timers, view::World,
 };
 pub(crate) use self::{
+    checkers::idle,
     memory::Keep,
     plugin::{Code, Judge, Weigh},
     policy::{Guest, Starter},

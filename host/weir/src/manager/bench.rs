@@ -395,6 +395,11 @@ impl Bench {
                 Code::of_policy(move |_, _, _| Err(why.clone()))
             }
         };
+        self.replace_by(name, code);
+    }
+
+    /// The same with this code.
+    pub(super) fn replace_by(&mut self, name: &str, code: Code) {
         // What becomes of it is seen in the log.
         let _ = self.manager.replace(self.at(), name, Ok(code));
         self.settle();

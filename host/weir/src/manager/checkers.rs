@@ -2,11 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use weir_wasm::World;
+
 use super::{Manager, Output, Plugin};
 use crate::{config::Mode, health::Checker};
 
 /// What whoever runs the checks was told last: which plugins check, and whether in shadow.
 pub(super) type Offered = BTreeMap<String, (Checker, bool)>;
+
+/// What is said of a plugin that a check names and that plays only these roles; none = it checks.
+pub(crate) fn idle(roles: &[World]) -> Option<String> {
+    (!roles.contains(&World::Checker))
+        .then(|| format!("a check names it, and it is no checker: it is {}", World::list(roles)))
+}
 
 impl Manager {
     /// Tells which plugins check now, where that has changed.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use weir_ipvs::{RealServerKey, ServiceKey};
 use weir_wasm::World;
 
-use super::{Code, Manager, Now, plugin::Past, statements::Voice};
+use super::{Code, Manager, Now, idle, plugin::Past, statements::Voice};
 use crate::{
     config::{Fallback, Mode},
     formula,
@@ -78,6 +78,11 @@ impl Manager {
         let plugin = &mut self.plugins[index];
         if plugin.mode == Mode::Off {
             return Err(format!("plugin {name} is off: `weir plugin mode {name} enforce` first"));
+        }
+        if self.config.checks().any(|it| it.kind.plugin() == Some(name))
+            && let Some(idle) = idle(&code.worlds())
+        {
+            return Err(idle);
         }
         plugin.replace(code);
         Ok(index)

@@ -1,5 +1,6 @@
 //! What the manager writes, and what it says.
 
+mod checkers;
 mod crash;
 mod drift;
 mod functions;

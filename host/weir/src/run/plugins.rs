@@ -21,7 +21,7 @@ use crate::{
     builtin, commands,
     config::{self, Config, Source},
     health::Checker,
-    manager::{Code, Guest},
+    manager::{self, Code, Guest},
     problems::{Problem, Problems},
     report::Line,
     script,
@@ -88,17 +88,12 @@ pub(crate) fn load(
 /// Plugins that a check names and that check nothing.
 fn idle_checkers(config: &Config, loaded: &[Loaded]) -> Vec<Problem> {
     let named: BTreeSet<&str> = config.checks().filter_map(|it| it.kind.plugin()).collect();
-    let idle =
-        loaded.iter().filter(|it| named.contains(it.name()) && !it.roles.contains(&World::Checker));
-    idle.map(|it| Problem {
-        place: config.place_of(it.name()),
-        message: format!(
-            "plugin {}: a check names it, and it is no checker: it is {}",
-            it.name(),
-            World::list(&it.roles)
-        ),
-    })
-    .collect()
+    let problem = |it: &Loaded| {
+        let idle = manager::idle(&it.roles)?;
+        let message = format!("plugin {}: {idle}", it.name());
+        Some(Problem { place: config.place_of(it.name()), message })
+    };
+    loaded.iter().filter(|it| named.contains(it.name())).filter_map(problem).collect()
 }
 
 /// Loads one of them.

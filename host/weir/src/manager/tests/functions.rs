@@ -3,7 +3,7 @@
 use weir_wasm::{Judgement, Refusal};
 
 use super::*;
-use crate::{config::Mode, control::protocol::Explained};
+use crate::control::protocol::Explained;
 
 const WEIGHER: &str = r#"
     [plugin.weigher]
@@ -212,28 +212,4 @@ fn what_a_grant_does_not_allow_is_told_once_and_explained() {
     );
     want(&mut bench, Intent::Scale(500));
     assert_eq!(explain(&mut bench).servers[0].denied, [], "it says something else now");
-}
-
-#[test]
-fn whoever_checks_is_told_which_plugins_do() {
-    let plugin = "[plugin.checker]\nsource = \"x.wasm\"\n";
-    let mut bench = with(plugin);
-    let told = |bench: &mut Bench| std::mem::take(&mut bench.checkers);
-    assert_eq!(told(&mut bench), ["checker checks"]);
-    bench.pass(60);
-    bench.verdicts(&["10.0.1.4:80 down"]);
-    assert_eq!(told(&mut bench), NONE, "it is told once");
-    bench.manager.set_mode(bench.at(), "checker", Mode::Shadow).unwrap();
-    bench.settle();
-    assert_eq!(told(&mut bench), ["checker checks"], "in shadow");
-    bench.manager.set_mode(bench.at(), "checker", Mode::Off).unwrap();
-    bench.settle();
-    assert_eq!(told(&mut bench), ["checker checks no more"]);
-    bench.manager.set_mode(bench.at(), "checker", Mode::Enforce).unwrap();
-    bench.settle();
-    assert_eq!(told(&mut bench), ["checker checks"]);
-    bench.replace("checker", None);
-    assert_eq!(told(&mut bench), ["checker checks"], "by other code");
-    bench.reload(CONFIG);
-    assert_eq!(told(&mut bench), ["checker checks no more"]);
 }
