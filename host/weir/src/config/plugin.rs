@@ -189,8 +189,12 @@ static MEMORY: Key<Size> =
 static CPU: Key<Span> =
     Key::new("cpu", Span(CALLS), Is(Duration::from_millis(100)), "processor time of one call");
 
-static WALL: Key<Span> =
-    Key::new("wall", Span(CALLS), Is(Duration::from_secs(5)), "time on the clock of one call");
+static WALL: Key<Span> = Key::new(
+    "wall",
+    Span(CALLS),
+    Is(Duration::from_secs(5)),
+    "time on the clock of one call; a checker has the `timeout` of its check and 1 s instead",
+);
 
 static LOG_LINES: Key<Number> = Key::new(
     "log-lines-per-second",
