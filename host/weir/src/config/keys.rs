@@ -220,7 +220,7 @@ impl Row for Nested {
             Shape::One => one,
             Shape::OneOrFalse => json!({"anyOf": [one, {"const": false}]}),
             Shape::OneManyOrFalse => json!({"anyOf": [one, many(false), {"const": false}]}),
-            Shape::OneOrWord(words) => json!({"anyOf": [one, {"enum": words}]}),
+            Shape::OneOrWord(words) => json!({"anyOf": [one, {"enum": words}, reference()]}),
             Shape::Many(of_text) => many(of_text),
             Shape::Named => json!({"type": "object", "additionalProperties": one}),
             Shape::NamedMany => json!({"type": "object", "additionalProperties": many(true)}),
@@ -255,6 +255,11 @@ impl Row for Nested {
 /// A string that a reference may stand in.
 fn text(pattern: &str) -> Json {
     json!({"type": "string", "pattern": format!("^({pattern})$|\\$\\{{")})
+}
+
+/// A string that a reference stands in.
+fn reference() -> Json {
+    json!({"type": "string", "pattern": "\\$\\{"})
 }
 
 fn from_to(least: impl fmt::Display, most: impl fmt::Display) -> String {
@@ -473,7 +478,7 @@ impl<T: Copy + PartialEq + 'static> Form for Word<T> {
 
     fn schema(&self) -> Json {
         let words: Vec<_> = self.0.iter().map(|(word, _)| *word).collect();
-        json!({"enum": words})
+        json!({"anyOf": [{"enum": words}, reference()]})
     }
 
     fn range(&self) -> String {

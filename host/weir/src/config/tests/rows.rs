@@ -35,6 +35,33 @@ fn the_schema_is_current() {
     check_current("weir.schema.json", &schema);
 }
 
+/// Wherever the schema lists words, and whatever it holds beneath.
+fn check_words(schema: &serde_json::Value, found: &mut usize) {
+    let Some(object) = schema.as_object() else {
+        return schema.as_array().into_iter().flatten().for_each(|it| check_words(it, found));
+    };
+    if object.contains_key("enum") {
+        panic!("nothing but these words may stand there: {schema}");
+    }
+    let any = object.get("anyOf").and_then(serde_json::Value::as_array).into_iter().flatten();
+    let (words, others): (Vec<_>, Vec<_>) = any.partition(|it| it.get("enum").is_some());
+    if !words.is_empty() {
+        let reference = serde_json::json!({"type": "string", "pattern": "\\$\\{"});
+        assert!(others.contains(&&reference), "{schema}");
+        *found += 1;
+    }
+    others.into_iter().for_each(|it| check_words(it, found));
+    let rest = object.iter().filter(|it| it.0 != "anyOf");
+    rest.for_each(|(_, it)| check_words(it, found));
+}
+
+#[test]
+fn the_schema_allows_references_in_the_place_of_words() {
+    let mut found = 0;
+    check_words(&schema(), &mut found);
+    assert!(found > 10, "{found}");
+}
+
 /// A configuration in which `row` is a line of the table of this name.
 fn around(table: &str, key: &str, row: &str) -> String {
     let service =
