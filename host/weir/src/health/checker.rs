@@ -5,7 +5,11 @@
 //! probe's time is over every question is answered by that, at once: the guest still says what it
 //! makes of it, and is stopped by its own limits if it does not.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
@@ -115,14 +119,15 @@ pub(super) async fn probe(
     };
     let reach = Box::new(Asking { questions });
     let mut work = spawn_blocking(move || judged(checker.check(checking, reach)));
-    let way = Way { check, place, deadline };
+    let way = Way { check, place, deadline, expiring: OnceLock::new() };
     let mut server = Server { way, connections: BTreeMap::new(), next: 0 };
     loop {
         tokio::select! {
             biased;
             Some(question) = asked.recv() => server.answer(question).await,
             done = &mut work => {
-                return done.map_err(|_| Outcome::Indeterminate("its checker failed".to_owned()));
+                let broken = |_| Outcome::Indeterminate("its checker failed".to_owned());
+                return Ok(tls::or_expiring(done.map_err(broken)?, server.way.expiring.into_inner()));
             }
         }
     }
@@ -309,18 +314,26 @@ impl Server<'_> {
 }
 
 /// How the server is asked.
-#[derive(Clone, Copy)]
 struct Way<'a> {
     check: &'a PluginCheck,
     place: Place,
     deadline: Deadline,
+    /// What a certificate that was seen and expires soon makes of the server.
+    expiring: OnceLock<Outcome>,
 }
 
 impl Way<'_> {
     async fn connect(&self, host: Option<&str>) -> Result<Box<dyn Stream>, Outcome> {
         Ok(match &self.check.tls {
             None => Box::new(tcp::connect(self.place, self.deadline).await?),
-            Some(tls) => Box::new(tls::connect(self.place, tls, host, self.deadline).await?),
+            Some(tls) => {
+                let stream = tls::connect(self.place, tls, host, self.deadline).await?;
+                if let Some(expiring) = tls::expiring(&stream, tls) {
+                    // The first that was seen counts: one server hardly shows two.
+                    let _ = self.expiring.set(expiring);
+                }
+                Box::new(stream)
+            }
         })
     }
 

@@ -52,6 +52,16 @@ pub(super) fn expiring(stream: &TlsStream<TcpStream>, tls: &Tls) -> Option<Outco
     })
 }
 
+/// What comes of a probe that came to `outcome` and saw a certificate that makes `expiring` of its
+/// server: what else is wrong with it counts first.
+pub(super) fn or_expiring(outcome: Outcome, expiring: Option<Outcome>) -> Outcome {
+    match (outcome, expiring) {
+        (Outcome::Pass, Some(expiring)) => expiring,
+        (Outcome::Degraded(..), Some(failed @ Outcome::Fail(_))) => failed,
+        (outcome, _) => outcome,
+    }
+}
+
 /// Time since the Unix epoch.
 #[expect(clippy::disallowed_methods, reason = "certificates end by the clock on the wall")]
 pub(super) fn wall() -> Duration {

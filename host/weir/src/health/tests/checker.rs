@@ -115,6 +115,42 @@ fn what_it_asks_is_within_tls_where_the_check_says_so() {
     });
 }
 
+/// As of any other check that speaks TLS.
+#[test]
+fn a_certificate_that_expires_soon_counts_where_a_checker_is_content() {
+    let authority = Authority::new();
+    let soon = |keys: &str| {
+        let keys = format!(", tls = true, ca = \"ca.pem\", expires-within = \"14d\"{keys}");
+        check(&keys, &authority)
+    };
+    let says = |found: Checked| {
+        move |_: Checking, mut reach: Box<dyn Reach>| {
+            drop(reach.connect().unwrap());
+            Ok(found.clone())
+        }
+    };
+    let busy = || Checked::Degraded(40, "busy".to_owned());
+    run(async {
+        let tls = authority.server(&["127.0.0.1"], &[], |it| {
+            let left = Duration::from_secs(13 * 86_400 + 3600);
+            it.not_after =
+                (std::time::SystemTime::UNIX_EPOCH + super::super::tls::wall() + left).into();
+        });
+        let address = Web { tls: Some(tls), speaks: Speaks::One, answer }.serve().await;
+        let warned = see_by(&soon(""), address, Some(Checker::new(says(Checked::Pass)))).await;
+        assert_eq!(warned.outcome.unwrap().warning(), Some("certificate expires in 13 days"));
+        let half = soon(", expiring = \"50%\"");
+        let expected = "degraded to 50%: certificate expires in 13 days";
+        assert_eq!(by(&half, address, says(Checked::Pass)).await, expected);
+        assert_eq!(by(&half, address, says(busy())).await, "degraded to 40%: busy");
+        let fail = soon(", expiring = \"fail\"");
+        let expected = "certificate expires in 13 days";
+        assert_eq!(by(&fail, address, says(Checked::Pass)).await, expected);
+        assert_eq!(by(&fail, address, says(busy())).await, expected);
+        assert_eq!(by(&fail, address, says(Checked::Fail("cold".to_owned()))).await, "cold");
+    });
+}
+
 #[test]
 fn a_checker_talks_over_connections_and_by_datagrams() {
     let check = check("", &Authority::new());
