@@ -34,7 +34,7 @@ mod tests;
 
 pub(crate) use self::{
     agent::{AgentSays, AgentWeight, Reply, UseIt},
-    checker::{Checker, judged},
+    checker::Checker,
     counter::State,
     lag::LagNews,
     outcome::{Cause, Evidence, Outcome},

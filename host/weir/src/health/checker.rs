@@ -28,7 +28,7 @@ use weir_wasm::{
 
 use super::{
     exchange, http,
-    outcome::{Cause, Outcome},
+    outcome::{Cause, Hindrance, Outcome},
     streams::Place,
     tcp::{self, Deadline},
     tls, udp,
@@ -54,7 +54,11 @@ const STOPPING: &str = "weir stops";
 
 /// A plugin that checks.
 #[derive(Clone)]
-pub(crate) struct Checker(Arc<Check>);
+pub(crate) struct Checker {
+    check: Arc<Check>,
+    /// What it says counts as nothing, and is told.
+    is_in_shadow: bool,
+}
 
 type Check = dyn Fn(Checking, Box<dyn Reach>) -> Result<Checked, String> + Send + Sync;
 
@@ -63,32 +67,36 @@ impl Checker {
     pub(crate) fn new(
         check: impl Fn(Checking, Box<dyn Reach>) -> Result<Checked, String> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(check))
+        Self { check: Arc::new(check), is_in_shadow: false }
     }
 
-    /// Checks a server by way of `reach`, and waits for it.
-    pub(crate) fn check(
-        &self,
-        checking: Checking,
-        reach: Box<dyn Reach>,
-    ) -> Result<Checked, String> {
-        (self.0)(checking, reach)
+    /// The same, in shadow or not.
+    pub(crate) fn shadowed(&self, is_in_shadow: bool) -> Self {
+        Self { check: Arc::clone(&self.check), is_in_shadow }
     }
 
-    /// The same, whose outcomes count as nothing and are told.
-    pub(crate) fn in_shadow(&self) -> Self {
-        let checker = self.clone();
-        Self::new(move |checking, reach| {
-            let outcome = judged(checker.check(checking, reach));
-            Ok(Checked::Inconclusive(format!("it is in shadow, and would say: {outcome}")))
-        })
+    /// Checks a server by way of `reach`, and waits for it. What comes of it is still to be
+    /// [counted](Self::counted).
+    pub(crate) fn check(&self, checking: Checking, reach: Box<dyn Reach>) -> Outcome {
+        match (self.check)(checking, reach) {
+            Ok(checked) => judged(checked),
+            Err(report) => Outcome::Indeterminate(Hindrance::Failed(self.clone(), report)),
+        }
+    }
+
+    /// As what such an outcome counts.
+    pub(crate) fn counted(&self, outcome: Outcome) -> Outcome {
+        match self.is_in_shadow {
+            true => Outcome::Indeterminate(Hindrance::Shadow(Box::new(outcome))),
+            false => outcome,
+        }
     }
 }
 
 /// Whether it is the very same.
 impl PartialEq for Checker {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.check, &other.check) && self.is_in_shadow == other.is_in_shadow
     }
 }
 
@@ -108,7 +116,7 @@ pub(super) async fn probe(
     deadline: Deadline,
 ) -> Result<Outcome, Outcome> {
     let Some(checker) = checker else {
-        return Err(Outcome::Indeterminate(format!("plugin {} does not run", check.plugin)));
+        return Err(Outcome::unable(format!("plugin {} does not run", check.plugin)));
     };
     let (questions, mut asked) = mpsc::channel(1);
     let checking = Checking {
@@ -118,7 +126,8 @@ pub(super) async fn probe(
         at_ns: None,
     };
     let reach = Box::new(Asking { questions });
-    let mut work = spawn_blocking(move || judged(checker.check(checking, reach)));
+    let called = checker.clone();
+    let mut work = spawn_blocking(move || called.check(checking, reach));
     let way = Way { check, place, deadline, expiring: OnceLock::new() };
     let mut server = Server { way, connections: BTreeMap::new(), next: 0 };
     loop {
@@ -126,36 +135,35 @@ pub(super) async fn probe(
             biased;
             Some(question) = asked.recv() => server.answer(question).await,
             done = &mut work => {
-                let broken = |_| Outcome::Indeterminate("its checker failed".to_owned());
-                return Ok(tls::or_expiring(done.map_err(broken)?, server.way.expiring.into_inner()));
+                let outcome = done.map_err(|_| Outcome::unable("its checker failed"))?;
+                let outcome = tls::or_expiring(outcome, server.way.expiring.into_inner());
+                return Ok(checker.counted(outcome));
             }
         }
     }
 }
 
 /// What comes of what a checker found.
-pub(crate) fn judged(checked: Result<Checked, String>) -> Outcome {
+fn judged(checked: Checked) -> Outcome {
+    let unclear = |why: &str| Outcome::Indeterminate(Hindrance::Unclear(shortened(why)));
     match checked {
-        Ok(Checked::Pass) => Outcome::Pass,
-        Ok(Checked::Degraded(percent, why)) => Outcome::Degraded(percent, shortened(&why)),
-        Ok(Checked::Fail(why)) => Outcome::content(shortened(&why)),
-        Ok(Checked::Inconclusive(why)) => Outcome::Indeterminate(shortened(&why)),
-        Ok(Checked::Unreached(error)) => match error {
+        Checked::Pass => Outcome::Pass,
+        Checked::Degraded(percent, why) => Outcome::Degraded(percent, shortened(&why)),
+        Checked::Fail(why) => Outcome::content(shortened(&why)),
+        Checked::Inconclusive(why) => unclear(&why),
+        Checked::Unreached(error) => match error {
             ProbeError::Refused => Outcome::Fail(Cause::Refused),
             ProbeError::Unreachable => Outcome::Fail(Cause::Unreachable),
             ProbeError::Timeout => Outcome::TIMED_OUT,
             ProbeError::Broken => Outcome::Fail(Cause::Broken),
             ProbeError::Protocol(what) => Outcome::protocol(shortened(&what)),
-            ProbeError::Local(why) | ProbeError::Invalid(why) => {
-                Outcome::Indeterminate(shortened(&why))
-            }
+            ProbeError::Local(why) | ProbeError::Invalid(why) => unclear(&why),
         },
-        Err(report) => Outcome::Indeterminate(shortened(&report)),
     }
 }
 
 /// The first line, as far as it is told.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     text.lines().next().unwrap_or_default().chars().take(REASON_CHARACTERS).collect()
 }
 
@@ -406,7 +414,7 @@ fn error_of(outcome: Outcome) -> ProbeError {
         Outcome::Fail(Cause::Unreachable) => ProbeError::Unreachable,
         Outcome::Fail(Cause::Timeout(_)) => ProbeError::Timeout,
         Outcome::Fail(Cause::Broken) => ProbeError::Broken,
-        Outcome::Indeterminate(why) => ProbeError::Local(why),
+        Outcome::Indeterminate(why) => ProbeError::Local(why.to_string()),
         outcome @ Outcome::Fail(Cause::Errno(_)) => ProbeError::Local(outcome.to_string()),
         other => ProbeError::Protocol(other.to_string()),
     }

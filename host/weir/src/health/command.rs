@@ -13,7 +13,11 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{outcome::Outcome, streams::Place, tcp::Deadline};
+use super::{
+    outcome::{Hindrance, Outcome},
+    streams::Place,
+    tcp::Deadline,
+};
 use crate::config::CommandCheck;
 
 /// The most that is kept of what a command writes; the rest is read and dropped.
@@ -34,9 +38,8 @@ pub(super) async fn probe(
     place: Place,
     deadline: Deadline,
 ) -> Result<Outcome, Outcome> {
-    let cannot = |error: io::Error| {
-        Outcome::Indeterminate(format!("failed to run {}: {error}", check.program()))
-    };
+    let cannot =
+        |error: io::Error| Outcome::unable(format!("failed to run {}: {error}", check.program()));
     let (mut child, output) = spawn(check, place).map_err(cannot)?;
     // Dropped before the child: a process that was waited for has no group any more.
     let mut group = Group(child.id());
@@ -119,7 +122,10 @@ fn judge(status: ExitStatus, written: &[u8]) -> Outcome {
     let and = |what: String| if line.is_empty() { what } else { format!("{what}: {line}") };
     match status.code() {
         Some(0) => degraded(&line).unwrap_or(Outcome::Pass),
-        Some(CANNOT_TELL) => Outcome::Indeterminate(and("the command cannot tell".to_owned())),
+        Some(CANNOT_TELL) => {
+            let why = and("the command cannot tell".to_owned());
+            Outcome::Indeterminate(Hindrance::Unclear(why))
+        }
         Some(code) => Outcome::content(and(format!("exit status {code}"))),
         None => Outcome::content(and(format!("the command ended by itself ({status})"))),
     }

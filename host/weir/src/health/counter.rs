@@ -163,7 +163,7 @@ mod tests {
             'f' => Outcome::Fail(Cause::Refused),
             's' => Outcome::TIMED_OUT,
             'd' => Outcome::Degraded(50, "busy".to_owned()),
-            _ => Outcome::Indeterminate("Too many open files".to_owned()),
+            _ => Outcome::unable("Too many open files"),
         }
     }
 

@@ -26,7 +26,7 @@ pub(super) async fn probe(
     question.metadata.recursion_desired = true;
     question.add_query(Query::query(check.name.clone(), check.record));
     let id = question.metadata.id;
-    let question = question.to_vec().map_err(|error| Outcome::Indeterminate(error.to_string()))?;
+    let question = question.to_vec().map_err(|error| Outcome::unable(error.to_string()))?;
     let asked = by_datagram(&question, place, id);
     let mut answer = deadline.bound("waiting for the answer", asked).await?;
     if answer.metadata.truncation {

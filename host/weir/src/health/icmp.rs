@@ -52,10 +52,9 @@ fn open(place: Place) -> Result<UdpSocket, Outcome> {
         opened => return Ok(opened?),
     }
     socket::packets(place, Type::RAW, protocol).map_err(|error| match is_refused(&error) {
-        true => Outcome::Indeterminate(
+        true => Outcome::unable(
             "ICMP is not permitted: add the group of weir to net.ipv4.ping_group_range, or give \
-             it CAP_NET_RAW"
-                .to_owned(),
+             it CAP_NET_RAW",
         ),
         false => error.into(),
     })

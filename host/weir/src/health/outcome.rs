@@ -1,6 +1,8 @@
 //! What one probe saw.
 
-use std::{borrow::Cow, fmt, io};
+use std::{borrow::Cow, fmt, io, mem::discriminant};
+
+use super::checker::{Checker, shortened};
 
 /// What one probe saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,9 +15,36 @@ pub(crate) enum Outcome {
     Degraded(u32, String),
     /// It did not.
     Fail(Cause),
-    /// This machine could not ask, and why: says nothing of the server, and counts as
-    /// nothing.
-    Indeterminate(String),
+    /// It could not be asked, and why: says nothing of the server, and counts as nothing.
+    Indeterminate(Hindrance),
+}
+
+/// Why a server could not be asked, or nothing is known of it though it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Hindrance {
+    /// This machine could not.
+    Machine(String),
+    /// A checker or a command cannot tell, and says why.
+    Unclear(String),
+    /// This checker failed; the report.
+    Failed(Checker, String),
+    /// The checker is in shadow, and would say this.
+    Shadow(Box<Outcome>),
+}
+
+impl Hindrance {
+    /// Whether it is the same in kind, so that there is nothing new to tell. What others say in
+    /// their own words may be different each time, and still be the same.
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Machine(why), Self::Machine(other)) => why == other,
+            (Self::Shadow(would), Self::Shadow(other)) => match (&**would, &**other) {
+                (Outcome::Indeterminate(why), Outcome::Indeterminate(other)) => why.is_alike(other),
+                (would, other) => discriminant(would) == discriminant(other),
+            },
+            _ => discriminant(self) == discriminant(other),
+        }
+    }
 }
 
 /// Why a probe failed.
@@ -53,6 +82,11 @@ pub(crate) enum Evidence {
 
 impl Outcome {
     pub(crate) const TIMED_OUT: Self = Self::Fail(Cause::Timeout(""));
+
+    /// This machine could not ask.
+    pub(crate) fn unable(why: impl Into<String>) -> Self {
+        Self::Indeterminate(Hindrance::Machine(why.into()))
+    }
 
     /// An answer that does not do.
     pub(crate) fn content(what: impl Into<String>) -> Self {
@@ -100,7 +134,7 @@ impl Outcome {
             | libc::EADDRNOTAVAIL
             | libc::EADDRINUSE
             | libc::EPERM
-            | libc::EACCES => Self::Indeterminate(weir_ipvs::error::errno_text(errno)),
+            | libc::EACCES => Self::unable(weir_ipvs::error::errno_text(errno)),
             libc::ECONNREFUSED => Self::Fail(Cause::Refused),
             libc::ETIMEDOUT => Self::TIMED_OUT,
             libc::EHOSTUNREACH | libc::ENETUNREACH => Self::Fail(Cause::Unreachable),
@@ -139,8 +173,18 @@ impl fmt::Display for Outcome {
         match self {
             Self::Pass | Self::Warned(_) => f.write_str("passed"),
             Self::Degraded(percent, why) => write!(f, "degraded to {percent}%: {why}"),
-            Self::Indeterminate(why) => f.write_str(why),
+            Self::Indeterminate(why) => why.fmt(f),
             Self::Fail(cause) => cause.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Hindrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Machine(why) | Self::Unclear(why) => f.write_str(why),
+            Self::Failed(_, report) => f.write_str(&shortened(report)),
+            Self::Shadow(would) => write!(f, "it is in shadow, and would say: {would}"),
         }
     }
 }

@@ -177,7 +177,7 @@ impl Prober {
         let mut seen = end.seen;
         let is_timeout = matches!(seen.outcome, Some(Outcome::Fail(Cause::Timeout(_))));
         if is_timeout && late > interval {
-            seen.outcome = Some(Outcome::Indeterminate("timeout, but checks lag".to_owned()));
+            seen.outcome = Some(Outcome::unable("timeout, but checks lag"));
         }
         if let Some((told, next)) = self.streams.record(end.stream, &seen, took) {
             self.outbox.extend(told);

@@ -22,7 +22,7 @@ use super::{
     agent::{Agent, AgentSays, Reply},
     counter::{Counter, State},
     lag::LagNews,
-    outcome::{Evidence, Outcome},
+    outcome::{Evidence, Hindrance, Outcome},
     schedule::Schedule,
     standing::{self, Standing},
 };
@@ -183,8 +183,8 @@ struct Stream {
     schedule: Schedule,
     standing: Standing,
     agent: Agent,
-    /// Why this machine could not ask, the last time.
-    trouble: Option<String>,
+    /// Why nothing came of the last probe.
+    trouble: Option<Hindrance>,
     warned: Option<String>,
     has_heard_nonsense: bool,
     /// Who wants it, and as which of its asks.
@@ -370,10 +370,13 @@ impl Stream {
             Some(Outcome::Indeterminate(why)) => Some(why),
             _ => None,
         };
-        if self.trouble.as_ref() != trouble {
-            news.push(trouble.cloned().map_or(News::CanAskAgain, News::CannotAsk));
-            self.trouble = trouble.cloned();
+        match (trouble, &self.trouble) {
+            (Some(why), Some(before)) if why.is_alike(before) => {}
+            (Some(why), _) => news.push(News::CannotAsk(why.to_string())),
+            (None, Some(_)) => news.push(News::CanAskAgain),
+            (None, None) => {}
         }
+        self.trouble = trouble.cloned();
         let warning = seen.outcome.as_ref().and_then(Outcome::warning);
         if trouble.is_none() && self.warned.as_deref() != warning {
             news.extend(warning.map(|it| News::Warning(it.to_owned())));

@@ -22,7 +22,7 @@ use weir_ipvs::{Protocol, RealServerKey, ServiceKey};
 use weir_wasm::Latency;
 
 use self::bed::{Authority, ask, check_of, run};
-use super::*;
+use super::{outcome::Hindrance, *};
 use crate::config::{Check, CheckKind, Via};
 
 const QUICK: Check = Check {
@@ -171,20 +171,54 @@ fn who_asks_the_same_shares_the_probes_and_hears_the_same() {
     assert_eq!(streams.record(first[0], &seen, Duration::ZERO), None);
 }
 
-#[test]
-fn what_this_machine_cannot_ask_is_told_once_and_when_it_can_again() {
+fn one_stream() -> (Streams, StreamId) {
     let address = SocketAddr::from(([10, 0, 0, 1], 80));
     let mut streams = Streams::default();
     let id = streams.watch(target(1, address, &[QUICK], 1)).begun[0].0;
-    let mut news = |outcome: Outcome| {
-        let (told, _) = streams.record(id, &outcome.into(), Duration::ZERO).unwrap();
-        let news = told.into_iter().filter_map(|it| match it {
-            Told::Notice(it) => Some((it.check, it.news)),
-            _ => None,
-        });
-        news.collect::<Vec<_>>()
+    (streams, id)
+}
+
+/// What there is to know about the check once a probe came to this.
+fn news(streams: &mut Streams, id: StreamId, outcome: Outcome) -> Vec<(String, News)> {
+    let (told, _) = streams.record(id, &outcome.into(), Duration::ZERO).unwrap();
+    let news = told.into_iter().filter_map(|it| match it {
+        Told::Notice(it) => Some((it.check, it.news)),
+        _ => None,
+    });
+    news.collect()
+}
+
+/// Whatever else it says of it.
+#[test]
+fn what_hinders_a_check_is_told_anew_only_where_it_is_another_in_kind() {
+    let (mut streams, id) = one_stream();
+    let mut news = |outcome: Outcome| -> Vec<String> {
+        let news = news(&mut streams, id, outcome).into_iter().map(|it| it.1);
+        news.map(|it| if let News::CannotAsk(why) = it { why } else { format!("{it:?}") }).collect()
     };
-    let broken = || Outcome::Indeterminate("Too many open files".to_owned());
+    let unclear = |why: &str| Outcome::Indeterminate(Hindrance::Unclear(why.to_owned()));
+    let shadow = |would| Outcome::Indeterminate(Hindrance::Shadow(Box::new(would)));
+    let none: [&str; 0] = [];
+    assert_eq!(news(unclear("no lease for 1 s")), ["no lease for 1 s"]);
+    assert_eq!(news(unclear("no lease for 2 s")), none);
+    assert_eq!(news(Outcome::unable("Too many open files")), ["Too many open files"]);
+    assert_eq!(news(Outcome::unable("Permission denied")), ["Permission denied"]);
+    assert_eq!(news(unclear("no lease for 3 s")), ["no lease for 3 s"]);
+    assert_eq!(news(Outcome::Pass), ["CanAskAgain"]);
+    assert_eq!(news(unclear("no lease for 4 s")), ["no lease for 4 s"]);
+    let would = "it is in shadow, and would say: ";
+    assert_eq!(news(shadow(Outcome::Pass)), [format!("{would}passed")]);
+    assert_eq!(news(shadow(Outcome::content("9 ms"))), [format!("{would}9 ms")]);
+    assert_eq!(news(shadow(Outcome::content("8 ms"))), none);
+    assert_eq!(news(shadow(unclear("late by 1"))), [format!("{would}late by 1")]);
+    assert_eq!(news(shadow(unclear("late by 2"))), none);
+}
+
+#[test]
+fn what_this_machine_cannot_ask_is_told_once_and_when_it_can_again() {
+    let (mut streams, id) = one_stream();
+    let mut news = |outcome: Outcome| news(&mut streams, id, outcome);
+    let broken = || Outcome::unable("Too many open files");
     let what = || "tcp at 10.0.0.1:80".to_owned();
     assert_eq!(news(Outcome::Pass), []);
     assert_eq!(news(broken()), [(what(), News::CannotAsk("Too many open files".to_owned()))]);

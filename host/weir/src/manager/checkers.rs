@@ -7,8 +7,8 @@ use weir_wasm::World;
 use super::{Manager, Output, Plugin};
 use crate::{config::Mode, health::Checker};
 
-/// What whoever runs the checks was told last: which plugins check, and whether in shadow.
-pub(super) type Offered = BTreeMap<String, (Checker, bool)>;
+/// What whoever runs the checks was told last: which plugins check.
+pub(super) type Offered = BTreeMap<String, Checker>;
 
 /// What is said of a plugin that a check names and that plays only these roles; none = it checks.
 pub(crate) fn idle(roles: &[World]) -> Option<String> {
@@ -19,10 +19,8 @@ pub(crate) fn idle(roles: &[World]) -> Option<String> {
 impl Manager {
     /// Tells which plugins check now, where that has changed.
     pub(super) fn offer_checkers(&mut self) {
-        let offer = |it: &Plugin| {
-            let checker = it.checker()?.clone();
-            Some((it.name.clone(), (checker, it.mode == Mode::Shadow)))
-        };
+        let offer =
+            |it: &Plugin| Some((it.name.clone(), it.checker()?.shadowed(it.mode == Mode::Shadow)));
         let offered: Offered = self.plugins.iter().filter_map(offer).collect();
         let before = std::mem::replace(&mut self.offered, offered);
         for gone in before.keys().filter(|it| !self.offered.contains_key(*it)) {
@@ -30,10 +28,8 @@ impl Manager {
         }
         for (name, offer) in self.offered.iter().filter(|(name, it)| before.get(*name) != Some(it))
         {
-            let (checker, is_shadow) = offer;
-            let checker = if *is_shadow { checker.in_shadow() } else { checker.clone() };
             // Before the checks that it makes.
-            self.output.push_front(Output::Checker(name.clone(), Some(checker)));
+            self.output.push_front(Output::Checker(name.clone(), Some(offer.clone())));
         }
     }
 }

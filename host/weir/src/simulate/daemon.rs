@@ -27,7 +27,7 @@ use crate::{
     control::{self, Expiry, Steer, Wish},
     health::{
         Ask, Cause, Changes, Checker, Evidence, Outcome, Reply, Seen, State, StreamId, Streams,
-        Subject, Told, Verdict, judged,
+        Subject, Told, Verdict,
     },
     manager::{self, Manager, Now, Output, Reload},
     report::Line,
@@ -506,7 +506,7 @@ impl Daemon {
         stage: &Stage,
     ) -> Seen {
         let Some(checker) = self.checkers.get(&check.plugin) else {
-            return Outcome::Indeterminate(format!("plugin {} does not run", check.plugin)).into();
+            return Outcome::unable(format!("plugin {} does not run", check.plugin)).into();
         };
         let checking = Checking {
             server: ask.place.address,
@@ -514,7 +514,7 @@ impl Daemon {
             timeout: ask.check.timeout,
             at_ns: u64::try_from(wall(stage.now()).as_nanos()).ok(),
         };
-        judged(checker.check(checking, Box::new(Simulated(answer)))).into()
+        checker.counted(checker.check(checking, Box::new(Simulated(answer)))).into()
     }
 
     /// What a stream of this run of weir asks, and its probes.
