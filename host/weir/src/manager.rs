@@ -307,6 +307,7 @@ impl Manager {
         if self.stopped {
             return;
         }
+        self.plugins.iter_mut().for_each(|it| it.end_probation(now));
         self.freeze_in_doubt(now);
         self.lose_patience(now);
         self.advance_statements(now);

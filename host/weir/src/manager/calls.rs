@@ -113,7 +113,7 @@ impl Manager {
         for index in 0..self.plugins.len() {
             match self.deliver_one(now, index) {
                 Some(Ok(effects)) => {
-                    self.plugins[index].succeeded(now);
+                    self.plugins[index].succeeded();
                     for effect in effects {
                         self.take_effect(now, index, effect);
                     }

@@ -139,7 +139,7 @@ impl Manager {
             let view = self.view(now, index);
             let judged = self.plugins[index].judge(review.clone(), view);
             if matches!(judged, Some(Ok(_))) {
-                self.plugins[index].succeeded(now);
+                self.plugins[index].succeeded();
             }
             match judged {
                 Some(Ok(Judgement::Allow)) => {}

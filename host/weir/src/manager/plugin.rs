@@ -259,16 +259,18 @@ impl Plugin {
         }
     }
 
-    /// When it wants to be called though nothing happens: to start, to weigh, for stats.
+    /// When something is due though nothing happens: to start, to weigh, stats, or the end of
+    /// probation.
     pub(super) fn next(&self) -> Option<Duration> {
-        match &self.state {
+        let due = match &self.state {
             State::Waiting { until, .. } => Some(*until),
             State::Running { policy, .. } => {
                 let stats = policy.as_ref().and_then(Policy::stats_due);
                 stats.into_iter().chain(self.weighings.next()).min()
             }
             State::Quarantined | State::Off => None,
-        }
+        };
+        due.into_iter().chain(self.probation.as_ref().map(|it| it.until)).min()
     }
 
     /// Where it stands, in a word, and until when if that is known.
@@ -341,12 +343,24 @@ impl Plugin {
     }
 
     /// A call succeeded.
-    pub(super) fn succeeded(&mut self, now: Now) {
+    pub(super) fn succeeded(&mut self) {
         let Some(probation) = &mut self.probation else { return };
         probation.calls -= 1;
-        if probation.calls == 0 || probation.until <= now.monotonic {
+        if probation.calls == 0 {
             self.probation = None;
         }
+    }
+
+    /// Ends probation if its time is over, for not every plugin is called.
+    pub(super) fn end_probation(&mut self, now: Now) {
+        if !self.is_on_probation(now) {
+            self.probation = None;
+        }
+    }
+
+    /// Whether its code gives way to the one before if it fails.
+    pub(super) fn is_on_probation(&self, now: Now) -> bool {
+        self.probation.as_ref().is_some_and(|it| now.monotonic < it.until)
     }
 
     /// The code that was replaced comes back, and what it had done is to be again.
@@ -423,7 +437,7 @@ impl Plugin {
 
     /// Drops the instance, which failed, and plans what comes next.
     pub(super) fn fail(&mut self, now: Now, why: &str) -> Remedy {
-        if self.probation.as_ref().is_some_and(|it| now.monotonic < it.until) {
+        if self.is_on_probation(now) {
             return Remedy::Return;
         }
         self.probation = None;

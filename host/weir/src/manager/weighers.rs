@@ -87,7 +87,7 @@ impl Manager {
         let Some(weighed) = plugin.weigher().map(|weigh| weigh(&weighing)) else { return };
         match weighed {
             Ok(weighed) => {
-                plugin.succeeded(now);
+                plugin.succeeded();
                 self.take_scales(now, index, key, &weighing, weighed);
             }
             Err(report) => self.plugin_failed(now, index, &report),

@@ -38,6 +38,24 @@ fn whoever_checks_is_told_which_plugins_do() {
     assert_eq!(told(&mut bench), ["checker checks no more"]);
 }
 
+/// How the only one stands.
+fn state(bench: &Bench) -> &'static str {
+    let standings = bench.manager.standings(bench.at());
+    standings.iter().find(|it| it.name == "checker").unwrap().state
+}
+
+/// Nobody calls it but those who check, of whom the manager does not hear.
+#[test]
+fn probation_of_a_checker_ends_by_time() {
+    let mut bench = checking();
+    bench.replace("checker", None);
+    assert_eq!(state(&bench), "probation");
+    bench.pass(59);
+    assert_eq!(state(&bench), "probation");
+    bench.pass(1);
+    assert_eq!(state(&bench), "running");
+}
+
 #[test]
 fn what_a_check_names_is_not_replaced_by_code_that_checks_nothing() {
     let mut bench = checking();
