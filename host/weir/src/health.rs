@@ -40,7 +40,7 @@ pub(crate) use self::{
     outcome::{Cause, Evidence, Outcome},
     prober::{Order, probe_all},
     streams::{
-        AgentReport, Ask, Changes, News, Notice, Place, Seen, StreamId, Streams, Subject, Target,
-        Told, Verdict,
+        AgentReport, Ask, Changes, CheckerFailure, News, Notice, Place, Seen, StreamId, Streams,
+        Subject, Target, Told, Verdict,
     },
 };

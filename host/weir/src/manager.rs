@@ -82,7 +82,9 @@ pub(crate) use self::{
 use crate::{
     config::{self, Config, Mode},
     control::{Request, Show, Steer},
-    health::{AgentReport, Checker, LagNews, Notice, Subject, Target, Told, Verdict},
+    health::{
+        AgentReport, Checker, CheckerFailure, LagNews, Notice, Subject, Target, Told, Verdict,
+    },
     plan::Claim,
     report::Line,
     safety::{doubt::Doubt, order::Order},
@@ -118,6 +120,8 @@ pub(crate) enum Event {
     Agent(Box<AgentReport>),
     /// There is something about a check that people should know.
     Notice(Notice),
+    /// The checker of a plugin failed.
+    CheckerFailed(Box<CheckerFailure>),
     /// Probes are late, or no longer.
     Lag(LagNews),
     /// A command asks, or changes the table.
@@ -144,6 +148,7 @@ impl From<Told> for Event {
             Told::Verdict(verdict) => Self::Health(verdict),
             Told::Agent(report) => Self::Agent(report),
             Told::Notice(notice) => Self::Notice(notice),
+            Told::Failed(failure) => Self::CheckerFailed(failure),
             Told::Lag(news) => Self::Lag(news),
         }
     }
@@ -285,6 +290,7 @@ impl Manager {
             Event::Health(verdict) => self.handle_verdict(now, &verdict),
             Event::Agent(report) => self.hear_agent(now, *report),
             Event::Notice(notice) => self.log(heard::notice(&notice)),
+            Event::CheckerFailed(failure) => self.checker_failed(now, &failure),
             Event::Lag(news) => self.log(heard::lag(news)),
             Event::Request(request) => self.requests.push_back(request),
             Event::Steer(steer) => self.steer(now, steer),

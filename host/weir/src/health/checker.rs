@@ -91,12 +91,17 @@ impl Checker {
             false => outcome,
         }
     }
+
+    /// Whether it is the same code, in shadow or not.
+    pub(crate) fn is_code_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.check, &other.check)
+    }
 }
 
 /// Whether it is the very same.
 impl PartialEq for Checker {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.check, &other.check) && self.is_in_shadow == other.is_in_shadow
+        self.is_code_of(other) && self.is_in_shadow == other.is_in_shadow
     }
 }
 

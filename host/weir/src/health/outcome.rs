@@ -33,6 +33,15 @@ pub(crate) enum Hindrance {
 }
 
 impl Hindrance {
+    /// The checker that failed, if that is it, in shadow or not.
+    pub(super) fn failure(&self) -> Option<(&Checker, &str)> {
+        match self {
+            Self::Failed(checker, report) => Some((checker, report)),
+            Self::Shadow(would) => would.failure(),
+            Self::Machine(_) | Self::Unclear(_) => None,
+        }
+    }
+
     /// Whether it is the same in kind, so that there is nothing new to tell. What others say in
     /// their own words may be different each time, and still be the same.
     pub(super) fn is_alike(&self, other: &Self) -> bool {
@@ -101,6 +110,14 @@ impl Outcome {
     /// Whether the server did what it should.
     pub(super) fn is_pass(&self) -> bool {
         matches!(self, Self::Pass | Self::Warned(_) | Self::Degraded(..))
+    }
+
+    /// The checker that failed, if one did, and its report.
+    pub(super) fn failure(&self) -> Option<(&Checker, &str)> {
+        match self {
+            Self::Indeterminate(why) => why.failure(),
+            _ => None,
+        }
     }
 
     /// What it leaves of the weight, in hundredths.

@@ -20,6 +20,7 @@ use weir_wasm::Latency;
 
 use super::{
     agent::{Agent, AgentSays, Reply},
+    checker::Checker,
     counter::{Counter, State},
     lag::LagNews,
     outcome::{Evidence, Hindrance, Outcome},
@@ -95,6 +96,8 @@ pub(crate) enum Told {
     Agent(Box<AgentReport>),
     /// Something that people should know.
     Notice(Notice),
+    /// The checker of a plugin failed.
+    Failed(Box<CheckerFailure>),
     /// Probes are late, or no longer.
     Lag(LagNews),
 }
@@ -125,6 +128,17 @@ pub(crate) struct AgentReport {
     pub(crate) watch: u64,
     /// What stands.
     pub(crate) says: AgentSays,
+}
+
+/// The checker of a plugin failed: it trapped, or reached a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CheckerFailure {
+    /// In the configuration.
+    pub(crate) plugin: String,
+    /// Which it was, for other code may have taken its place.
+    pub(crate) checker: Checker,
+    /// For people.
+    pub(crate) report: String,
 }
 
 /// Something about a check.
@@ -274,7 +288,9 @@ impl Streams {
         took: Duration,
     ) -> Option<(Vec<Told>, Duration)> {
         let stream = self.streams.get_mut(&id)?;
-        let mut told: Vec<Told> = stream.news(seen).map(|it| self.notice(id, it)).collect();
+        let mut told: Vec<Told> = stream.failure(seen).map(Told::Failed).into_iter().collect();
+        let news = stream.news(seen);
+        told.extend(news.map(|it| self.notice(id, it)));
         self.note_latency(id, seen, took);
         let stream = self.streams.get_mut(&id)?;
         let is_news = seen.outcome.as_ref().is_some_and(|it| stream.take(it));
@@ -361,6 +377,16 @@ impl Stream {
             };
         }
         has_changed
+    }
+
+    /// That of the checker, if the probe before did not find the same one failing.
+    fn failure(&self, seen: &Seen) -> Option<Box<CheckerFailure>> {
+        let (checker, report) = seen.outcome.as_ref()?.failure()?;
+        let before = self.trouble.as_ref().and_then(Hindrance::failure);
+        let plugin = self.ask.check.kind.plugin()?.to_owned();
+        before.is_none_or(|it| it.0 != checker).then(|| {
+            Box::new(CheckerFailure { plugin, checker: checker.clone(), report: report.to_owned() })
+        })
     }
 
     /// What people should know of what was seen, the first time.

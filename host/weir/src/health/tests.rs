@@ -188,6 +188,38 @@ fn news(streams: &mut Streams, id: StreamId, outcome: Outcome) -> Vec<(String, N
     news.collect()
 }
 
+/// Whoever runs plugins hears of it once for each check and each code.
+#[test]
+fn that_a_checker_failed_is_told_once() {
+    let files = Authority::new();
+    let config = "[plugin.p]\nsource = \"p.wasm\"\n[[service]]\nname = \"web\"\n\
+                  address = \"192.0.2.1:80\"\ncheck = { type = \"plugin\", plugin = \"p\" }\n";
+    let check = Check::clone(&files.parse(config).services[0].check.as_ref().unwrap().list[0]);
+    let mut streams = Streams::default();
+    let address = SocketAddr::from(([10, 0, 0, 1], 80));
+    let id = streams.watch(target(1, address, &[check], 1)).begun[0].0;
+    let mut failed = |outcome: Outcome| {
+        let (told, _) = streams.record(id, &outcome.into(), Duration::ZERO).unwrap();
+        let failures = told.into_iter().filter_map(|it| match it {
+            Told::Failed(it) => Some((it.plugin, it.checker, it.report)),
+            _ => None,
+        });
+        failures.collect::<Vec<_>>()
+    };
+    let checker = || Checker::new(|_, _| Err("unreachable".to_owned()));
+    let (one, other) = (checker(), checker().shadowed(true));
+    let by = |checker: &Checker| {
+        let failed = Hindrance::Failed(checker.clone(), "unreachable".to_owned());
+        checker.counted(Outcome::Indeterminate(failed))
+    };
+    let of = |it: &Checker| [("p".to_owned(), it.clone(), "unreachable".to_owned())];
+    assert_eq!(failed(by(&one)), of(&one));
+    assert_eq!(failed(by(&one)), []);
+    assert_eq!(failed(by(&other)), of(&other), "other code, in shadow");
+    assert_eq!(failed(Outcome::Pass), []);
+    assert_eq!(failed(by(&one)), of(&one));
+}
+
 /// Whatever else it says of it.
 #[test]
 fn what_hinders_a_check_is_told_anew_only_where_it_is_another_in_kind() {

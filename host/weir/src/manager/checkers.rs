@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use weir_wasm::World;
 
-use super::{Manager, Output, Plugin};
-use crate::{config::Mode, health::Checker};
+use super::{Manager, Now, Output, Plugin};
+use crate::{
+    config::Mode,
+    health::{Checker, CheckerFailure},
+};
 
 /// What whoever runs the checks was told last: which plugins check.
 pub(super) type Offered = BTreeMap<String, Checker>;
@@ -17,6 +20,20 @@ pub(crate) fn idle(roles: &[World]) -> Option<String> {
 }
 
 impl Manager {
+    /// A checker failed in one check of many. On probation it gives way to the code before, and is
+    /// given up by nothing else: it has no instance to drop, and what one server answers must not
+    /// end the checks of the others. People hear of it as of any check that cannot be made.
+    pub(super) fn checker_failed(&mut self, now: Now, failure: &CheckerFailure) {
+        let runs = |it: &Plugin| {
+            it.name == failure.plugin
+                && it.checker().is_some_and(|it| it.is_code_of(&failure.checker))
+        };
+        let found = self.plugins.iter().position(runs);
+        if let Some(index) = found.filter(|it| self.plugins[*it].is_on_probation(now)) {
+            self.come_back(now, index, &failure.report);
+        }
+    }
+
     /// Tells which plugins check now, where that has changed.
     pub(super) fn offer_checkers(&mut self) {
         let offer =

@@ -1,7 +1,10 @@
 //! Plugins that check.
 
 use super::*;
-use crate::config::Mode;
+use crate::{
+    config::Mode,
+    health::{Checker, CheckerFailure},
+};
 
 const CHECKER: &str = "[plugin.checker]\nsource = \"x.wasm\"\n";
 
@@ -53,6 +56,68 @@ fn probation_of_a_checker_ends_by_time() {
     bench.pass(59);
     assert_eq!(state(&bench), "probation");
     bench.pass(1);
+    assert_eq!(state(&bench), "running");
+}
+
+/// A check by what it runs now fails.
+fn fail(bench: &mut Bench, checker: Checker) {
+    let plugin = "checker".to_owned();
+    let report = "checker: check failed: unreachable".to_owned();
+    let failure = CheckerFailure { plugin, checker, report };
+    bench.manager.handle(bench.at(), Event::CheckerFailed(Box::new(failure)));
+    bench.settle();
+}
+
+fn running(bench: &Bench) -> Checker {
+    bench.manager.plugins.iter().find_map(|it| it.checker()).unwrap().clone()
+}
+
+#[test]
+fn a_checker_that_fails_on_probation_gives_way_to_the_one_before() {
+    let mut bench = checking();
+    let old = running(&bench);
+    bench.replace("checker", None);
+    let new = running(&bench);
+    assert!(old != new);
+    told(&mut bench);
+    fail(&mut bench, old.clone());
+    assert_eq!(bench.said("plugin-returned"), NONE, "a check of the old one was under way");
+    fail(&mut bench, new.clone());
+    assert_eq!(
+        bench.said("plugin-returned"),
+        ["plugin-returned plugin=checker applied=\"nothing of that call\" \
+          then=\"the one before comes back, with what it had said\" \
+          report=\"checker: check failed: unreachable\""]
+    );
+    assert!(running(&bench) == old);
+    assert_eq!((state(&bench), told(&mut bench)), ("running", vec!["checker checks".to_owned()]));
+    fail(&mut bench, new);
+    assert_eq!(bench.said("plugin-"), NONE, "it is not there any more");
+}
+
+#[test]
+fn a_checker_in_shadow_gives_way_too() {
+    let mut bench = checking();
+    bench.manager.set_mode(bench.at(), "checker", Mode::Shadow).unwrap();
+    bench.replace("checker", None);
+    let new = running(&bench).shadowed(true);
+    fail(&mut bench, new);
+    assert_eq!(bench.said("plugin-returned").len(), 1);
+}
+
+/// What one server answers does not end the checks of the others.
+#[test]
+fn a_checker_that_fails_later_is_not_given_up() {
+    let mut bench = checking();
+    bench.replace("checker", None);
+    bench.pass(60);
+    bench.lines.clear();
+    told(&mut bench);
+    for _ in 0..10 {
+        let checker = running(&bench);
+        fail(&mut bench, checker);
+    }
+    assert_eq!((bench.said("plugin-"), told(&mut bench)), (vec![], vec![]));
     assert_eq!(state(&bench), "running");
 }
 
