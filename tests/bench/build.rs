@@ -1,29 +1,42 @@
-//! Builds the policy whose instances are counted, as it is built into weir.
+//! Builds the plugins that are measured: the policy whose instances are counted, as it is built
+//! into weir, and the components that languages are compared by.
 
-use std::{env, fs, path::PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use weir_build::{Artifact, Plugin, Target};
 use weir_wasm::Metering;
 
-const PLUGIN: &str = "health-weight";
+const HEALTH_WEIGHT: &str = "health-weight";
 
 fn main() -> Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
     let target = env::var("TARGET").context("TARGET is not set")?;
+    let component = component(HEALTH_WEIGHT, HEALTH_WEIGHT, &out)?;
+    let compiled = weir_wasm::precompile(&component, &target, Metering::Time)
+        .with_context(|| format!("failed to compile the plugin {HEALTH_WEIGHT}"))?;
+    fs::write(out.join(format!("{HEALTH_WEIGHT}.cwasm")), compiled)?;
+    fs::write(out.join(format!("{HEALTH_WEIGHT}.wasm")), component)?;
+    fs::write(out.join("starlark.wasm"), self::component("starlark", "weir-starlark", &out)?)?;
+    Ok(())
+}
+
+/// The component of the package in this folder of `plugins/`.
+fn component(folder: &str, package: &str, out: &Path) -> Result<Vec<u8>> {
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for source in weir_build::sources(&workspace, &format!("plugins/{PLUGIN}")) {
+    let folder = format!("plugins/{folder}");
+    for source in weir_build::sources(&workspace, &folder) {
         println!("cargo::rerun-if-changed={}", source.display());
     }
     let plugin = Plugin {
-        package: PLUGIN,
+        package,
         artifact: Artifact::Library,
         target: Target::Bare,
-        directory: &workspace,
-        target_directory: &weir_build::shared_target_directory(&out),
+        directory: &workspace.join(folder),
+        target_directory: &weir_build::shared_target_directory(out),
     };
-    let compiled = weir_wasm::precompile(&plugin.component()?, &target, Metering::Time)
-        .with_context(|| format!("failed to compile the plugin {PLUGIN}"))?;
-    fs::write(out.join(format!("{PLUGIN}.cwasm")), compiled)?;
-    Ok(())
+    plugin.component()
 }

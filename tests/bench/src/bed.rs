@@ -12,7 +12,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::{
     namespace,
-    row::{Goal, Row},
+    row::{Goal, Outcome, Row},
     sample,
 };
 
@@ -141,6 +141,11 @@ impl Bed {
             samples: 0,
             note: String::new(),
         }
+    }
+
+    /// That it could not be measured.
+    pub(crate) fn failed(&self, name: impl Into<String>, error: &anyhow::Error) -> Outcome {
+        Outcome::Failed { name: name.into(), bed: self.name(), why: format!("{error:#}") }
     }
 
     /// The original ipvsadm.

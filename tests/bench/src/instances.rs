@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use weir_ipvs::{
     Endpoint, Forwarding, Protocol, RealServer, RealServerKey, RealServerStatus, Service,
     ServiceKey, ServiceStatus, Snapshot, Stats, TableEntry,
@@ -31,16 +31,17 @@ static HEALTH_WEIGHT: Builtin =
 pub(crate) fn run(bed: &Bed) -> Result<Row> {
     let runtime = Runtime::for_daemon()?;
     let plugin = runtime.builtin(&HEALTH_WEIGHT, None)?;
-    let (key, view) = world();
+    let view = world(10);
+    let key = *view.health.keys().next().context("the world is empty")?;
     let mut policies = Vec::with_capacity(INSTANCES as usize);
     // What all instances share is paid for by the first.
-    let mut first = start(&runtime, &plugin, &view)?;
+    let mut first = start(&runtime, &plugin, "{}", &view)?;
     drains(&mut first, &key, &view, 1)?;
     policies.push(first);
     let before = resident_bytes("self")?;
     let begin = now();
     for _ in 1..INSTANCES {
-        let mut policy = start(&runtime, &plugin, &view)?;
+        let mut policy = start(&runtime, &plugin, "{}", &view)?;
         drains(&mut policy, &key, &view, 1)?;
         policies.push(policy);
     }
@@ -64,7 +65,13 @@ pub(crate) fn run(bed: &Bed) -> Result<Row> {
     })
 }
 
-fn start(runtime: &Runtime, plugin: &Plugin, view: &View) -> Result<Policy> {
+/// Starts it as the daemon does, with the limits of those whose operator names none.
+pub(crate) fn start(
+    runtime: &Runtime,
+    plugin: &Plugin,
+    config_json: &str,
+    view: &View,
+) -> Result<Policy> {
     let grant = PolicyGrant {
         services: Services::All,
         drain: true,
@@ -72,8 +79,8 @@ fn start(runtime: &Runtime, plugin: &Plugin, view: &View) -> Result<Policy> {
         ..PolicyGrant::default()
     };
     let settings = Settings {
-        instance: "health-weight".to_owned(),
-        config_json: "{}".to_owned(),
+        instance: "policy".to_owned(),
+        config_json: config_json.to_owned(),
         grant,
         limits: Limits::for_policy(),
         log: Arc::new(|_| {}),
@@ -83,23 +90,27 @@ fn start(runtime: &Runtime, plugin: &Plugin, view: &View) -> Result<Policy> {
 
 /// Has the policy drain a real server, and sees that it does.
 fn drains(policy: &mut Policy, key: &RealServerKey, view: &View, sequence: u64) -> Result<()> {
-    let change = HealthChange {
-        server: *key,
-        detail: "refused".to_owned(),
-        before: HealthStatus::Up,
-        after: HealthStatus::Down,
-        lasted: Duration::from_secs(1),
-    };
-    let event = Envelope { sequence, at_ns: 1, event: Event::Health(change) };
-    let effects = policy.handle(view.clone(), &[event])?;
+    let effects = policy.handle(view.clone(), &[change(key, HealthStatus::Down, sequence)])?;
     ensure!(effects.len() == 1, "the policy wants {} effects, not one", effects.len());
     Ok(())
 }
 
-/// One service with ten real servers.
-fn world() -> (RealServerKey, View) {
+/// That this real server became what it is now, `after`.
+pub(crate) fn change(key: &RealServerKey, after: HealthStatus, sequence: u64) -> Envelope {
+    let change = HealthChange {
+        server: *key,
+        detail: "refused".to_owned(),
+        before: if after == HealthStatus::Up { HealthStatus::Down } else { HealthStatus::Up },
+        after,
+        lasted: Duration::from_secs(1),
+    };
+    Envelope { sequence, at_ns: 1, event: Event::Health(change) }
+}
+
+/// One service with so many real servers, all of them up.
+pub(crate) fn world(servers: u32) -> View {
     let service = ServiceKey::from((Protocol::Tcp, service_address(0).into(), 80));
-    let servers: Vec<_> = (0..10)
+    let servers: Vec<_> = (0..servers)
         .map(|number| {
             let endpoint = Endpoint::new(server_address(0, number), 8080);
             RealServerStatus {
@@ -118,20 +129,19 @@ fn world() -> (RealServerKey, View) {
     };
     let key = |it: &RealServerStatus| RealServerKey { service, server: it.config.endpoint };
     let health: BTreeMap<_, _> = servers.iter().map(|it| (key(it), report.clone())).collect();
-    let first = key(&servers[0]);
     let entry = TableEntry {
         service: ServiceStatus { config: Service::new(service, "wrr"), stats: Stats::default() },
         servers,
     };
-    let view = View {
+    View {
         table: Arc::new(Table::new(Snapshot { entries: vec![entry] }, 1)),
         health: Arc::new(health),
         held: Vec::new(),
         state: Arc::default(),
-        wall_ns: 1,
-        monotonic_ns: 1,
+        wall_ns: 1_000_000_000,
+        // Go's runtime refuses a clock that stands at zero.
+        monotonic_ns: 1_000_000_000,
         changes_left: None,
         ..View::default()
-    };
-    (first, view)
+    }
 }

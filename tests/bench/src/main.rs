@@ -11,6 +11,7 @@ mod daemon;
 mod edits;
 mod faults;
 mod instances;
+mod languages;
 mod list;
 mod load;
 mod monitor;
@@ -52,10 +53,12 @@ enum Run {
     One(fn(&Bed) -> Result<Row>),
     /// Several, by names that begin with its own.
     Several(fn(&Bed) -> Result<Vec<Row>>),
+    /// The same, where some may fail and the others do not.
+    Each(fn(&Bed) -> Result<Vec<Outcome>>),
 }
 
 /// In the order of the report.
-const MEASUREMENTS: [Measurement; 22] = [
+const MEASUREMENTS: [Measurement; 23] = [
     Measurement { name: "list-empty", fits: Bed::has_table, run: Run::One(list::empty) },
     Measurement { name: "list-10x10", fits: Bed::has_table, run: Run::One(list::small) },
     Measurement { name: "list-1000x10", fits: Bed::has_table, run: Run::One(list::large) },
@@ -64,6 +67,7 @@ const MEASUREMENTS: [Measurement; 22] = [
     Measurement { name: "restore-50000", fits: Bed::is_uml, run: Run::One(restore::large) },
     Measurement { name: "edits", fits: Bed::has_kernel, run: Run::One(edits::run) },
     Measurement { name: "instances", fits: Bed::is_machine, run: Run::One(instances::run) },
+    Measurement { name: "languages", fits: Bed::is_machine, run: Run::Each(languages::run) },
     Measurement { name: "check-tcp", fits: Bed::has_table, run: Run::One(checks::tcp) },
     Measurement { name: "check-http", fits: Bed::has_table, run: Run::One(checks::http) },
     Measurement { name: "verdict", fits: Bed::has_table, run: Run::One(verdict::run) },
@@ -108,25 +112,21 @@ fn main() -> ExitCode {
 }
 
 fn measure(bed: &Bed) -> Result<()> {
-    let bed_name = bed.name();
     bed.enter()?;
     for Measurement { name, fits, run } in MEASUREMENTS {
         if !fits(bed) || !bed.is_wanted(name) {
             continue;
         }
-        writeln!(io::stderr(), "bench: {name}, {bed_name}")?;
-        let rows = namespace::on_thread(|| match run {
-            Run::One(run) => run(bed).map(|row| vec![Row { name: name.to_owned(), ..row }]),
-            Run::Several(run) => run(bed),
+        writeln!(io::stderr(), "bench: {name}, {}", bed.name())?;
+        let measured = |rows: Vec<Row>| rows.into_iter().map(Outcome::Measured).collect();
+        let outcomes = namespace::on_thread(|| match run {
+            Run::One(run) => {
+                run(bed).map(|row| measured(vec![Row { name: name.to_owned(), ..row }]))
+            }
+            Run::Several(run) => run(bed).map(measured),
+            Run::Each(run) => run(bed),
         });
-        let outcomes = match rows {
-            Ok(rows) => rows.into_iter().map(Outcome::Measured).collect(),
-            Err(error) => vec![Outcome::Failed {
-                name: name.to_owned(),
-                bed: bed_name.clone(),
-                why: format!("{error:#}"),
-            }],
-        };
+        let outcomes = outcomes.unwrap_or_else(|error| vec![bed.failed(name, &error)]);
         for outcome in outcomes {
             writeln!(io::stdout(), "{}", serde_json::to_string(&outcome)?)?;
         }

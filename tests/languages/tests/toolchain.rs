@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     sync::{
         Arc,
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use weir_build::{Language, Source};
+use weir_build::Language;
 use weir_languages::{Host, Served, Setup, WEB, change};
 use weir_wasm::{Event, HealthStatus, Limits, Plugin, ProbeError, Runtime};
 
@@ -24,8 +24,7 @@ use crate::{
 
 /// Builds and loads the example `name` of the SDK for `language`.
 fn example(runtime: &Runtime, language: Language, world: &str, name: &str) -> Plugin {
-    let source = Path::new("examples").join(name).with_extension(language.extension());
-    load(runtime, language, world, &sdk(language).join(source))
+    load(runtime, language, world, &weir_languages::example(language, name))
 }
 
 fn load(runtime: &Runtime, language: Language, world: &str, file: &Path) -> Plugin {
@@ -34,62 +33,10 @@ fn load(runtime: &Runtime, language: Language, world: &str, file: &Path) -> Plug
     fs::create_dir_all(SCRATCH).unwrap();
     let folder = tempfile::Builder::new().prefix(&name).tempdir_in(SCRATCH).unwrap();
     let scratch = folder.path().join(file.file_stem().unwrap());
-    let sdk = laid_out(language, &scratch);
-    // JavaScript imports from beside the SDK alone, and Python leaves what it compiled beside the
-    // source, which would have cargo build anew what carries the SDK.
-    let beside = scratch.join("src").join(file.file_name().unwrap());
-    let is_beside = matches!(language, Language::JavaScript | Language::Python);
-    if is_beside {
-        fs::create_dir_all(scratch.join("src")).unwrap();
-        fs::copy(file, &beside).unwrap();
-    }
-    let source = Source {
-        language,
-        world,
-        file: if is_beside { &beside } else { file },
-        sdk: &sdk,
-        wit: &root().join("wit"),
-        scratch: &scratch,
-    };
-    let component = source.component().unwrap();
+    let component = weir_languages::component(language, world, file, &scratch).unwrap();
     let plugin = scratch.with_extension("wasm");
     fs::write(&plugin, component).unwrap();
     components::from_file(runtime, &plugin).unwrap()
-}
-
-/// The folder with the whole SDK of a language: Zig's stands on that of C.
-fn laid_out(language: Language, scratch: &Path) -> PathBuf {
-    let parts = match language {
-        Language::Zig => ["c/weir", "c/weir/bindings", "zig/weir"].as_slice(),
-        Language::JavaScript => &["javascript/weir"],
-        Language::Python => &["python/weir"],
-        _ => return sdk(language),
-    };
-    lay_out(parts, scratch);
-    scratch.to_owned()
-}
-
-/// Copies these parts of `sdk/` into the folder `weir` in `scratch`.
-fn lay_out(parts: &[&str], scratch: &Path) {
-    let weir = scratch.join("weir");
-    fs::create_dir_all(weir.join("bindings")).unwrap();
-    for part in parts {
-        let to = if part.ends_with("bindings") { weir.join("bindings") } else { weir.clone() };
-        for entry in fs::read_dir(root().join("sdk").join(part)).unwrap() {
-            let file = entry.unwrap().path();
-            if file.is_file() {
-                fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
-            }
-        }
-    }
-}
-
-fn sdk(language: Language) -> PathBuf {
-    root().join("sdk").join(language.name())
-}
-
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 /// It decides as the one in Rust does, and goes on doing so: a garbage collector that begins
@@ -215,7 +162,7 @@ fn documented_in_cpp_drains_as_rust_does(c: Language) {
     };
     fs::create_dir_all(SCRATCH).unwrap();
     let folder = tempfile::tempdir_in(SCRATCH).unwrap();
-    lay_out(&["c/weir", "c/weir/bindings"], folder.path());
+    weir_languages::lay_out(&["c/weir", "c/weir/bindings"], folder.path()).unwrap();
     fs::create_dir(folder.path().join("src")).unwrap();
     fs::write(folder.path().join("src/drain.cpp"), block("cpp")).unwrap();
     let script = format!("zig() {{ {} \"$@\"; }}\n{}", c.command().unwrap(), block("sh"));

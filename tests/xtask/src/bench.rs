@@ -18,7 +18,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cache::Cache, debian, guest::Guest, kernel};
+use crate::{
+    cache::Cache,
+    debian,
+    guest::Guest,
+    kernel,
+    languages::{self, COMPILERS},
+};
 use build::Programs;
 use report::Report;
 
@@ -29,6 +35,9 @@ use report::Report;
 /// ip_vs everything is measured there, in network namespaces of its own. Anywhere else it
 /// is measured in a guest kernel (bed "UML"), and start-up, checks and the way of a verdict
 /// natively too, with a stand-in for the kernel that both programs reach.
+///
+/// The same policy in each language is compared with the one in Rust; compilers that are missing
+/// are installed.
 ///
 /// Builds with the release profile, which takes minutes the first time. Other work on the
 /// machine disturbs the figures; ratios suffer less than times.
@@ -118,6 +127,9 @@ fn measure(
         }
         command.arg(format!("--{program}")).arg(path);
     }
+    if bed == "none" && is_wanted(args, "languages") {
+        command.env("PATH", languages::path(&compilers(cache))?);
+    }
     command.args(common(args));
     let output = command
         .stdin(Stdio::null())
@@ -156,6 +168,20 @@ fn measure_in_guest(
         bail!("weir-bench in the guest ended with status {status}");
     }
     Ok(())
+}
+
+/// The directories of the compilers that can be had; what is measured without the others is told
+/// as not measured.
+fn compilers(cache: &Cache) -> Vec<PathBuf> {
+    let obtained = COMPILERS.iter().filter_map(|compiler| {
+        let directory = compiler.obtain(cache, &mut crate::note);
+        directory.inspect_err(|error| crate::note(&format!("{error:#}"))).ok()
+    });
+    obtained.collect()
+}
+
+fn is_wanted(args: &Args, name: &str) -> bool {
+    args.only.is_empty() || args.only.iter().any(|it| name.contains(it.as_str()))
 }
 
 /// What every bed is told.
