@@ -4,8 +4,8 @@
 
 mod cache;
 mod commands;
-mod controllers;
 mod compat;
+mod controllers;
 mod fixtures;
 mod functions;
 mod guests;
