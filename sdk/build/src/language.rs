@@ -113,7 +113,7 @@ impl fmt::Display for Language {
 pub struct Source<'a> {
     /// What it is written in.
     pub language: Language,
-    /// `policy`, `weigher`, `guard`, `checker`.
+    /// `policy`, `controller`, `weigher`, `guard`, `checker`.
     pub world: &'a str,
     /// The file.
     pub file: &'a Path,
@@ -156,23 +156,29 @@ impl Source<'_> {
         let words = self.made("c.zig");
         let mut translate = self.tool()?;
         translate.args(["translate-c", "-target", "wasm32-wasi", "-lc", "-I"]).arg(&weir);
-        translate.arg(weir.join(format!("weir_{}.h", self.world)));
+        translate.arg(weir.join(format!("weir_{}.h", self.c_world())));
         fs::write(&words, run(&mut translate)?)?;
         let mut zig = self.tool()?;
         zig.args(["build-exe", "-target", "wasm32-wasi", "-mexec-model=reactor", "-lc"]);
         zig.args(["-O", "ReleaseSmall", "-fno-strip", "--stack", &STACK_BYTES.to_string()]);
         zig.arg(joined("-femit-bin=", &self.made("core.wasm"))).arg("-I").arg(&weir);
         zig.args(["--dep", "weir"]).arg(joined("-Mroot=", self.file));
-        let module = weir.join(format!("weir_{}.zig", self.world));
+        let module = weir.join(format!("weir_{}.zig", self.c_world()));
         zig.args(["--dep", "c"]).arg(joined("-Mweir=", &module));
         zig.args(["-cflags", "-Os", "-g0", "--"]).args(self.c_sources());
         zig.arg(joined("-Mc=", &words));
         Ok(zig)
     }
 
+    /// The world that its part of the SDK for C is named by. A controller is a policy that calls
+    /// more, and what is not called is not imported.
+    fn c_world(&self) -> &str {
+        if self.world == "controller" { "policy" } else { self.world }
+    }
+
     /// The SDK for C, which Zig's stands on.
     fn c_sources(&self) -> [PathBuf; 3] {
-        let (weir, world) = (self.sdk.join("weir"), self.world);
+        let (weir, world) = (self.sdk.join("weir"), self.c_world());
         [
             weir.join(format!("weir_{world}.c")),
             weir.join(format!("bindings/{world}.c")),

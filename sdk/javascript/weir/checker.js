@@ -8,6 +8,9 @@
 import probe from "weir:host/probe@0.1.0";
 
 import { described } from "./failure.js";
+import { bytes, text } from "./text.js";
+
+export { text };
 
 export function checker(check) {
   return {
@@ -57,19 +60,4 @@ export function connect() {
     read: (max) => connection.read(max),
     close: () => connection[Symbol.dispose](),
   };
-}
-
-// In UTF-8, for the engine has no TextEncoder; and no TextDecoder.
-const bytes = (what) =>
-  typeof what === "string"
-    ? Uint8Array.from(unescape(encodeURIComponent(what)), (it) => it.charCodeAt(0))
-    : what;
-
-export function text(bytes) {
-  const letters = Array.from(bytes, (it) => String.fromCharCode(it)).join("");
-  try {
-    return decodeURIComponent(escape(letters));
-  } catch {
-    return letters;
-  }
 }

@@ -6,3 +6,10 @@ export function described(error) {
   const where = place ? `${place[1]}:${place[2]}: ` : "";
   return `${where}${error?.message ?? error}`;
 }
+
+// What the host says of what it refused.
+
+export function words({ tag, val }) {
+  if (tag === "denied") return val.message;
+  return tag === "no-such-server" ? "the host does not know this real server" : tag;
+}

@@ -57,13 +57,35 @@ export interface HealthChange {
   lasted: bigint;
 }
 
+/** Why there is no answer by HTTP. */
+export type HttpError =
+  | { tag: "denied" | "invalid" | "failed"; val: string }
+  | { tag: "busy" | "too-large"; val: number }
+  | { tag: "timeout" };
+
+/** What became of a request by HTTP. */
+export interface HttpAnswer {
+  /** As it was asked. */
+  tag: string;
+  outcome:
+    | { tag: "ok"; val: { status: number; headers: [string, Uint8Array][]; body: Uint8Array } }
+    | { tag: "err"; val: HttpError };
+}
+
 export interface Handlers {
+  /** The instance is made; `config` is its settings. If it throws, the policy is not used. */
+  init?(config: any): void;
   /**
    * The instance has begun, or lost events. Left out, `health` is told of every real server
    * whose health is known, as it is.
    */
   start?(): void;
   health?(change: HealthChange): void;
+  /** Connections and stats are fresh, so many milliseconds after they were before, 0 = this is the
+   * first time. `every` says how often. */
+  time?(elapsed: number): void;
+  /** What `ask` of controller.js asked is answered, or is not. */
+  answer?(answer: HttpAnswer): void;
   /** The instance will be stopped. */
   stop?(): void;
 }
@@ -73,6 +95,12 @@ export function policy(handlers: Handlers): object;
 
 /** The plugin's `config` table. */
 export function config(): any;
+
+/** Milliseconds between two calls of `time`, 1000 at least, in `init`; 5000 unless it is called. */
+export function every(milliseconds: number): void;
+
+/** Writes a line to the log. */
+export function log(message: string, level?: "trace" | "debug" | "info" | "warn" | "error"): void;
 
 /** No new connections for this real server until `clear`, whatever others say. Throws if the
  * grant does not allow it, with the key that would. */

@@ -5,13 +5,17 @@
 // all if one throws.
 
 import host from "weir:host/config@0.1.0";
+import journal from "weir:host/log@0.1.0";
 import health from "weir:plugin/health@0.1.0";
 import intents from "weir:plugin/intents@0.1.0";
 import table from "weir:ipvs/table@0.1.0";
 
-import { described } from "./failure.js";
+import { described, words } from "./failure.js";
 
 const EVERYTHING = 0xffff_ffff;
+
+// Milliseconds between two calls of `time`; undefined = as the host does.
+let period;
 
 export function policy(handlers) {
   const found = () => {
@@ -29,20 +33,34 @@ export function policy(handlers) {
         return handlers.start ? handlers.start() : found();
       case "health":
         return handlers.health?.(val);
+      case "stats":
+        return handlers.time?.(val);
+      case "answered":
+        return handlers.answer?.(val);
       case "stopping":
         return handlers.stop?.();
     }
   };
   return {
-    init: () => ({ kinds: ["health"] }),
-    handle(batch) {
-      try {
-        for (const { event } of batch) dispatch(event);
-      } catch (error) {
-        throw { message: described(error), retryable: false };
-      }
+    init() {
+      told(() => handlers.init?.(config()));
+      return { kinds: handlers.time ? ["health", "stats"] : ["health"], statsEvery: period };
     },
+    handle: (batch) => told(() => batch.forEach(({ event }) => dispatch(event))),
   };
+}
+
+// The host is told of what is thrown.
+function told(call) {
+  try {
+    call();
+  } catch (error) {
+    throw { message: described(error), retryable: error?.retryable ?? false };
+  }
+}
+
+export function every(milliseconds) {
+  period = milliseconds;
 }
 
 export const config = () => JSON.parse(host.get());
@@ -59,6 +77,8 @@ export const cap = (server, weight, reason) => publish(server, { tag: "cap", val
 
 export const clear = (server) => intents.withdraw([server]);
 
+export const log = (message, level = "info") => journal.write(level, message, []);
+
 export function servers() {
   const snapshot = table.current();
   const found = snapshot.services(0, EVERYTHING).flatMap(({ config }, number) =>
@@ -74,9 +94,4 @@ function publish(key, intent, reason = "") {
   for (const { tag, val } of intents.publish([{ key, intent, lease: undefined, reason }])) {
     if (tag === "refused") throw new Error(words(val));
   }
-}
-
-function words({ tag, val }) {
-  if (tag === "denied") return val.message;
-  return tag === "no-such-server" ? "the host does not know this real server" : tag;
 }

@@ -1,18 +1,20 @@
 """Policies in Python: what happened comes in, what weights should be goes out.
 
 A policy is a module that begins with `from weir.policy import *` and marks its functions
-with `on_start`, `on_health` and `on_stop`. What they say through `drain`, `scale`, `floor`,
-`cap` and `clear` takes place if they return, and not at all if one raises an exception.
-The whole world is in the package `wit_world`, which componentize-py makes.
+with `on_init`, `on_start`, `on_health`, `on_time` and `on_stop`. What they say through `drain`,
+`scale`, `floor`, `cap` and `clear` takes place if they return, and not at all if one raises an
+exception. The whole world is in the package `wit_world`, which componentize-py makes.
 """
 
+import inspect
 import json
 
 from componentize_py_types import Err
 from weir.failure import describe as _describe
 from wit_world import exports
 from wit_world.imports import config as _config
-from wit_world.imports import events, health, intents, log, table
+from wit_world.imports import events, health, intents, table
+from wit_world.imports import log as _log
 from wit_world.imports.errors import Error_Denied, Error_NoSuchServer
 from wit_world.imports.failures import Failure
 from wit_world.imports.health_words import HealthStatus
@@ -28,10 +30,14 @@ __all__ = [
     "clear",
     "config",
     "drain",
+    "every",
     "floor",
+    "log",
     "on_health",
+    "on_init",
     "on_start",
     "on_stop",
+    "on_time",
     "scale",
     "servers",
 ]
@@ -43,6 +49,16 @@ _EVERYTHING = 0xFFFF_FFFF
 
 class Refused(Exception):
     """The grant does not allow a statement; says which key would."""
+
+    retryable = False
+
+
+def on_init(function):
+    """Marks what is called when the instance is made, with its settings by their names:
+    `def init(url, every_s=10)` knows two, and has a value where the second is not set. If it
+    raises an exception, the policy is not used."""
+    _handlers["init"] = function
+    return function
 
 
 def on_start(function):
@@ -59,10 +75,22 @@ def on_health(function):
     return function
 
 
+def on_time(function):
+    """Marks what is called every 5 s, or as `every` says, when connections and stats are fresh:
+    with the milliseconds since they were before, 0 the first time."""
+    _handlers["time"] = function
+    return function
+
+
 def on_stop(function):
     """Marks what is called when the instance will be stopped."""
     _handlers["stop"] = function
     return function
+
+
+def every(seconds: int) -> None:
+    """How often `on_time` is called, 1 at least. In `on_init`."""
+    _handlers["every"] = seconds * 1000
 
 
 def config() -> dict:
@@ -96,6 +124,11 @@ def clear(server: RealServerKey) -> None:
     intents.withdraw([server])
 
 
+def log(message: str, level: str = "info") -> None:
+    """Writes a line to the log: of level trace, debug, info, warn or error."""
+    _log.write(_log.Level[level.upper()], message, [])
+
+
 def servers():
     """Every real server that the grant shows: pairs of its key and how the kernel has it
     (`config`, `active`, `inactive`, `stats`)."""
@@ -109,19 +142,38 @@ class Reactor(exports.Reactor):
     """What the host calls."""
 
     def init(self, context):
-        return events.Subscription([events.Kind.HEALTH], None)
+        if "init" in _handlers:
+            _told(_configured, _handlers["init"])
+        kinds = [events.Kind.HEALTH]
+        if "time" in _handlers:
+            kinds.append(events.Kind.STATS)
+        return events.Subscription(kinds, _handlers.get("every"))
 
     def handle(self, batch):
-        try:
-            for envelope in batch:
-                _dispatch(envelope.event)
-        except Refused as refused:
-            raise Err(Failure(str(refused), False)) from None
-        except Exception as error:
-            raise Err(Failure(_describe(error), False)) from None
+        for envelope in batch:
+            _told(_dispatch, envelope.event)
 
 
 _handlers: dict = {}
+
+
+def _told(function, given):
+    """Calls it; the host is told of what it raises."""
+    try:
+        function(given)
+    except Refused as refused:
+        raise Err(Failure(str(refused), refused.retryable)) from None
+    except Exception as error:
+        raise Err(Failure(_describe(error), False)) from None
+
+
+def _configured(init):
+    settings = config()
+    try:
+        inspect.signature(init).bind(**settings)
+    except TypeError as error:
+        raise Refused(f"config: {error}") from None
+    init(**settings)
 
 
 def _dispatch(event):
@@ -130,6 +182,10 @@ def _dispatch(event):
             _handlers.get("start", _found)()
         case events.Event_Health(change) if "health" in _handlers:
             _handlers["health"](change)
+        case events.Event_Stats(elapsed) if "time" in _handlers:
+            _handlers["time"](elapsed)
+        case events.Event_Answered(answer) if "answer" in _handlers:
+            _handlers["answer"](answer)
         case events.Event_Stopping() if "stop" in _handlers:
             _handlers["stop"]()
 
@@ -148,10 +204,15 @@ def _found():
 def _publish(server, intent, reason):
     statement = intents.Statement(server, intent, None, reason)
     for verdict in intents.publish([statement]):
-        match verdict:
-            case intents.Verdict_Refused(Error_Denied(denial)):
-                raise Refused(denial.message)
-            case intents.Verdict_Refused(Error_NoSuchServer()):
-                raise Refused("the host does not know this real server")
-            case intents.Verdict_Refused(error):
-                raise Refused(str(error))
+        if isinstance(verdict, intents.Verdict_Refused):
+            raise Refused(_words(verdict.value))
+
+
+def _words(error):
+    match error:
+        case Error_Denied(denial):
+            return denial.message
+        case Error_NoSuchServer():
+            return "the host does not know this real server"
+        case _:
+            return str(error)

@@ -3,6 +3,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Imported Functions from `weir:plugin/structure@0.1.0`
+
+__attribute__((__import_module__("weir:plugin/structure@0.1.0"), __import_name__("ensure")))
+extern void __wasm_import_weir_plugin_structure_ensure(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("weir:plugin/structure@0.1.0"), __import_name__("remove")))
+extern void __wasm_import_weir_plugin_structure_remove(uint8_t *, size_t);
+
+__attribute__((__import_module__("weir:plugin/structure@0.1.0"), __import_name__("owned")))
+extern void __wasm_import_weir_plugin_structure_owned(uint8_t *);
+
+// Imported Functions from `weir:host/http@0.1.0`
+
+__attribute__((__import_module__("weir:host/http@0.1.0"), __import_name__("send")))
+extern void __wasm_import_weir_host_http_send(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, int64_t, uint8_t *);
+
 // Imported Functions from `weir:ipvs/snapshots@0.1.0`
 
 __attribute__((__import_module__("weir:ipvs/snapshots@0.1.0"), __import_name__("[method]snapshot.size")))
@@ -272,6 +288,220 @@ void weir_ipvs_real_servers_real_server_free(weir_ipvs_real_servers_real_server_
   weir_ipvs_real_servers_real_server_config_free(&ptr->config);
 }
 
+void weir_ipvs_errors_refusal_free(weir_ipvs_errors_refusal_t *ptr) {
+  policy_string_free(&ptr->text);
+}
+
+void weir_ipvs_errors_denial_free(weir_ipvs_errors_denial_t *ptr) {
+  policy_string_free(&ptr->code);
+  policy_string_free(&ptr->message);
+}
+
+void weir_ipvs_errors_error_free(weir_ipvs_errors_error_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 9: {
+      weir_ipvs_errors_refusal_free(&ptr->val.refused);
+      break;
+    }
+    case 11: {
+      weir_ipvs_errors_denial_free(&ptr->val.denied);
+      break;
+    }
+    case 12: {
+      weir_ipvs_errors_denial_free(&ptr->val.rejected);
+      break;
+    }
+    case 13: {
+      policy_string_free(&ptr->val.other);
+      break;
+    }
+  }
+}
+
+void weir_plugin_structure_service_key_free(weir_plugin_structure_service_key_t *ptr) {
+  weir_ipvs_services_service_key_free(ptr);
+}
+
+void weir_plugin_structure_service_config_free(weir_plugin_structure_service_config_t *ptr) {
+  weir_ipvs_services_service_config_free(ptr);
+}
+
+void weir_plugin_structure_real_server_config_free(weir_plugin_structure_real_server_config_t *ptr) {
+  weir_ipvs_real_servers_real_server_config_free(ptr);
+}
+
+void weir_plugin_structure_error_free(weir_plugin_structure_error_t *ptr) {
+  weir_ipvs_errors_error_free(ptr);
+}
+
+void weir_plugin_structure_list_real_server_config_free(weir_plugin_structure_list_real_server_config_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    weir_plugin_structure_real_server_config_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      weir_plugin_structure_real_server_config_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void weir_plugin_structure_owned_service_free(weir_plugin_structure_owned_service_t *ptr) {
+  policy_string_free(&ptr->name);
+  weir_plugin_structure_service_config_free(&ptr->config);
+  weir_plugin_structure_list_real_server_config_free(&ptr->real_servers);
+}
+
+void weir_plugin_structure_list_owned_service_free(weir_plugin_structure_list_owned_service_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    weir_plugin_structure_owned_service_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      weir_plugin_structure_owned_service_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void weir_plugin_structure_result_void_error_free(weir_plugin_structure_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    weir_plugin_structure_error_free(&ptr->val.err);
+  }
+}
+
+void weir_plugin_structure_list_result_void_error_free(weir_plugin_structure_list_result_void_error_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    weir_plugin_structure_result_void_error_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      weir_plugin_structure_result_void_error_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void weir_plugin_structure_list_service_key_free(weir_plugin_structure_list_service_key_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    weir_plugin_structure_service_key_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      weir_plugin_structure_service_key_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void weir_host_http_messages_secret_free(weir_host_http_messages_secret_t *ptr) {
+  policy_string_free(&ptr->prefix);
+  policy_string_free(&ptr->name);
+}
+
+void weir_host_http_messages_header_value_free(weir_host_http_messages_header_value_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      policy_string_free(&ptr->val.plain);
+      break;
+    }
+    case 1: {
+      weir_host_http_messages_secret_free(&ptr->val.secret);
+      break;
+    }
+  }
+}
+
+void weir_host_http_messages_tuple2_string_header_value_free(weir_host_http_messages_tuple2_string_header_value_t *ptr) {
+  policy_string_free(&ptr->f0);
+  weir_host_http_messages_header_value_free(&ptr->f1);
+}
+
+void weir_host_http_messages_list_tuple2_string_header_value_free(weir_host_http_messages_list_tuple2_string_header_value_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    weir_host_http_messages_tuple2_string_header_value_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      weir_host_http_messages_tuple2_string_header_value_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void policy_list_u8_free(policy_list_u8_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    uint8_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+    }
+    free(list_ptr);
+  }
+}
+
+void weir_host_http_messages_request_free(weir_host_http_messages_request_t *ptr) {
+  policy_string_free(&ptr->tag);
+  policy_string_free(&ptr->method);
+  policy_string_free(&ptr->url);
+  weir_host_http_messages_list_tuple2_string_header_value_free(&ptr->headers);
+  policy_list_u8_free(&ptr->body);
+}
+
+void policy_tuple2_string_list_u8_free(policy_tuple2_string_list_u8_t *ptr) {
+  policy_string_free(&ptr->f0);
+  policy_list_u8_free(&ptr->f1);
+}
+
+void policy_list_tuple2_string_list_u8_free(policy_list_tuple2_string_list_u8_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    policy_tuple2_string_list_u8_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      policy_tuple2_string_list_u8_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void weir_host_http_messages_response_free(weir_host_http_messages_response_t *ptr) {
+  policy_list_tuple2_string_list_u8_free(&ptr->headers);
+  policy_list_u8_free(&ptr->body);
+}
+
+void weir_host_http_messages_error_free(weir_host_http_messages_error_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      policy_string_free(&ptr->val.denied);
+      break;
+    }
+    case 1: {
+      policy_string_free(&ptr->val.invalid);
+      break;
+    }
+    case 2: {
+      break;
+    }
+    case 4: {
+      break;
+    }
+    case 5: {
+      policy_string_free(&ptr->val.failed);
+      break;
+    }
+  }
+}
+
+void weir_host_http_request_free(weir_host_http_request_t *ptr) {
+  weir_host_http_messages_request_free(ptr);
+}
+
+void weir_host_http_error_free(weir_host_http_error_t *ptr) {
+  weir_host_http_messages_error_free(ptr);
+}
+
+void weir_host_http_result_void_error_free(weir_host_http_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    weir_host_http_error_free(&ptr->val.err);
+  }
+}
+
 void weir_ipvs_snapshots_service_key_free(weir_ipvs_snapshots_service_key_t *ptr) {
   weir_ipvs_services_service_key_free(ptr);
 }
@@ -288,16 +518,6 @@ void policy_list_u32_free(policy_list_u32_t *ptr) {
   size_t list_len = ptr->len;
   if (list_len > 0) {
     uint32_t *list_ptr = ptr->ptr;
-    for (size_t i = 0; i < list_len; i++) {
-    }
-    free(list_ptr);
-  }
-}
-
-void policy_list_u8_free(policy_list_u8_t *ptr) {
-  size_t list_len = ptr->len;
-  if (list_len > 0) {
-    uint8_t *list_ptr = ptr->ptr;
     for (size_t i = 0; i < list_len; i++) {
     }
     free(list_ptr);
@@ -326,14 +546,10 @@ void policy_list_u64_free(policy_list_u64_t *ptr) {
 
 void weir_ipvs_snapshots_real_server_columns_free(weir_ipvs_snapshots_real_server_columns_t *ptr) {
   policy_list_u32_free(&ptr->service);
-  policy_list_u8_free(&ptr->family);
-  policy_list_u8_free(&ptr->address);
   policy_list_u16_free(&ptr->port);
-  policy_list_u8_free(&ptr->forwarding);
   policy_list_u32_free(&ptr->weight);
   policy_list_u32_free(&ptr->upper_threshold);
   policy_list_u32_free(&ptr->lower_threshold);
-  policy_list_u8_free(&ptr->tunnel_kind);
   policy_list_u16_free(&ptr->tunnel_port);
   policy_list_u16_free(&ptr->tunnel_checksum);
   policy_list_u32_free(&ptr->active);
@@ -421,7 +637,6 @@ void policy_option_u8_free(policy_option_u8_t *ptr) {
 }
 
 void weir_ipvs_sync_sync_daemon_free(weir_ipvs_sync_sync_daemon_t *ptr) {
-  policy_list_u8_free(&ptr->device);
   policy_option_u16_free(&ptr->max_length);
   weir_ipvs_sync_option_ip_address_free(&ptr->group);
   policy_option_u16_free(&ptr->port);
@@ -459,36 +674,6 @@ void weir_ipvs_table_list_sync_daemon_free(weir_ipvs_table_list_sync_daemon_t *p
       weir_ipvs_table_sync_daemon_free(&list_ptr[i]);
     }
     free(list_ptr);
-  }
-}
-
-void weir_ipvs_errors_refusal_free(weir_ipvs_errors_refusal_t *ptr) {
-  policy_string_free(&ptr->text);
-}
-
-void weir_ipvs_errors_denial_free(weir_ipvs_errors_denial_t *ptr) {
-  policy_string_free(&ptr->code);
-  policy_string_free(&ptr->message);
-}
-
-void weir_ipvs_errors_error_free(weir_ipvs_errors_error_t *ptr) {
-  switch ((int32_t) ptr->tag) {
-    case 9: {
-      weir_ipvs_errors_refusal_free(&ptr->val.refused);
-      break;
-    }
-    case 11: {
-      weir_ipvs_errors_denial_free(&ptr->val.denied);
-      break;
-    }
-    case 12: {
-      weir_ipvs_errors_denial_free(&ptr->val.rejected);
-      break;
-    }
-    case 13: {
-      policy_string_free(&ptr->val.other);
-      break;
-    }
   }
 }
 
@@ -603,21 +788,7 @@ void weir_host_state_error_free(weir_host_state_error_t *ptr) {
 
 void policy_option_list_u8_free(policy_option_list_u8_t *ptr) {
   if (ptr->is_some) {
-  }
-}
-
-void policy_tuple2_string_list_u8_free(policy_tuple2_string_list_u8_t *ptr) {
-  policy_string_free(&ptr->f0);
-}
-
-void policy_list_tuple2_string_list_u8_free(policy_list_tuple2_string_list_u8_t *ptr) {
-  size_t list_len = ptr->len;
-  if (list_len > 0) {
-    policy_tuple2_string_list_u8_t *list_ptr = ptr->ptr;
-    for (size_t i = 0; i < list_len; i++) {
-      policy_tuple2_string_list_u8_free(&list_ptr[i]);
-    }
-    free(list_ptr);
+    policy_list_u8_free(&ptr->val);
   }
 }
 
@@ -667,74 +838,6 @@ void weir_plugin_health_list_health_report_free(weir_plugin_health_list_health_r
       weir_plugin_health_health_report_free(&list_ptr[i]);
     }
     free(list_ptr);
-  }
-}
-
-void weir_host_http_messages_secret_free(weir_host_http_messages_secret_t *ptr) {
-  policy_string_free(&ptr->prefix);
-  policy_string_free(&ptr->name);
-}
-
-void weir_host_http_messages_header_value_free(weir_host_http_messages_header_value_t *ptr) {
-  switch ((int32_t) ptr->tag) {
-    case 0: {
-      policy_string_free(&ptr->val.plain);
-      break;
-    }
-    case 1: {
-      weir_host_http_messages_secret_free(&ptr->val.secret);
-      break;
-    }
-  }
-}
-
-void weir_host_http_messages_tuple2_string_header_value_free(weir_host_http_messages_tuple2_string_header_value_t *ptr) {
-  policy_string_free(&ptr->f0);
-  weir_host_http_messages_header_value_free(&ptr->f1);
-}
-
-void weir_host_http_messages_list_tuple2_string_header_value_free(weir_host_http_messages_list_tuple2_string_header_value_t *ptr) {
-  size_t list_len = ptr->len;
-  if (list_len > 0) {
-    weir_host_http_messages_tuple2_string_header_value_t *list_ptr = ptr->ptr;
-    for (size_t i = 0; i < list_len; i++) {
-      weir_host_http_messages_tuple2_string_header_value_free(&list_ptr[i]);
-    }
-    free(list_ptr);
-  }
-}
-
-void weir_host_http_messages_request_free(weir_host_http_messages_request_t *ptr) {
-  policy_string_free(&ptr->tag);
-  policy_string_free(&ptr->method);
-  policy_string_free(&ptr->url);
-  weir_host_http_messages_list_tuple2_string_header_value_free(&ptr->headers);
-}
-
-void weir_host_http_messages_response_free(weir_host_http_messages_response_t *ptr) {
-  policy_list_tuple2_string_list_u8_free(&ptr->headers);
-}
-
-void weir_host_http_messages_error_free(weir_host_http_messages_error_t *ptr) {
-  switch ((int32_t) ptr->tag) {
-    case 0: {
-      policy_string_free(&ptr->val.denied);
-      break;
-    }
-    case 1: {
-      policy_string_free(&ptr->val.invalid);
-      break;
-    }
-    case 2: {
-      break;
-    }
-    case 4: {
-      break;
-    }
-    case 5: {
-      policy_string_free(&ptr->val.failed);
-      break;
-    }
   }
 }
 
@@ -901,6 +1004,79 @@ void policy_string_free(policy_string_t *ret) {
 }
 
 // Component Adapters
+
+void weir_plugin_structure_ensure(weir_plugin_structure_list_owned_service_t *services, weir_plugin_structure_list_result_void_error_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_weir_plugin_structure_ensure((uint8_t *) (*services).ptr, (*services).len, ptr);
+  *ret = (weir_plugin_structure_list_result_void_error_t) { (weir_plugin_structure_result_void_error_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+void weir_plugin_structure_remove(weir_plugin_structure_list_service_key_t *keys) {
+  __wasm_import_weir_plugin_structure_remove((uint8_t *) (*keys).ptr, (*keys).len);
+}
+
+void weir_plugin_structure_owned(weir_plugin_structure_list_owned_service_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_weir_plugin_structure_owned(ptr);
+  *ret = (weir_plugin_structure_list_owned_service_t) { (weir_plugin_structure_owned_service_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool weir_host_http_send(weir_host_http_request_t *request, weir_host_http_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_weir_host_http_send((uint8_t *) ((*request).tag).ptr, ((*request).tag).len, (uint8_t *) ((*request).method).ptr, ((*request).method).len, (uint8_t *) ((*request).url).ptr, ((*request).url).len, (uint8_t *) ((*request).headers).ptr, ((*request).headers).len, (uint8_t *) ((*request).body).ptr, ((*request).body).len, (int64_t) ((*request).timeout), ptr);
+  weir_host_http_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      weir_host_http_messages_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.denied = (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant.val.invalid = (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant.val.busy = (uint32_t) (*((int32_t*) (ptr + (2*sizeof(void*)))));
+          break;
+        }
+        case 3: {
+          break;
+        }
+        case 4: {
+          variant.val.too_large = (uint32_t) (*((int32_t*) (ptr + (2*sizeof(void*)))));
+          break;
+        }
+        case 5: {
+          variant.val.failed = (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
 
 uint32_t weir_ipvs_snapshots_method_snapshot_size(weir_ipvs_snapshots_borrow_snapshot_t self) {
   int32_t ret = __wasm_import_weir_ipvs_snapshots_method_snapshot_size((self).__handle);

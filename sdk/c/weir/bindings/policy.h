@@ -302,6 +302,221 @@ typedef struct weir_ipvs_real_servers_real_server_t {
   weir_ipvs_real_servers_stats_t   stats;
 } weir_ipvs_real_servers_real_server_t;
 
+// A refusal that has no case of its own.
+typedef struct weir_ipvs_errors_refusal_t {
+  // Linux errno, positive.
+  uint32_t   errno;
+  // glibc's English strerror of it, such as "Numerical result out of range".
+  policy_string_t   text;
+} weir_ipvs_errors_refusal_t;
+
+// weir itself said no; the kernel was not asked.
+typedef struct weir_ipvs_errors_denial_t {
+  // Stable word, such as "service-outside-grant".
+  policy_string_t   code;
+  // For people; names what would allow it.
+  policy_string_t   message;
+} weir_ipvs_errors_denial_t;
+
+// Why an operation or a read failed. IPVS uses one errno for several meanings, so
+// the host tells them apart by the operation.
+typedef struct weir_ipvs_errors_error_t {
+  uint8_t tag;
+  union {
+    weir_ipvs_errors_refusal_t     refused;
+    weir_ipvs_errors_denial_t     denied;
+    weir_ipvs_errors_denial_t     rejected;
+    policy_string_t     other;
+  } val;
+} weir_ipvs_errors_error_t;
+
+// ESRCH.
+#define WEIR_IPVS_ERRORS_ERROR_NO_SUCH_SERVICE 0
+// EEXIST.
+#define WEIR_IPVS_ERRORS_ERROR_SERVICE_EXISTS 1
+// ENOENT.
+#define WEIR_IPVS_ERRORS_ERROR_NO_SUCH_SERVER 2
+// EEXIST.
+#define WEIR_IPVS_ERRORS_ERROR_SERVER_EXISTS 3
+// ENOENT on adding or editing a service: the scheduler or the persistence
+// engine; the kernel does not say which.
+#define WEIR_IPVS_ERRORS_ERROR_NO_SUCH_MODULE 4
+// EEXIST.
+#define WEIR_IPVS_ERRORS_ERROR_DAEMON_RUNNING 5
+// ESRCH.
+#define WEIR_IPVS_ERRORS_ERROR_DAEMON_NOT_RUNNING 6
+// EPERM: the host process lacks CAP_NET_ADMIN.
+#define WEIR_IPVS_ERRORS_ERROR_NOT_PERMITTED 7
+// IPVS is not in this kernel, nor loadable (ENOPROTOOPT).
+#define WEIR_IPVS_ERRORS_ERROR_NO_IPVS 8
+// Any other refusal of the kernel.
+#define WEIR_IPVS_ERRORS_ERROR_REFUSED 9
+// The kernel did not answer in time, and reading again did not settle what
+// became of the request.
+#define WEIR_IPVS_ERRORS_ERROR_NO_ANSWER 10
+// A grant does not reach so far.
+#define WEIR_IPVS_ERRORS_ERROR_DENIED 11
+// A guard said no, by the name and for the reason in the message.
+#define WEIR_IPVS_ERRORS_ERROR_REJECTED 12
+// Anything newer than this package.
+#define WEIR_IPVS_ERRORS_ERROR_OTHER 13
+
+typedef weir_ipvs_services_service_key_t weir_plugin_structure_service_key_t;
+
+typedef weir_ipvs_services_service_config_t weir_plugin_structure_service_config_t;
+
+typedef weir_ipvs_real_servers_real_server_config_t weir_plugin_structure_real_server_config_t;
+
+typedef weir_ipvs_errors_error_t weir_plugin_structure_error_t;
+
+typedef struct {
+  weir_plugin_structure_real_server_config_t *ptr;
+  size_t len;
+} weir_plugin_structure_list_real_server_config_t;
+
+// A service as it should be.
+typedef struct weir_plugin_structure_owned_service_t {
+  // For logs and grants, and unique: 1 to 64 letters, digits, `-`, `_` and `.`.
+  policy_string_t   name;
+  // The service.
+  weir_plugin_structure_service_config_t   config;
+  // All its real servers, with their base weights.
+  weir_plugin_structure_list_real_server_config_t   real_servers;
+} weir_plugin_structure_owned_service_t;
+
+typedef struct {
+  weir_plugin_structure_owned_service_t *ptr;
+  size_t len;
+} weir_plugin_structure_list_owned_service_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    weir_plugin_structure_error_t err;
+  } val;
+} weir_plugin_structure_result_void_error_t;
+
+typedef struct {
+  weir_plugin_structure_result_void_error_t *ptr;
+  size_t len;
+} weir_plugin_structure_list_result_void_error_t;
+
+typedef struct {
+  weir_plugin_structure_service_key_t *ptr;
+  size_t len;
+} weir_plugin_structure_list_service_key_t;
+
+// A secret of the operator's, which the plugin never sees.
+typedef struct weir_host_http_messages_secret_t {
+  // Before it, such as "Bearer ".
+  policy_string_t   prefix;
+  // Its name in `grant.secrets`.
+  policy_string_t   name;
+} weir_host_http_messages_secret_t;
+
+// The value of a header.
+typedef struct weir_host_http_messages_header_value_t {
+  uint8_t tag;
+  union {
+    policy_string_t     plain;
+    weir_host_http_messages_secret_t     secret;
+  } val;
+} weir_host_http_messages_header_value_t;
+
+// As is.
+#define WEIR_HOST_HTTP_MESSAGES_HEADER_VALUE_PLAIN 0
+// The host puts it in.
+#define WEIR_HOST_HTTP_MESSAGES_HEADER_VALUE_SECRET 1
+
+typedef struct {
+  policy_string_t f0;
+  weir_host_http_messages_header_value_t f1;
+} weir_host_http_messages_tuple2_string_header_value_t;
+
+typedef struct {
+  weir_host_http_messages_tuple2_string_header_value_t *ptr;
+  size_t len;
+} weir_host_http_messages_list_tuple2_string_header_value_t;
+
+typedef struct {
+  uint8_t *ptr;
+  size_t len;
+} policy_list_u8_t;
+
+// A question.
+typedef struct weir_host_http_messages_request_t {
+  // What the answer is told with, for the plugin's own use: at most 256 bytes.
+  policy_string_t   tag;
+  // "GET", "POST", ..
+  policy_string_t   method;
+  // "https://registry.example:8500/v1/web?passing": `http` or `https`, a host, and what is
+  // asked for, percent-encoded. Has to be within `grant.http`.
+  policy_string_t   url;
+  // (name, value). `host`, `content-length` and `connection` are the host's own to say.
+  weir_host_http_messages_list_tuple2_string_header_value_t   headers;
+  // At most 64 KiB; empty = none.
+  policy_list_u8_t   body;
+  // Milliseconds that all of it may take: 1 to 60000, what is outside is bounded by that.
+  uint64_t   timeout;
+} weir_host_http_messages_request_t;
+
+typedef struct {
+  policy_string_t f0;
+  policy_list_u8_t f1;
+} policy_tuple2_string_list_u8_t;
+
+typedef struct {
+  policy_tuple2_string_list_u8_t *ptr;
+  size_t len;
+} policy_list_tuple2_string_list_u8_t;
+
+// An answer.
+typedef struct weir_host_http_messages_response_t {
+  // 100 to 999.
+  uint16_t   status;
+  // (name in small letters, value), in order.
+  policy_list_tuple2_string_list_u8_t   headers;
+  // At most 1 MiB.
+  policy_list_u8_t   body;
+} weir_host_http_messages_response_t;
+
+// Why there is none.
+typedef struct weir_host_http_messages_error_t {
+  uint8_t tag;
+  union {
+    policy_string_t     denied;
+    policy_string_t     invalid;
+    uint32_t     busy;
+    uint32_t     too_large;
+    policy_string_t     failed;
+  } val;
+} weir_host_http_messages_error_t;
+
+// The grant does not allow it: names the key that would.
+#define WEIR_HOST_HTTP_MESSAGES_ERROR_DENIED 0
+// The request is none: what is wrong with it.
+#define WEIR_HOST_HTTP_MESSAGES_ERROR_INVALID 1
+// So many are under way, which is as many as may be.
+#define WEIR_HOST_HTTP_MESSAGES_ERROR_BUSY 2
+// Its time is over.
+#define WEIR_HOST_HTTP_MESSAGES_ERROR_TIMEOUT 3
+// The body is longer than this many bytes.
+#define WEIR_HOST_HTTP_MESSAGES_ERROR_TOO_LARGE 4
+// The name is not found, nobody listens, the connection broke, or its certificate does not
+// do: what, for people.
+#define WEIR_HOST_HTTP_MESSAGES_ERROR_FAILED 5
+
+typedef weir_host_http_messages_request_t weir_host_http_request_t;
+
+typedef weir_host_http_messages_error_t weir_host_http_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    weir_host_http_error_t err;
+  } val;
+} weir_host_http_result_void_error_t;
+
 typedef weir_ipvs_services_service_key_t weir_ipvs_snapshots_service_key_t;
 
 typedef weir_ipvs_services_service_t weir_ipvs_snapshots_service_t;
@@ -324,11 +539,6 @@ typedef struct {
   uint32_t *ptr;
   size_t len;
 } policy_list_u32_t;
-
-typedef struct {
-  uint8_t *ptr;
-  size_t len;
-} policy_list_u8_t;
 
 typedef struct {
   uint16_t *ptr;
@@ -543,65 +753,6 @@ typedef struct {
   size_t len;
 } weir_ipvs_table_list_sync_daemon_t;
 
-// A refusal that has no case of its own.
-typedef struct weir_ipvs_errors_refusal_t {
-  // Linux errno, positive.
-  uint32_t   errno;
-  // glibc's English strerror of it, such as "Numerical result out of range".
-  policy_string_t   text;
-} weir_ipvs_errors_refusal_t;
-
-// weir itself said no; the kernel was not asked.
-typedef struct weir_ipvs_errors_denial_t {
-  // Stable word, such as "service-outside-grant".
-  policy_string_t   code;
-  // For people; names what would allow it.
-  policy_string_t   message;
-} weir_ipvs_errors_denial_t;
-
-// Why an operation or a read failed. IPVS uses one errno for several meanings, so
-// the host tells them apart by the operation.
-typedef struct weir_ipvs_errors_error_t {
-  uint8_t tag;
-  union {
-    weir_ipvs_errors_refusal_t     refused;
-    weir_ipvs_errors_denial_t     denied;
-    weir_ipvs_errors_denial_t     rejected;
-    policy_string_t     other;
-  } val;
-} weir_ipvs_errors_error_t;
-
-// ESRCH.
-#define WEIR_IPVS_ERRORS_ERROR_NO_SUCH_SERVICE 0
-// EEXIST.
-#define WEIR_IPVS_ERRORS_ERROR_SERVICE_EXISTS 1
-// ENOENT.
-#define WEIR_IPVS_ERRORS_ERROR_NO_SUCH_SERVER 2
-// EEXIST.
-#define WEIR_IPVS_ERRORS_ERROR_SERVER_EXISTS 3
-// ENOENT on adding or editing a service: the scheduler or the persistence
-// engine; the kernel does not say which.
-#define WEIR_IPVS_ERRORS_ERROR_NO_SUCH_MODULE 4
-// EEXIST.
-#define WEIR_IPVS_ERRORS_ERROR_DAEMON_RUNNING 5
-// ESRCH.
-#define WEIR_IPVS_ERRORS_ERROR_DAEMON_NOT_RUNNING 6
-// EPERM: the host process lacks CAP_NET_ADMIN.
-#define WEIR_IPVS_ERRORS_ERROR_NOT_PERMITTED 7
-// IPVS is not in this kernel, nor loadable (ENOPROTOOPT).
-#define WEIR_IPVS_ERRORS_ERROR_NO_IPVS 8
-// Any other refusal of the kernel.
-#define WEIR_IPVS_ERRORS_ERROR_REFUSED 9
-// The kernel did not answer in time, and reading again did not settle what
-// became of the request.
-#define WEIR_IPVS_ERRORS_ERROR_NO_ANSWER 10
-// A grant does not reach so far.
-#define WEIR_IPVS_ERRORS_ERROR_DENIED 11
-// A guard said no, by the name and for the reason in the message.
-#define WEIR_IPVS_ERRORS_ERROR_REJECTED 12
-// Anything newer than this package.
-#define WEIR_IPVS_ERRORS_ERROR_OTHER 13
-
 typedef weir_ipvs_real_servers_real_server_key_t weir_plugin_intents_real_server_key_t;
 
 typedef weir_ipvs_errors_error_t weir_plugin_intents_error_t;
@@ -728,16 +879,6 @@ typedef struct {
 } policy_option_list_u8_t;
 
 typedef struct {
-  policy_string_t f0;
-  policy_list_u8_t f1;
-} policy_tuple2_string_list_u8_t;
-
-typedef struct {
-  policy_tuple2_string_list_u8_t *ptr;
-  size_t len;
-} policy_list_tuple2_string_list_u8_t;
-
-typedef struct {
   bool is_err;
   union {
     weir_host_state_error_t err;
@@ -785,91 +926,6 @@ typedef struct {
   weir_plugin_health_health_report_t *ptr;
   size_t len;
 } weir_plugin_health_list_health_report_t;
-
-// A secret of the operator's, which the plugin never sees.
-typedef struct weir_host_http_messages_secret_t {
-  // Before it, such as "Bearer ".
-  policy_string_t   prefix;
-  // Its name in `grant.secrets`.
-  policy_string_t   name;
-} weir_host_http_messages_secret_t;
-
-// The value of a header.
-typedef struct weir_host_http_messages_header_value_t {
-  uint8_t tag;
-  union {
-    policy_string_t     plain;
-    weir_host_http_messages_secret_t     secret;
-  } val;
-} weir_host_http_messages_header_value_t;
-
-// As is.
-#define WEIR_HOST_HTTP_MESSAGES_HEADER_VALUE_PLAIN 0
-// The host puts it in.
-#define WEIR_HOST_HTTP_MESSAGES_HEADER_VALUE_SECRET 1
-
-typedef struct {
-  policy_string_t f0;
-  weir_host_http_messages_header_value_t f1;
-} weir_host_http_messages_tuple2_string_header_value_t;
-
-typedef struct {
-  weir_host_http_messages_tuple2_string_header_value_t *ptr;
-  size_t len;
-} weir_host_http_messages_list_tuple2_string_header_value_t;
-
-// A question.
-typedef struct weir_host_http_messages_request_t {
-  // What the answer is told with, for the plugin's own use: at most 256 bytes.
-  policy_string_t   tag;
-  // "GET", "POST", ..
-  policy_string_t   method;
-  // "https://registry.example:8500/v1/web?passing": `http` or `https`, a host, and what is
-  // asked for, percent-encoded. Has to be within `grant.http`.
-  policy_string_t   url;
-  // (name, value). `host`, `content-length` and `connection` are the host's own to say.
-  weir_host_http_messages_list_tuple2_string_header_value_t   headers;
-  // At most 64 KiB; empty = none.
-  policy_list_u8_t   body;
-  // Milliseconds that all of it may take: 1 to 60000, what is outside is bounded by that.
-  uint64_t   timeout;
-} weir_host_http_messages_request_t;
-
-// An answer.
-typedef struct weir_host_http_messages_response_t {
-  // 100 to 999.
-  uint16_t   status;
-  // (name in small letters, value), in order.
-  policy_list_tuple2_string_list_u8_t   headers;
-  // At most 1 MiB.
-  policy_list_u8_t   body;
-} weir_host_http_messages_response_t;
-
-// Why there is none.
-typedef struct weir_host_http_messages_error_t {
-  uint8_t tag;
-  union {
-    policy_string_t     denied;
-    policy_string_t     invalid;
-    uint32_t     busy;
-    uint32_t     too_large;
-    policy_string_t     failed;
-  } val;
-} weir_host_http_messages_error_t;
-
-// The grant does not allow it: names the key that would.
-#define WEIR_HOST_HTTP_MESSAGES_ERROR_DENIED 0
-// The request is none: what is wrong with it.
-#define WEIR_HOST_HTTP_MESSAGES_ERROR_INVALID 1
-// So many are under way, which is as many as may be.
-#define WEIR_HOST_HTTP_MESSAGES_ERROR_BUSY 2
-// Its time is over.
-#define WEIR_HOST_HTTP_MESSAGES_ERROR_TIMEOUT 3
-// The body is longer than this many bytes.
-#define WEIR_HOST_HTTP_MESSAGES_ERROR_TOO_LARGE 4
-// The name is not found, nobody listens, the connection broke, or its certificate does not
-// do: what, for people.
-#define WEIR_HOST_HTTP_MESSAGES_ERROR_FAILED 5
 
 typedef weir_ipvs_real_servers_real_server_key_t weir_plugin_events_real_server_key_t;
 
@@ -1038,6 +1094,23 @@ typedef struct {
   } val;
 } exports_weir_plugin_reactor_result_void_failure_t;
 
+// Imported Functions from `weir:plugin/structure@0.1.0`
+// Makes these services so; the host computes and does the difference. What another owner has,
+// the configuration for one, stays as it is. One result a service, in order: `denied`, which
+// names the key of the grant, or says what is wrong with the service.
+extern void weir_plugin_structure_ensure(weir_plugin_structure_list_owned_service_t *services, weir_plugin_structure_list_result_void_error_t *ret);
+// Gives services up: their real servers are drained, and then they go. Keys of what is not
+// owned by this plugin are ignored. Never fails.
+extern void weir_plugin_structure_remove(weir_plugin_structure_list_service_key_t *keys);
+// All that this plugin owns, staged changes included. It is the host's memory. Never fails.
+extern void weir_plugin_structure_owned(weir_plugin_structure_list_owned_service_t *ret);
+
+// Imported Functions from `weir:host/http@0.1.0`
+// Asks. Each request that returns ok is answered once, by an event with its tag; should the
+// plugin be made anew meanwhile, the new instance is told. At most 8 are under way at one time.
+// Fails with `denied`, `invalid` or `busy`.
+extern bool weir_host_http_send(weir_host_http_request_t *request, weir_host_http_error_t *err);
+
 // Imported Functions from `weir:ipvs/snapshots@0.1.0`
 // How many services there are.
 extern uint32_t weir_ipvs_snapshots_method_snapshot_size(weir_ipvs_snapshots_borrow_snapshot_t self);
@@ -1161,6 +1234,58 @@ void weir_ipvs_real_servers_real_server_config_free(weir_ipvs_real_servers_real_
 
 void weir_ipvs_real_servers_real_server_free(weir_ipvs_real_servers_real_server_t *ptr);
 
+void weir_ipvs_errors_refusal_free(weir_ipvs_errors_refusal_t *ptr);
+
+void weir_ipvs_errors_denial_free(weir_ipvs_errors_denial_t *ptr);
+
+void weir_ipvs_errors_error_free(weir_ipvs_errors_error_t *ptr);
+
+void weir_plugin_structure_service_key_free(weir_plugin_structure_service_key_t *ptr);
+
+void weir_plugin_structure_service_config_free(weir_plugin_structure_service_config_t *ptr);
+
+void weir_plugin_structure_real_server_config_free(weir_plugin_structure_real_server_config_t *ptr);
+
+void weir_plugin_structure_error_free(weir_plugin_structure_error_t *ptr);
+
+void weir_plugin_structure_list_real_server_config_free(weir_plugin_structure_list_real_server_config_t *ptr);
+
+void weir_plugin_structure_owned_service_free(weir_plugin_structure_owned_service_t *ptr);
+
+void weir_plugin_structure_list_owned_service_free(weir_plugin_structure_list_owned_service_t *ptr);
+
+void weir_plugin_structure_result_void_error_free(weir_plugin_structure_result_void_error_t *ptr);
+
+void weir_plugin_structure_list_result_void_error_free(weir_plugin_structure_list_result_void_error_t *ptr);
+
+void weir_plugin_structure_list_service_key_free(weir_plugin_structure_list_service_key_t *ptr);
+
+void weir_host_http_messages_secret_free(weir_host_http_messages_secret_t *ptr);
+
+void weir_host_http_messages_header_value_free(weir_host_http_messages_header_value_t *ptr);
+
+void weir_host_http_messages_tuple2_string_header_value_free(weir_host_http_messages_tuple2_string_header_value_t *ptr);
+
+void weir_host_http_messages_list_tuple2_string_header_value_free(weir_host_http_messages_list_tuple2_string_header_value_t *ptr);
+
+void policy_list_u8_free(policy_list_u8_t *ptr);
+
+void weir_host_http_messages_request_free(weir_host_http_messages_request_t *ptr);
+
+void policy_tuple2_string_list_u8_free(policy_tuple2_string_list_u8_t *ptr);
+
+void policy_list_tuple2_string_list_u8_free(policy_list_tuple2_string_list_u8_t *ptr);
+
+void weir_host_http_messages_response_free(weir_host_http_messages_response_t *ptr);
+
+void weir_host_http_messages_error_free(weir_host_http_messages_error_t *ptr);
+
+void weir_host_http_request_free(weir_host_http_request_t *ptr);
+
+void weir_host_http_error_free(weir_host_http_error_t *ptr);
+
+void weir_host_http_result_void_error_free(weir_host_http_result_void_error_t *ptr);
+
 void weir_ipvs_snapshots_service_key_free(weir_ipvs_snapshots_service_key_t *ptr);
 
 void weir_ipvs_snapshots_service_free(weir_ipvs_snapshots_service_t *ptr);
@@ -1168,8 +1293,6 @@ void weir_ipvs_snapshots_service_free(weir_ipvs_snapshots_service_t *ptr);
 void weir_ipvs_snapshots_real_server_free(weir_ipvs_snapshots_real_server_t *ptr);
 
 void policy_list_u32_free(policy_list_u32_t *ptr);
-
-void policy_list_u8_free(policy_list_u8_t *ptr);
 
 void policy_list_u16_free(policy_list_u16_t *ptr);
 
@@ -1213,12 +1336,6 @@ void weir_ipvs_table_list_scheduler_free(weir_ipvs_table_list_scheduler_t *ptr);
 
 void weir_ipvs_table_list_sync_daemon_free(weir_ipvs_table_list_sync_daemon_t *ptr);
 
-void weir_ipvs_errors_refusal_free(weir_ipvs_errors_refusal_t *ptr);
-
-void weir_ipvs_errors_denial_free(weir_ipvs_errors_denial_t *ptr);
-
-void weir_ipvs_errors_error_free(weir_ipvs_errors_error_t *ptr);
-
 void weir_plugin_intents_real_server_key_free(weir_plugin_intents_real_server_key_t *ptr);
 
 void weir_plugin_intents_error_free(weir_plugin_intents_error_t *ptr);
@@ -1245,10 +1362,6 @@ void weir_host_state_error_free(weir_host_state_error_t *ptr);
 
 void policy_option_list_u8_free(policy_option_list_u8_t *ptr);
 
-void policy_tuple2_string_list_u8_free(policy_tuple2_string_list_u8_t *ptr);
-
-void policy_list_tuple2_string_list_u8_free(policy_list_tuple2_string_list_u8_t *ptr);
-
 void weir_host_state_result_void_error_free(weir_host_state_result_void_error_t *ptr);
 
 void policy_list_string_free(policy_list_string_t *ptr);
@@ -1260,20 +1373,6 @@ void weir_plugin_health_health_report_free(weir_plugin_health_health_report_t *p
 void weir_plugin_health_list_real_server_key_free(weir_plugin_health_list_real_server_key_t *ptr);
 
 void weir_plugin_health_list_health_report_free(weir_plugin_health_list_health_report_t *ptr);
-
-void weir_host_http_messages_secret_free(weir_host_http_messages_secret_t *ptr);
-
-void weir_host_http_messages_header_value_free(weir_host_http_messages_header_value_t *ptr);
-
-void weir_host_http_messages_tuple2_string_header_value_free(weir_host_http_messages_tuple2_string_header_value_t *ptr);
-
-void weir_host_http_messages_list_tuple2_string_header_value_free(weir_host_http_messages_list_tuple2_string_header_value_t *ptr);
-
-void weir_host_http_messages_request_free(weir_host_http_messages_request_t *ptr);
-
-void weir_host_http_messages_response_free(weir_host_http_messages_response_t *ptr);
-
-void weir_host_http_messages_error_free(weir_host_http_messages_error_t *ptr);
 
 void weir_plugin_events_real_server_key_free(weir_plugin_events_real_server_key_t *ptr);
 

@@ -3,11 +3,15 @@
 // A policy is a main package that sets the functions below, in an init of its own. What they
 // say through Drain, Scale, Floor, Cap and Clear takes place if they return nil, and not at
 // all if one returns an error or panics. Everything else the world has is in weir/imports.
+//
+// One that calls Ask, Ensure, GiveUp or Owned is a controller.
 package policy
 
 import (
 	"errors"
+	"time"
 
+	"weir/imports/weir_host_log"
 	"weir/imports/weir_ipvs_errors"
 	"weir/imports/weir_ipvs_real_servers"
 	"weir/imports/weir_ipvs_table"
@@ -44,6 +48,14 @@ var (
 	OnStart func() error
 	// OnHealth is called when a real server changed health.
 	OnHealth func(change HealthChange) error
+	// OnTime is called when connections and stats are fresh, with the time since they were
+	// before, 0 = this is the first.
+	OnTime func(elapsed time.Duration) error
+	// Every is how often OnTime is called, 1 s at least. To be set in OnInit.
+	Every = 5 * time.Second
+	// OnAnswer is called when what was asked by Ask is answered, with its tag, or is not, and
+	// why.
+	OnAnswer func(tag string, answer Response, err error) error
 	// OnStop is called when the instance will be stopped.
 	OnStop func() error
 )
@@ -73,6 +85,20 @@ func Cap(server Server, weight uint32, reason string) error {
 // Clear takes back what this policy says of the real server.
 func Clear(server Server) {
 	weir_plugin_intents.Withdraw([]Server{server})
+}
+
+// How grave a line of the log is.
+const (
+	LevelTrace = weir_host_log.Level_Trace
+	LevelDebug = weir_host_log.Level_Debug
+	LevelInfo  = weir_host_log.Level_Info
+	LevelWarn  = weir_host_log.Level_Warn
+	LevelError = weir_host_log.Level_Error
+)
+
+// Log writes a line to the log.
+func Log(level weir_host_log.Level, message string) {
+	weir_host_log.Write(level, message, nil)
 }
 
 // EachServer calls each for every real server that the grant shows, in the order of the
@@ -111,6 +137,6 @@ func refused(it weir_ipvs_errors.Error) error {
 	case weir_ipvs_errors.Error_NoSuchServer:
 		return errors.New("the host does not know this real server")
 	default:
-		return errors.New("the host refused this statement")
+		return errors.New("the host refused it")
 	}
 }

@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"errors"
+	"time"
+
 	_ "weir/exports/policy"
 
 	"weir/exports/export_weir_plugin_reactor"
@@ -30,6 +33,10 @@ func start(weir_plugin_reactor.Context) types.Result[weir_plugin_events.Subscrip
 	}
 	kinds := []weir_plugin_events.Kind{weir_plugin_events.Kind_Health}
 	wanted := weir_plugin_events.Subscription{Kinds: kinds}
+	if OnTime != nil {
+		wanted.Kinds = append(kinds, weir_plugin_events.Kind_Stats)
+		wanted.StatsEvery = types.Some(uint64(Every.Milliseconds()))
+	}
 	return types.Ok[weir_plugin_events.Subscription, failed](wanted)
 }
 
@@ -43,8 +50,10 @@ func handle(batch []weir_plugin_events.Envelope) types.Result[types.Unit, failed
 	return types.Ok[types.Unit, failed](types.Unit{})
 }
 
-// The same call would end the same way.
-func fatal(err error) failed { return failed{Message: err.Error(), Retryable: false} }
+// The same call would end the same way, but where others have to be answered first.
+func fatal(err error) failed {
+	return failed{Message: err.Error(), Retryable: errors.Is(err, ErrBusy)}
+}
 
 func dispatch(event weir_plugin_events.Event) error {
 	switch event.Tag() {
@@ -57,12 +66,27 @@ func dispatch(event weir_plugin_events.Event) error {
 		if OnHealth != nil {
 			return OnHealth(event.Health())
 		}
+	case weir_plugin_events.Event_Stats:
+		if OnTime != nil {
+			return OnTime(time.Duration(event.Stats()) * time.Millisecond)
+		}
+	case weir_plugin_events.Event_Answered:
+		if OnAnswer != nil {
+			return answered(event.Answered())
+		}
 	case weir_plugin_events.Event_Stopping:
 		if OnStop != nil {
 			return OnStop()
 		}
 	}
 	return nil
+}
+
+func answered(it weir_plugin_events.HttpAnswer) error {
+	if it.Outcome.Tag() == types.ResultErr {
+		return OnAnswer(it.Tag, Response{}, why(it.Outcome.Err()))
+	}
+	return OnAnswer(it.Tag, it.Outcome.Ok(), nil)
 }
 
 // tellOfAll calls OnHealth for every real server whose health is known.
