@@ -24,6 +24,11 @@ pub(crate) fn ready(runtime: &Runtime) -> Result<Plugin> {
     load(runtime, "plugins/ready", "ready")
 }
 
+/// The built-in controller whose decisions those of the examples are compared with.
+pub(crate) fn discovery(runtime: &Runtime) -> Result<Plugin> {
+    load(runtime, "plugins/discovery", "discovery")
+}
+
 /// The built-in component that runs scripts.
 pub(crate) fn starlark(runtime: &Runtime) -> Result<Plugin> {
     load(runtime, "plugins/starlark", "weir-starlark")

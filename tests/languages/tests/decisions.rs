@@ -1,7 +1,12 @@
 //! "Drain on health" in every language: the same events, the same decisions.
 
+use std::time::Duration;
+
 use weir_languages::{DNS, Host, Served, Setup, WEB, change};
-use weir_wasm::{Event, HealthStatus, Plugin, PolicyGrant, ProbeError, Runtime};
+use weir_wasm::{
+    Event, HealthStatus, HttpAnswer, HttpFailure, HttpReply, Plugin, PolicyGrant, ProbeError,
+    Runtime,
+};
 
 use crate::{components, starlark::settings};
 
@@ -21,7 +26,7 @@ pub(crate) fn drain(runtime: &Runtime, plugin: &Plugin, config_json: &str) -> St
     tell("unknown", vec![change(WEB[0], HealthStatus::Unknown)]);
     tell("overflow", vec![Event::Overflow(3)]);
     tell("nothing", vec![]);
-    tell("stopping", vec![Event::Stopping(std::time::Duration::from_secs(1))]);
+    tell("stopping", vec![Event::Stopping(Duration::from_secs(1))]);
 
     let grant = PolicyGrant { drain: false, ..setup().grant };
     let mut forbidden = Host::start(runtime, plugin, Setup { grant, ..setup() }).unwrap();
@@ -172,4 +177,162 @@ fn starlark_checks_as_rust_does() {
     let starlark = components::starlark(&runtime).unwrap();
     let script = include_str!("../../../sdk/starlark/check.star");
     check_checker(&runtime, &starlark, &|it| settings(script, it));
+}
+
+const REGISTRY: &str = r#"{"url":"https://registry.example/services"}"#;
+
+const SHOP: &str = r#"{"name":"shop","address":"192.0.2.10:80","scheduler":"wrr","servers":[
+    {"address":"10.0.0.1:80","weight":3},{"address":"10.0.0.2:80"}]}"#;
+
+const SMALLER_SHOP: &str = r#"{"name":"shop","address":"192.0.2.10:80","scheduler":"wrr","of":1,
+    "servers":[{"address":"10.0.0.2:80"}]}"#;
+
+const NAMES: &str = r#"{"name":"names","address":"192.0.2.11:53","servers":[
+    {"address":"10.0.0.3:53"}]}"#;
+
+const UDP_NAMES: &str = r#"{"name":"names","address":"192.0.2.11:53","udp":true,"servers":[
+    {"address":"10.0.0.3:53"}]}"#;
+
+/// A good one, and outside the grant.
+const SIX: &str = r#"{"name":"six","address":"[2001:db8::1]:80","servers":[
+    {"address":"[2001:db8::a:1]:80"},{"address":"[::ffff:10.0.0.1]:80"}]}"#;
+
+/// What is listed, and is no service.
+const MALFORMED: [&str; 12] = [
+    "7",
+    "null",
+    r#"{"name":"a","address":"192.0.2.12:80"}"#,
+    r#"{"name":5,"address":"192.0.2.12:80","servers":[]}"#,
+    r#"{"name":"a","address":"192.0.2.12","servers":[]}"#,
+    r#"{"name":"a","address":"192.0.2.12:65536","servers":[]}"#,
+    r#"{"name":"a","address":"2001:db8::1:80","servers":[]}"#,
+    r#"{"name":"a","address":"[1::2::3]:80","servers":[]}"#,
+    r#"{"name":"a","address":"192.0.2.12:80","udp":1,"servers":[]}"#,
+    r#"{"name":"a","address":"192.0.2.12:80","servers":{}}"#,
+    r#"{"name":"a","address":"192.0.2.12:80","servers":[{"weight":1}]}"#,
+    r#"{"name":"a","address":"192.0.2.12:80","servers":[{"address":"10.0.0.1:80","weight":-1}]}"#,
+];
+
+fn answered(status: u16, body: &str) -> Event {
+    let reply = HttpReply { status, headers: Vec::new(), body: body.as_bytes().to_vec() };
+    Event::Answered(HttpAnswer { tag: "services".to_owned(), outcome: Ok(reply) })
+}
+
+fn listed(services: &[&str]) -> Event {
+    answered(200, &format!("[{}]", services.join(",")))
+}
+
+/// What a controller does by what a registry lists, as text.
+fn discover(runtime: &Runtime, plugin: &Plugin, configured: Configured<'_>) -> String {
+    let setup = Setup { config_json: configured(REGISTRY), ..Setup::default() };
+    let mut host = Host::start(runtime, plugin, setup).unwrap();
+    let mut text = String::new();
+    let mut tell = |what: &str, event| text += &format!("{what}\n{}", host.tell(vec![event]));
+    tell("started", Event::Started);
+    tell("the time", Event::Stats(Duration::ZERO));
+    tell("one", listed(&[SHOP]));
+    tell("the same", listed(&[SHOP]));
+    tell("one more, and a server less", listed(&[SMALLER_SHOP, NAMES]));
+    tell("status 503", answered(503, &format!("[{SHOP}]")));
+    tell("nothing", listed(&[]));
+    let outcome = Err(HttpFailure::Timeout);
+    tell("no answer", Event::Answered(HttpAnswer { tag: "services".to_owned(), outcome }));
+    tell("the first no more", listed(&[NAMES]));
+    text
+}
+
+/// The same by what a registry should not list, and where weir refuses something.
+fn discover_oddly(runtime: &Runtime, plugin: &Plugin) -> String {
+    let setup = Setup { config_json: REGISTRY.to_owned(), ..Setup::default() };
+    let mut host = Host::start(runtime, plugin, setup).unwrap();
+    let asks = host.tell((0..9).map(|_| Event::Stats(Duration::from_secs(10))).collect());
+    let mut text = format!("nine times at once: {} requests\n", asks.lines().count());
+    let mut tell = |what: &str, event| text += &format!("{what}\n{}", host.tell(vec![event]));
+    tell("one outside the grant, and one by UDP", listed(&[SIX, UDP_NAMES]));
+    tell("no JSON", answered(200, "no"));
+    for it in MALFORMED {
+        tell(it, listed(&[SHOP, it]));
+    }
+    tell("another", listed(&[SHOP]));
+    text
+}
+
+/// The example of a controller does as `discovery`.
+pub(crate) fn check_discovery(runtime: &Runtime, plugin: &Plugin) {
+    let rust = components::discovery(runtime).unwrap();
+    let as_is: Configured<'_> = &str::to_owned;
+    assert_eq!(discover(runtime, plugin, as_is), discover(runtime, &rust, as_is));
+    assert_eq!(discover_oddly(runtime, plugin), discover_oddly(runtime, &rust));
+    check_its_settings(runtime, plugin);
+}
+
+/// A setting that is not known is said, and the secret that is named is asked for.
+fn check_its_settings(runtime: &Runtime, plugin: &Plugin) {
+    let start = |more: &str| {
+        let config_json = REGISTRY.replace('}', more);
+        Host::start(runtime, plugin, Setup { config_json, ..Setup::default() })
+    };
+    let refused = start(r#","urls":1}"#).err().unwrap().to_string();
+    assert!(refused.contains("config: "), "{refused}");
+    let mut host = start(r#","every_s":20,"secret":"token"}"#).unwrap();
+    let said = host.tell(vec![Event::Stats(Duration::ZERO)]);
+    assert!(said.contains("secret token is not in the plugin's grant.secrets"), "{said}");
+}
+
+#[test]
+fn rust_discovers() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let rust = components::discovery(&runtime).unwrap();
+    insta::assert_snapshot!(discover(&runtime, &rust, &str::to_owned), @r#"
+    started
+    the time
+    asks GET https://registry.example/services for "services"
+    one
+    owns shop, tcp 192.0.2.10:80 by wrr: 10.0.0.1:80 weight 3, 10.0.0.2:80 weight 1
+    the same
+    owns shop, tcp 192.0.2.10:80 by wrr: 10.0.0.1:80 weight 3, 10.0.0.2:80 weight 1
+    one more, and a server less
+    owns shop, tcp 192.0.2.10:80 by wrr: 10.0.0.2:80 weight 1
+    owns names, tcp 192.0.2.11:53 by wlc: 10.0.0.3:53 weight 1
+    status 503
+    nothing
+    no answer
+    the first no more
+    gives up tcp 192.0.2.10:80
+    owns names, tcp 192.0.2.11:53 by wlc: 10.0.0.3:53 weight 1
+    "#);
+    insta::assert_snapshot!(discover_oddly(&runtime, &rust), @r#"
+    nine times at once: 8 requests
+    one outside the grant, and one by UDP
+    owns names, udp 192.0.2.11:53 by wlc: 10.0.0.3:53 weight 1
+    no JSON
+    7
+    null
+    {"name":"a","address":"192.0.2.12:80"}
+    {"name":5,"address":"192.0.2.12:80","servers":[]}
+    {"name":"a","address":"192.0.2.12","servers":[]}
+    {"name":"a","address":"192.0.2.12:65536","servers":[]}
+    {"name":"a","address":"2001:db8::1:80","servers":[]}
+    {"name":"a","address":"[1::2::3]:80","servers":[]}
+    {"name":"a","address":"192.0.2.12:80","udp":1,"servers":[]}
+    {"name":"a","address":"192.0.2.12:80","servers":{}}
+    {"name":"a","address":"192.0.2.12:80","servers":[{"weight":1}]}
+    {"name":"a","address":"192.0.2.12:80","servers":[{"address":"10.0.0.1:80","weight":-1}]}
+    another
+    owns shop, tcp 192.0.2.10:80 by wrr: 10.0.0.1:80 weight 3, 10.0.0.2:80 weight 1
+    gives up udp 192.0.2.11:53
+    "#);
+    check_its_settings(&runtime, &rust);
+}
+
+#[test]
+fn starlark_discovers_as_rust_does() {
+    let runtime = Runtime::for_daemon().unwrap();
+    let rust = components::discovery(&runtime).unwrap();
+    let starlark = components::starlark(&runtime).unwrap();
+    let script = include_str!("../../../sdk/starlark/discover.star");
+    assert_eq!(
+        discover(&runtime, &starlark, &|it| settings(script, it)),
+        discover(&runtime, &rust, &str::to_owned)
+    );
 }

@@ -81,6 +81,12 @@ fn checks_as_rust_does(language: Language) {
     }
 }
 
+fn discovers_as_rust_does(language: Language) {
+    let runtime = Runtime::for_daemon().unwrap();
+    let plugin = example(&runtime, language, "controller", "discover");
+    decisions::check_discovery(&runtime, &plugin);
+}
+
 /// The words of a checker mean what they should: each question is asked, and what is said of one
 /// without an answer can be told apart.
 fn asks_in_every_way(language: Language) {
@@ -239,11 +245,11 @@ languages! {
         checks_as_rust_does, asks_in_every_way, is_contained,
         documented_in_cpp_drains_as_rust_does;
     zig: Language::Zig, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
-        checks_as_rust_does, asks_in_every_way, is_contained;
+        checks_as_rust_does, asks_in_every_way, discovers_as_rust_does, is_contained;
     python: Language::Python, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
-        checks_as_rust_does, asks_in_every_way, is_contained;
+        checks_as_rust_does, asks_in_every_way, discovers_as_rust_does, is_contained;
     javascript: Language::JavaScript, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
-        checks_as_rust_does, asks_in_every_way, is_contained;
+        checks_as_rust_does, asks_in_every_way, discovers_as_rust_does, is_contained;
     go: Language::Go, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
-        checks_as_rust_does, is_contained;
+        checks_as_rust_does, discovers_as_rust_does, is_contained;
 }
