@@ -56,16 +56,17 @@ fn is_built_checked_and_tested(language: &str) {
         built.contains("\nworld    policy\n") && built.contains("weir:plugin/intents"),
         "{built}"
     );
-    is_checked_and_tested(&project);
+    is_checked_and_tested(&project, &["gentle.wasm"]);
     let shown = said(&project, &["plugin", "inspect", "gentle.wasm"]);
     assert!(shown.starts_with("gentle 0.1.0\nDrains a real server that is down\n"), "{shown}");
     let grant = said(&project, &["plugin", "grant", "gentle.wasm"]);
     assert!(grant.contains("weights = { intents = [\"drain\"] }"), "{grant}");
 }
 
-/// What is built in this folder is taken by weir, and does what its scenario says.
-fn is_checked_and_tested(project: &Path) {
-    let checked = said(project, &["plugin", "check", "gentle.wasm"]);
+/// What is built in this folder, checked by these words, is taken by weir, and does what its
+/// scenario says.
+fn is_checked_and_tested(project: &Path, words: &[&str]) {
+    let checked = said(project, &[&["plugin", "check"], words].concat());
     // What is interpreted may need more of the processor where tables are large: it is told.
     let is_good = |it: &str| it.starts_with("pass  ") || it.starts_with("warn  1000 servers");
     assert!(checked.lines().all(is_good), "{checked}");
@@ -79,7 +80,7 @@ fn a_checker_is_built_checked_and_tested(language: &str) {
     let (_folder, project) = new_in("checker", language);
     let built = said(&project, &["plugin", "build"]);
     assert!(built.contains("\nworld    checker\n"), "{built}");
-    is_checked_and_tested(&project);
+    is_checked_and_tested(&project, &["gentle.wasm"]);
     let grant = said(&project, &["plugin", "grant", "gentle.wasm"]);
     assert!(!grant.contains("weights"), "{grant}");
 }
@@ -90,8 +91,25 @@ fn functions_are_built_checked_and_tested(language: &str) {
         let (_folder, project) = new_in(world, language);
         let built = said(&project, &["plugin", "build"]);
         assert!(built.contains(&format!("\nworld    {world}\n")), "{built}");
-        is_checked_and_tested(&project);
+        is_checked_and_tested(&project, &["gentle.wasm"]);
     }
+}
+
+/// The same way for a controller, to what a registry lists.
+fn a_controller_is_built_checked_and_tested(language: &str) {
+    let (_folder, project) = new_in("controller", language);
+    let config = "{\"url\":\"http://registry.example/services\"}";
+    if language == "starlark" {
+        return is_checked_and_tested(&project, &["src/gentle.star", "--config", config]);
+    }
+    let built = said(&project, &["plugin", "build"]);
+    assert!(built.contains("\nworld    controller\n"), "{built}");
+    let shown = said(&project, &["plugin", "inspect", "gentle.wasm"]);
+    assert!(shown.contains("power    owns services: \"serves what"), "{shown}");
+    let grant = said(&project, &["plugin", "grant", "gentle.wasm"]);
+    assert!(grant.contains("structure = { addresses = [] }"), "{grant}");
+    assert!(!grant.contains("\nweights"), "{grant}");
+    is_checked_and_tested(&project, &["gentle.wasm", "--config", config]);
 }
 
 #[test]
@@ -153,25 +171,21 @@ fn samples_in_rust_are_built() {
     assert!(built >= 3, "{built}");
 }
 
-/// The way from an empty folder to what a registry lists.
 #[test]
 fn controllers_are_built_checked_and_tested() {
-    let config = "{\"url\":\"http://registry.example/services\"}";
-    for (language, file) in [("starlark", "src/gentle.star"), ("rust", "gentle.wasm")] {
-        let (_folder, project) = new_in("controller", language);
-        if language == "rust" {
-            let built = said(&project, &["plugin", "build"]);
-            assert!(built.contains("\nworld    controller\n"), "{built}");
-            let shown = said(&project, &["plugin", "inspect", file]);
-            assert!(shown.contains("power    owns services: \"serves what"), "{shown}");
-            let grant = said(&project, &["plugin", "grant", file]);
-            assert!(grant.contains("structure = { addresses = [] }"), "{grant}");
-        }
-        let checked = said(&project, &["plugin", "check", file, "--config", config]);
-        assert!(checked.contains("pass  1000 servers"), "{checked}");
-        let tested = said(&project, &["test"]);
-        assert!(tested.ends_with("1 passed, 0 failed\n"), "{tested}");
+    for language in ["starlark", "rust"] {
+        a_controller_is_built_checked_and_tested(language);
     }
+}
+
+#[test]
+fn what_weir_has_no_example_of_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    insta::assert_snapshot!(
+        refused(folder.path(), &["plugin", "new", "--lang", "c", "--world", "controller", "gentle"]),
+        @"weir: weir carries no example of a controller in c yet"
+    );
+    assert!(!folder.path().join("gentle").exists());
 }
 
 #[test]
@@ -230,11 +244,14 @@ mod toolchain {
 
     languages! {
         c: is_built_checked_and_tested, a_checker_is_built_checked_and_tested;
-        zig: is_built_checked_and_tested, a_checker_is_built_checked_and_tested;
-        python: is_built_checked_and_tested, a_checker_is_built_checked_and_tested;
-        javascript: is_built_checked_and_tested, a_checker_is_built_checked_and_tested;
+        zig: is_built_checked_and_tested, a_checker_is_built_checked_and_tested,
+            a_controller_is_built_checked_and_tested;
+        python: is_built_checked_and_tested, a_checker_is_built_checked_and_tested,
+            a_controller_is_built_checked_and_tested;
+        javascript: is_built_checked_and_tested, a_checker_is_built_checked_and_tested,
+            a_controller_is_built_checked_and_tested;
         // What its runtime needs at its start, each world and the simulation have.
         go: is_built_checked_and_tested, a_checker_is_built_checked_and_tested,
-            functions_are_built_checked_and_tested;
+            functions_are_built_checked_and_tested, a_controller_is_built_checked_and_tested;
     }
 }

@@ -54,7 +54,8 @@ fn write_grant(out: &mut dyn Write, name: &str, wants: &Wants, speaks: bool) -> 
             writeln!(out, "secrets.{secret}.file = \"/run/credentials/weir/{secret}\"")?;
         }
     }
-    let Some(weights) = &wants.weights else {
+    // Who says nothing of them may import the words for it all the same.
+    let Some(weights) = wants.weights.as_ref().filter(|it| !it.intents.is_empty()) else {
         if speaks {
             writeln!(out, "# weights = {{ intents = [\"drain\"] }}   # what it may say of them")?;
         }

@@ -85,15 +85,31 @@ impl World {
 
     /// What its example asks for, as a manifest says it.
     fn wants(self, lang: Lang) -> String {
-        let wants = self.wanted().to_owned();
-        // Some compilers import more of a world than is used.
-        let (unused, compiler) = match (lang, self) {
-            (Lang::Python, Self::Policy) => ("state", "componentize-py"),
-            (Lang::Python, Self::Guard) => ("health", "componentize-py"),
-            (Lang::Javascript, Self::Policy) => ("state", "componentize-qjs"),
-            _ => return wants,
+        // Some compilers import all of a world, and the SDK tells each policy what is down.
+        let unused: &[&str] = match (lang, self) {
+            (Lang::Python | Lang::Javascript, Self::Policy) => &["state"],
+            (Lang::Python | Lang::Javascript, Self::Guard) => &["health"],
+            (Lang::Python | Lang::Javascript, Self::Controller) => {
+                &["table", "health", "weights", "state"]
+            }
+            (Lang::Zig | Lang::Go, Self::Controller) => &["table", "health"],
+            _ => &[],
         };
-        wants + &format!("\n[wants.{unused}]\nreason = \"none: {compiler} imports it unasked\"\n")
+        let importer = match lang {
+            Lang::Python => "componentize-py",
+            Lang::Javascript => "componentize-qjs",
+            _ => "the SDK",
+        };
+        let unused: Vec<String> = unused
+            .iter()
+            .map(|it| {
+                let fields = if *it == "weights" { "intents = []\n" } else { "" };
+                format!(
+                    "\n[wants.{it}]\n{fields}reason = \"none: {importer} imports it unasked\"\n"
+                )
+            })
+            .collect();
+        self.wanted().to_owned() + &unused.concat()
     }
 
     /// What it uses.
@@ -393,5 +409,11 @@ mod tests {
             let manifest = Manifest::parse(&manifest(Lang::C, world, "x")).unwrap();
             assert_eq!(manifest.build.unwrap().source, Path::new("src/x.c"));
         }
+        let controller = manifest(Lang::Python, World::Controller, "x");
+        let controller = Manifest::parse(&controller).unwrap();
+        let reason = Some("none: componentize-py imports it unasked");
+        assert_eq!(controller.reason("weights"), reason);
+        assert_eq!(controller.reason("state"), reason);
+        assert_eq!(controller.reason("http"), Some("asks the registry"));
     }
 }
