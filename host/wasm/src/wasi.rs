@@ -303,6 +303,20 @@ struct Waits<'a> {
     allowed: bool,
 }
 
+impl Waits<'_> {
+    /// Whether it is so without waiting. What is due at once says so only when asked again, for
+    /// the first time it would let others run; Go asks for it after each collection.
+    fn is_ready(&mut self, pollable: &Resource<DynPollable>) -> wasmtime::Result<bool> {
+        for _ in 0..2 {
+            let asked = Resource::new_borrow(pollable.rep());
+            if sync::io::poll::HostPollable::ready(self.resources, asked)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
 fn must_not_wait() -> wasmtime::Error {
     wasmtime::Error::msg("it waited (wasi:io/poll), which only commands may do")
 }
@@ -314,7 +328,7 @@ impl sync::io::poll::Host for Waits<'_> {
         }
         let mut ready = Vec::new();
         for (number, pollable) in (0..).zip(pollables) {
-            if sync::io::poll::HostPollable::ready(self.resources, pollable)? {
+            if self.is_ready(&pollable)? {
                 ready.push(number);
             }
         }
@@ -331,10 +345,7 @@ impl sync::io::poll::HostPollable for Waits<'_> {
         if self.allowed {
             return sync::io::poll::HostPollable::block(self.resources, pollable);
         }
-        if sync::io::poll::HostPollable::ready(self.resources, pollable)? {
-            return Ok(());
-        }
-        Err(must_not_wait())
+        if self.is_ready(&pollable)? { Ok(()) } else { Err(must_not_wait()) }
     }
 
     fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
