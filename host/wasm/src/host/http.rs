@@ -53,7 +53,7 @@ impl PolicyState {
             let asked = format!("{method} {}", request.url);
             messages::Error::Denied(format!("{asked} is outside the plugin's grant.http"))
         })?;
-        let headers = request.headers.into_iter().map(|(name, value)| self.header(name, value));
+        let headers = request.headers.into_iter().map(|(name, value)| self.header(&name, value));
         let headers = headers.collect::<Result<_, _>>()?;
         if self.view.calls_under_way + self.calls.len() >= HTTP_CALLS {
             return Err(messages::Error::Busy(u32::try_from(HTTP_CALLS).unwrap_or(u32::MAX)));
@@ -72,7 +72,7 @@ impl PolicyState {
 
     fn header(
         &self,
-        name: String,
+        name: &str,
         value: messages::HeaderValue,
     ) -> Result<(String, HeaderText), messages::Error> {
         let invalid = |what: &str| messages::Error::Invalid(format!("header {name}: {what}"));

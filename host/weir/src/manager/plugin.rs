@@ -165,7 +165,7 @@ enum State {
     /// `policy` is its instance, if that is one of its roles; weighers and guards have none
     /// between calls.
     Running {
-        granted: PolicyGrant,
+        granted: Box<PolicyGrant>,
         policy: Option<Policy>,
     },
     Waiting {
@@ -330,7 +330,7 @@ impl Plugin {
         if !self.is_weigher() {
             self.weighings = Weighings::default();
         }
-        self.state = State::Running { granted, policy };
+        self.state = State::Running { granted: Box::new(granted), policy };
         self.failures.clear();
         // What failed too often is nothing to come back to.
         self.probation = was_running.then(|| Probation {
@@ -414,7 +414,7 @@ impl Plugin {
     pub(super) fn judge(&self, review: Review, view: View) -> Option<Result<Judgement, String>> {
         match (&self.code.guard, &self.state) {
             (Some(judge), State::Running { granted, .. }) => {
-                Some(judge(granted.clone(), review, view))
+                Some(judge((**granted).clone(), review, view))
             }
             _ => None,
         }
@@ -431,7 +431,7 @@ impl Plugin {
                 policy.queue(&granted, at_ns, Event::Answered(answer));
             }
         }
-        self.state = State::Running { granted, policy };
+        self.state = State::Running { granted: Box::new(granted), policy };
         Ok(())
     }
 

@@ -330,7 +330,7 @@ pub(super) fn read(mut section: Section<'_>, names: &Names, common: &Common<'_>)
     let (structure, keeping) = structure.unzip();
     weights.structure = structure;
     weights.http = section.key(&HTTP).unwrap_or_default();
-    weights.secrets = section.section(SECRETS.name).map(read_secrets).unwrap_or_default();
+    weights.secrets = section.section(SECRETS.name).as_ref().map(read_secrets).unwrap_or_default();
     section.finish_as(&TABLE);
     Grant { reach: reach.unwrap_or(Reach::None), weights, max_step, changes, keeping }
 }
@@ -349,7 +349,7 @@ fn read_structure(mut section: Section<'_>, common: &Common<'_>) -> (StructureGr
     (grant, Keeping { check, rules })
 }
 
-fn read_secrets(section: Section<'_>) -> BTreeMap<String, PathBuf> {
+fn read_secrets(section: &Section<'_>) -> BTreeMap<String, PathBuf> {
     let mut secrets = BTreeMap::new();
     for (name, mut section) in section.named_sections("secret") {
         if let Err(message) = value::check_name(&name) {
