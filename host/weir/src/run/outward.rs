@@ -65,14 +65,17 @@ async fn ask(call: HttpCall, names: Arc<Mutex<System>>) -> Result<HttpReply, Htt
              plugin's grant.http"
         )));
     }
-    let request = request(&call)?;
+    // Files are read beside the checks, whose thread this is.
+    let prepared = spawn_blocking(move || {
+        let client = is_tls.then(client).transpose()?;
+        Ok::<_, HttpFailure>((request(&call)?, client))
+    });
+    let (request, client) = prepared.await.map_err(|_| failed("weir stops"))??;
     let stream =
         TcpStream::connect(&*allowed).await.map_err(|it| failed(format!("{host}: {it}")))?;
-    if !is_tls {
-        return exchange(stream, request).await;
-    }
+    let Some(client) = client else { return exchange(stream, request).await };
     let name = ServerName::try_from(host.clone()).map_err(|it| failed(format!("{host}: {it}")))?;
-    let shaken = TlsConnector::from(client()?).connect(name, stream).await;
+    let shaken = TlsConnector::from(client).connect(name, stream).await;
     exchange(shaken.map_err(|it| failed(format!("{host}: {it}")))?, request).await
 }
 
