@@ -24,8 +24,9 @@
 //! weir_sdk::policy!(Drain);
 //! ```
 //!
-//! Off Wasm the crate compiles, so that a plugin's own logic can be unit-tested, but calls
-//! to the host panic there.
+//! Off Wasm the crate compiles, too, so that plugins are unit-tested by `cargo test`: policies and
+//! controllers against the host of `policy::fake`, the others as the functions that they are. What
+//! those call of the host panics there.
 
 #[cfg(feature = "checker")]
 pub mod checker;

@@ -26,28 +26,40 @@ wit_bindgen::generate!({
 mod text;
 
 mod controls;
+#[cfg(not(target_family = "wasm"))]
+pub mod fake;
 
 pub use self::{
     controls::{ask, ensure, get, give_up, owned, real_server, service, why},
     exports::weir::plugin::reactor::{Birth, Context},
     weir::{
-        host::{clock, config, http, http_messages, log, state},
+        host::http_messages,
         ipvs::{
             addresses::{self, Endpoint, IpAddress},
             errors::Error,
             real_servers::{self, RealServerKey},
             services::{self, ServiceKey},
-            snapshots, table,
         },
         plugin::{
             events::{Envelope, Event, HealthChange, HttpAnswer, Kind, Subscription},
             failures::Failure,
-            health,
             health_words::HealthStatus,
-            intents::{self, Intent, Statement, Verdict},
-            structure::{self, OwnedService},
+            intents::{Intent, Statement, Verdict},
+            structure::OwnedService,
         },
     },
+};
+
+// All that is called of the host. Imports lead nowhere off Wasm, so there it is the fake's.
+#[cfg(not(target_family = "wasm"))]
+pub use self::fake::interfaces::{
+    clock, config, health, http, intents, log, snapshots, state, structure, table,
+};
+#[cfg(target_family = "wasm")]
+pub use self::weir::{
+    host::{clock, config, http, log, state},
+    ipvs::{snapshots, table},
+    plugin::{health, intents, structure},
 };
 
 /// What a policy's file begins with.
