@@ -143,3 +143,43 @@ fn serve(listed: &[Listed]) {
 }
 
 weir_sdk::policy!(Discovery);
+
+#[cfg(test)]
+mod tests {
+    use weir_sdk::policy::{
+        Event,
+        fake::{Host, answered},
+    };
+
+    use super::*;
+
+    const LIST: &str = r#"[{"name": "web", "address": "192.0.2.1:80",
+        "servers": [{"address": "10.0.0.1:8080", "weight": 3}]}]"#;
+
+    #[test]
+    fn what_is_listed_is_served_until_it_is_not() -> Result<(), Failure> {
+        let settings = r#"{"url": "https://registry.example/v1", "secret": "token"}"#;
+        let host = Host::new().with_settings(settings);
+        let mut discovery = host.start::<Discovery>()?;
+        let owned = || Vec::from_iter(host.owned().into_iter().map(|it| it.name));
+
+        host.tell(&mut discovery, Event::Stats(0))?;
+        assert_eq!(host.asked()[0].url, "https://registry.example/v1");
+        assert_eq!(host.asked()[0].headers[0].0, "authorization");
+        host.tell(&mut discovery, answered("services", 200, LIST))?;
+        assert_eq!(owned(), ["web"]);
+        assert_eq!(host.owned()[0].real_servers[0].weight, 3);
+
+        host.tell(&mut discovery, Event::Stats(10_000))?;
+        host.tell(&mut discovery, answered("services", 200, "[]"))?;
+        assert_eq!(owned(), ["web"]);
+        let nothing = "https://registry.example/v1: it lists no service; nothing changes";
+        assert_eq!(host.logged(), [format!("warn: {nothing}")]);
+
+        host.tell(&mut discovery, Event::Stats(10_000))?;
+        host.tell(&mut discovery, answered("services", 200, &LIST.replace(".1:80\"", ".2:80\"")))?;
+        assert_eq!(owned(), ["web"]);
+        assert_eq!(host.owned()[0].config.key.to_string(), "tcp 192.0.2.2:80");
+        Ok(())
+    }
+}

@@ -29,3 +29,30 @@ impl Policy for HealthWeight {
 }
 
 weir_sdk::policy!(HealthWeight);
+
+#[cfg(test)]
+mod tests {
+    use weir_sdk::policy::fake::{Host, down, up};
+
+    use super::*;
+
+    #[test]
+    fn what_is_down_is_drained_until_it_is_up() -> Result<(), Failure> {
+        let servers = [("10.0.0.1:80", 100), ("10.0.0.2:80", 100)];
+        let host = Host::new().with_service("tcp 192.0.2.1:80", &servers);
+        let mut policy = host.start::<HealthWeight>()?;
+        host.tell(&mut policy, down("10.0.0.1:80", "connection refused"))?;
+        assert_eq!(host.statements(), ["10.0.0.1:80 drain: connection refused"]);
+        host.tell(&mut policy, up("10.0.0.1:80", "connected"))?;
+        assert!(host.statements().is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn settings_are_refused() {
+        let host = Host::new().with_settings(r#"{"x":1}"#);
+        let refused = host.start::<HealthWeight>().err().map(|it| it.message);
+        let expected = r#"health-weight has no settings, but was given {"x":1}"#;
+        assert_eq!(refused.as_deref(), Some(expected));
+    }
+}
