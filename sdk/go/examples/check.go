@@ -2,7 +2,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"weir/checker"
@@ -12,8 +11,8 @@ func init() {
 	checker.OnCheck = func(target checker.Target) (checker.Outcome, error) {
 		// What is asked for.
 		settings := struct{ Path string }{Path: "/ready"}
-		if err := json.Unmarshal([]byte(target.Settings), &settings); err != nil {
-			return checker.Outcome{}, fmt.Errorf("config: %w", err)
+		if err := checker.Settings(target, &settings); err != nil {
+			return checker.Outcome{}, err
 		}
 		answer, err := checker.Get(settings.Path)
 		switch {

@@ -5,11 +5,14 @@
 package checker
 
 import (
+	"encoding/json"
 	"errors"
+	"strings"
 
 	_ "weir/exports/checker"
 
 	"weir/exports/export_weir_plugin_checking"
+	"weir/imports/weir_host_probe"
 	"weir/imports/weir_plugin_checking"
 	"weir/internal/failure"
 )
@@ -26,6 +29,17 @@ type Outcome = weir_plugin_checking.Outcome
 // the check cannot tell, and counts as nothing.
 var OnCheck = func(Target) (Outcome, error) {
 	return Outcome{}, errors.New("the plugin does not set checker.OnCheck")
+}
+
+// Settings reads the target's settings into the struct that into points to, which knows every one
+// of them. What does not fit is an Error: it counts as nothing, and the operator reads it.
+func Settings(target Target, into any) error {
+	decoder := json.NewDecoder(strings.NewReader(target.Settings))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return Error{Why: weir_host_probe.MakeErrorInvalid("config: " + err.Error())}
+	}
+	return nil
 }
 
 // Pass says that the server does what it should.
