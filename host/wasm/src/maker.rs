@@ -59,6 +59,7 @@ impl Maker {
             staged: BTreeMap::new(),
             noted: BTreeMap::new(),
             owned: BTreeMap::new(),
+            taken: None,
             calls: Vec::new(),
             refused: BTreeMap::new(),
             reach: None,

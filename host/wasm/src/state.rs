@@ -142,6 +142,13 @@ impl ResourceLimiter for Common {
     }
 }
 
+/// The names of services that are taken, staged changes included, and how many services are the
+/// plugin's own.
+pub(crate) struct Taken {
+    pub(crate) names: BTreeMap<String, ServiceKey>,
+    pub(crate) own: usize,
+}
+
 /// The store of a policy.
 pub(crate) struct PolicyState {
     pub(crate) common: Common,
@@ -163,6 +170,8 @@ pub(crate) struct PolicyState {
     pub(crate) noted: BTreeMap<String, Option<Vec<u8>>>,
     /// What it wants to own, or no more.
     pub(crate) owned: BTreeMap<ServiceKey, Option<OwnedService>>,
+    /// The names that are taken, and how many services it owns; made when first asked for.
+    pub(crate) taken: Option<Taken>,
     /// What it wants to ask by HTTP.
     pub(crate) calls: Vec<HttpCall>,
     /// The server under check, of a checker.
@@ -187,6 +196,7 @@ impl PolicyState {
         self.refused.clear();
         self.noted.clear();
         self.owned.clear();
+        self.taken = None;
         self.calls.clear();
     }
 

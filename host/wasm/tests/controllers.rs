@@ -51,9 +51,10 @@ fn said(lines: &[String]) -> Vec<&str> {
 
 #[test]
 fn what_is_owned_is_staged_and_seen() {
-    let steps = "owned; own shop 4 2; own mail 5 1; remove 5; remove 1; owned";
+    let steps =
+        "owned; own shop 4 2; own mail 5 1; remove 5; own mail 6 1; remove 6; remove 1; owned";
     let (heard, effects) = controls(grant(), &view(), steps);
-    assert_eq!(heard, ["[]", "Some(Ok(()))", "Some(Ok(()))", "[\"shop\"]"]);
+    assert_eq!(heard, ["[]", "Some(Ok(()))", "Some(Ok(()))", "Some(Ok(()))", "[\"shop\"]"]);
     let [Effect::Own(key, Some(owned))] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((*key, owned.name.as_str()), (service("192.0.2.4:80"), "shop"));
     assert_eq!(owned.planned.servers.len(), 2);

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use weir_ipvs::{PlannedService, RealServer, Service, ServiceKey};
 
 use crate::{
-    OwnedService,
+    OwnedService, View,
     bindings::{errors, services, structure},
     host::denied,
-    state::PolicyState,
+    state::{PolicyState, Taken},
 };
 
 impl structure::Host for PolicyState {
@@ -28,6 +28,12 @@ impl structure::Host for PolicyState {
             return Ok(());
         }
         for key in keys.into_iter().map(ServiceKey::from) {
+            if let Some(name) = self.owned_name(&key)
+                && let Some(taken) = &mut self.taken
+            {
+                taken.names.remove(&name);
+                taken.own -= 1;
+            }
             if self.view.owned.contains_key(&key) {
                 self.owned.insert(key, None);
             } else {
@@ -53,39 +59,69 @@ impl PolicyState {
         })?;
         grant.check(&owned).map_err(|(code, message)| denied(code, message))?;
         let key = owned.planned.service.key;
-        let all = self.all_owned();
-        if !all.contains_key(&key) {
-            if self.view.table.names.contains_key(&key) {
-                return Err(denied("conflict", format!("service {key} has another owner")));
-            }
-            if all.len() >= grant.services_max {
-                let most = grant.services_max;
-                let message = format!("it owns {most} services, which is grant.structure.services");
-                return Err(denied("too-many-services", message));
-            }
+        let most = grant.services_max;
+        let before = self.owned_name(&key);
+        let is_others = self.view.table.names.contains_key(&key);
+        if is_others && !self.view.owned.contains_key(&key) {
+            return Err(denied("conflict", format!("service {key} has another owner")));
         }
-        let names =
-            self.view.table.names.iter().filter(|(it, _)| !self.view.owned.contains_key(it));
-        let own = all.iter().map(|(key, it)| (key, &it.name));
-        if names.chain(own).any(|(of, name)| *of != key && *name == owned.name) {
+        let taken = match &mut self.taken {
+            Some(taken) => taken,
+            none => none.insert(Taken::of(&self.view, &self.owned)),
+        };
+        if before.is_none() && taken.own >= most {
+            let message = format!("it owns {most} services, which is grant.structure.services");
+            return Err(denied("too-many-services", message));
+        }
+        if taken.names.get(&owned.name).is_some_and(|of| *of != key) {
             let message = format!("the name {} is that of another service", owned.name);
             return Err(denied("conflict", message));
         }
+        match before {
+            Some(before) => drop(taken.names.remove(&before)),
+            None => taken.own += 1,
+        }
+        taken.names.insert(owned.name.clone(), key);
         self.owned.insert(key, Some(owned));
         Ok(())
     }
 
+    /// What the service with this key is called, if it owns it, staged changes included.
+    fn owned_name(&self, key: &ServiceKey) -> Option<String> {
+        let staged = self.owned.get(key).map(Option::as_ref);
+        staged.unwrap_or_else(|| self.view.owned.get(key)).map(|it| it.name.clone())
+    }
+
     /// All it owns, staged changes included.
     fn all_owned(&self) -> BTreeMap<ServiceKey, &OwnedService> {
-        let mut all: BTreeMap<_, _> = self.view.owned.iter().map(|(key, it)| (*key, it)).collect();
-        for (key, staged) in &self.owned {
-            match staged {
-                Some(owned) => all.insert(*key, owned),
-                None => all.remove(key),
-            };
-        }
-        all
+        all_owned(&self.view, &self.owned)
     }
+}
+
+impl Taken {
+    /// One look at all names for a call, however many services it is about.
+    fn of(view: &View, staged: &BTreeMap<ServiceKey, Option<OwnedService>>) -> Self {
+        let others = view.table.names.iter().filter(|(it, _)| !view.owned.contains_key(it));
+        let own = all_owned(view, staged);
+        let names = own.iter().map(|(key, it)| (it.name.clone(), *key));
+        let names = names.chain(others.map(|(key, name)| (name.clone(), *key)));
+        Self { names: names.collect(), own: own.len() }
+    }
+}
+
+/// What a plugin owns, with these changes.
+fn all_owned<'a>(
+    view: &'a View,
+    staged: &'a BTreeMap<ServiceKey, Option<OwnedService>>,
+) -> BTreeMap<ServiceKey, &'a OwnedService> {
+    let mut all: BTreeMap<_, _> = view.owned.iter().map(|(key, it)| (*key, it)).collect();
+    for (key, staged) in staged {
+        match staged {
+            Some(owned) => all.insert(*key, owned),
+            None => all.remove(key),
+        };
+    }
+    all
 }
 
 impl TryFrom<structure::OwnedService> for OwnedService {
