@@ -76,6 +76,7 @@ pub(crate) mod guard {
             "weir:host/config": super::policy::weir::host::config,
             "weir:plugin/health-words": super::policy::weir::plugin::health_words,
             "weir:plugin/health": super::policy::weir::plugin::health,
+            "weir:plugin/labels": super::policy::weir::plugin::labels,
         },
     });
 }
@@ -115,7 +116,7 @@ pub(crate) use policy::{
     weir::{
         host::{config, http, http_messages, state},
         ipvs::table,
-        plugin::{events, failures, health, health_words, intents, structure},
+        plugin::{events, failures, health, health_words, intents, labels, structure},
     },
 };
 pub(crate) use runner::exports::weir::plugin::roles;

@@ -11,6 +11,7 @@ pub(crate) mod connections;
 pub(crate) mod health;
 pub(crate) mod http;
 pub(crate) mod intents;
+pub(crate) mod labels;
 pub(crate) mod live;
 pub(crate) mod log;
 pub(crate) mod names;
@@ -43,6 +44,7 @@ pub(crate) fn link_policy(linker: &mut Linker<PolicyState>) -> wasmtime::Result<
     bindings::table::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     bindings::intents::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     bindings::health::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    bindings::labels::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     bindings::config::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     bindings::state::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }
@@ -63,6 +65,7 @@ pub(crate) fn link_guard(linker: &mut Linker<PolicyState>) -> wasmtime::Result<(
     link_common(linker)?;
     bindings::table::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     bindings::health::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    bindings::labels::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     bindings::config::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }
 

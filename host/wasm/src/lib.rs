@@ -60,7 +60,8 @@ pub use owned::{OwnedService, StructureGrant};
 pub use plugin::{Builtin, PageAligned, Plugin, World};
 pub use policy::{
     Birth, Effect, Entries, Envelope, Event, HealthChange, HealthReport, HealthStatus, Intent,
-    Latency, Policy, PolicyGrant, Refusal, Services, Settings, Statement, Subscription, View,
+    Labelled, Labels, Latency, Policy, PolicyGrant, Refusal, Services, Settings, Statement,
+    Subscription, View,
 };
 pub use runtime::{Runtime, Ticker};
 pub use stdio::Stdio;

@@ -70,52 +70,52 @@ impl World {
     }
 
     /// What it may import, without versions; those that hold types alone included.
-    fn imports(self) -> &'static [&'static str] {
-        match self {
-            Self::Policy => &[
-                "weir:ipvs/table",
-                "weir:plugin/intents",
-                "weir:plugin/health",
-                "weir:plugin/events",
-                "weir:plugin/failures",
-                "weir:plugin/health-words",
-                "weir:host/config",
-                "weir:host/state",
-                "weir:host/http-messages",
-            ],
-            Self::Controller => &[
-                "weir:ipvs/table",
-                "weir:plugin/intents",
-                "weir:plugin/health",
-                "weir:plugin/events",
-                "weir:plugin/failures",
-                "weir:plugin/health-words",
-                "weir:host/config",
-                "weir:host/state",
-                "weir:host/http-messages",
-                "weir:plugin/structure",
-                "weir:host/http",
-            ],
-            Self::Weigher => &["weir:plugin/health-words"],
-            Self::Guard => &[
-                "weir:ipvs/table",
-                "weir:ipvs/operations",
-                "weir:plugin/health",
-                "weir:plugin/health-words",
-                "weir:host/config",
-            ],
-            Self::Checker => &["weir:host/probe"],
-            Self::Command => &[
-                "weir:ipvs/live",
-                "weir:ipvs/admin",
-                "weir:ipvs/connections",
-                "weir:ipvs/operations",
-                "weir:host/stdio",
-                "weir:host/names",
-            ],
-        }
+    fn imports(self) -> impl Iterator<Item = &'static str> {
+        let (shared, own): (&[&str], &[&str]) = match self {
+            Self::Policy => (&POLICY_IMPORTS, &[]),
+            Self::Controller => (&POLICY_IMPORTS, &["weir:plugin/structure", "weir:host/http"]),
+            Self::Weigher => (&[], &["weir:plugin/health-words"]),
+            Self::Guard => (
+                &[],
+                &[
+                    "weir:ipvs/table",
+                    "weir:ipvs/operations",
+                    "weir:plugin/health",
+                    "weir:plugin/labels",
+                    "weir:plugin/health-words",
+                    "weir:host/config",
+                ],
+            ),
+            Self::Checker => (&[], &["weir:host/probe"]),
+            Self::Command => (
+                &[],
+                &[
+                    "weir:ipvs/live",
+                    "weir:ipvs/admin",
+                    "weir:ipvs/connections",
+                    "weir:ipvs/operations",
+                    "weir:host/stdio",
+                    "weir:host/names",
+                ],
+            ),
+        };
+        shared.iter().chain(own).chain(&COMMON_IMPORTS).copied()
     }
 }
+
+/// What every policy may import.
+const POLICY_IMPORTS: [&str; 10] = [
+    "weir:ipvs/table",
+    "weir:plugin/intents",
+    "weir:plugin/health",
+    "weir:plugin/labels",
+    "weir:plugin/events",
+    "weir:plugin/failures",
+    "weir:plugin/health-words",
+    "weir:host/config",
+    "weir:host/state",
+    "weir:host/http-messages",
+];
 
 /// What all worlds may import.
 const COMMON_IMPORTS: [&str; 11] = [
@@ -362,8 +362,8 @@ fn check_imports(
     let imports: Vec<&str> = component_type.imports(engine).map(|(name, _)| name).collect();
     let is_wasi = |import: &&str| WASI_IMPORTS.iter().any(|prefix| import.starts_with(prefix));
     let is_offered = |import: &&str| {
-        let ours = worlds.iter().flat_map(|it| it.imports()).chain(&COMMON_IMPORTS);
-        is_wasi(import) || ours.into_iter().any(|interface| release.has(import, interface))
+        let mut ours = worlds.iter().flat_map(|it| it.imports());
+        is_wasi(import) || ours.any(|interface| release.has(import, interface))
     };
     let unknown: Vec<&str> = imports.iter().copied().filter(|it| !is_offered(it)).collect();
     if unknown.is_empty() {
@@ -404,7 +404,7 @@ mod tests {
                 format!("weir:plugin/{interface}")
             };
             assert!(
-                world.imports().iter().chain(&COMMON_IMPORTS).any(|it| *it == interface),
+                world.imports().any(|it| it == interface),
                 "{name} imports {interface}, which is not offered"
             );
         }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use wasmtime::Store;
-use weir_ipvs::{RealServerKey, ServiceKey};
+use weir_ipvs::{Endpoint, RealServerKey, ServiceKey};
 
 use crate::{
     Failure, HttpAnswer, HttpCall, HttpRule, Limits, LogSink, OwnedService, Report, StructureGrant,
@@ -280,6 +280,18 @@ pub enum Birth {
     Recovery(String),
 }
 
+/// Names and values that the configuration gives a service or a real server.
+pub type Labels = BTreeMap<String, String>;
+
+/// The labels of one service and of its real servers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labelled {
+    /// Its own.
+    pub service: Labels,
+    /// Those of the real servers that have any.
+    pub servers: BTreeMap<Endpoint, Labels>,
+}
+
 /// What a policy can look at during one call: one moment, whatever happens meanwhile.
 ///
 /// It is given back when the call ends: whoever made it can then change what it shares
@@ -290,6 +302,8 @@ pub struct View {
     pub table: Arc<Table>,
     /// Health of the real servers that are checked.
     pub health: Arc<BTreeMap<RealServerKey, HealthReport>>,
+    /// What has labels, by the service that it is or belongs to.
+    pub labels: Arc<BTreeMap<ServiceKey, Labelled>>,
     /// What this instance holds.
     pub held: Vec<Statement>,
     /// What it remembers.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use weir_ipvs::{RealServerStatus, Service, Traffic};
 
 use crate::{
-    Failure, HealthStatus, View,
+    Failure, HealthStatus, Labels, View,
     call::guarded,
     limits::MEMO_BYTES,
     maker::Maker,
@@ -21,8 +21,12 @@ use crate::{
 pub struct Candidate {
     /// As the kernel has it.
     pub server: RealServerStatus,
+    /// Its own labels in the configuration.
+    pub labels: Labels,
     /// Its weight while nothing is said about it.
     pub base: u32,
+    /// The weight that it would have if this plugin said nothing.
+    pub unweighed: u32,
     /// What its checks say.
     pub health: HealthStatus,
     /// What the newest probe took; none where it failed, or there was none.
@@ -38,6 +42,8 @@ pub struct Weighing {
     pub service: Service,
     /// Its name in the configuration.
     pub name: String,
+    /// Its labels there.
+    pub labels: Labels,
     /// Nanoseconds since the Unix epoch.
     pub at_ns: u64,
     /// Since the call before for this service; nothing in the first.

@@ -115,11 +115,13 @@ fn a_policy_looks_and_is_told() {
         "80 HealthStatus::Up for 1500",
         "80 HealthStatus::Unknown for 0",
         "80 HealthStatus::Up for 1500",
+        "labels [[(\"team\", \"shop\"), (\"tier\", \"1\")], []]",
+        "labels [[], [(\"zone\", \"a\")], []]",
         "holds 1",
     ]) {
         assert!(said.contains(part), "{said}: {part}");
     }
-    assert_eq!(said.len(), 15);
+    assert_eq!(said.len(), 17);
 }
 
 /// What comes of a policy that is called once, and what it said.
@@ -197,7 +199,8 @@ fn a_weigher_weighs() {
     let weigher = runtime.weigher(&plugin, settings(&lines)).unwrap();
     let weighed = weigher.weigh(&functions::weighing(&[4])).unwrap();
     assert_eq!((weighed.scales, weighed.memo), (vec![142, 142], vec![5]));
-    assert_eq!(lines.messages()[1], "100 HealthStatus::Up Some(250000) 9");
+    let candidate = "100 HealthStatus::Up Some(250000) 9 75 [(\"zone\", \"a\")]";
+    assert_eq!(lines.messages()[1..3], ["[(\"team\", \"shop\")]", candidate]);
 }
 
 #[test]

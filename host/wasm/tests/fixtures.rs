@@ -20,8 +20,8 @@ use weir_ipvs::{
 };
 use weir_wasm::{
     Birth, Command, CommandGrant, Envelope, Event, HealthChange, HealthReport, HealthStatus,
-    Limits, LogLine, LogSink, Names, Policy, PolicyGrant, Runtime, Services, Settings, Statement,
-    Stdio, Subscription, Table, Terminals, View,
+    Labelled, Labels, Limits, LogLine, LogSink, Names, Policy, PolicyGrant, Runtime, Services,
+    Settings, Statement, Stdio, Subscription, Table, Terminals, View,
 };
 
 use crate::guests;
@@ -59,6 +59,15 @@ pub(crate) fn snapshot() -> Snapshot {
     }
 }
 
+/// One label.
+pub(crate) fn labels(name: &str, value: &str) -> Labels {
+    Labels::from([text((name, value))])
+}
+
+fn text((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
 pub(crate) fn view() -> View {
     let mut table = Table::new(snapshot(), 1_000);
     table.generation = 5;
@@ -73,9 +82,14 @@ pub(crate) fn view() -> View {
         (key("192.0.2.1:80", "10.0.0.1:80"), report.clone()),
         (key("192.0.2.2:80", "[2001:db8::1]:80"), report),
     ]);
+    let labelled = Labelled {
+        service: Labels::from([("team", "shop"), ("tier", "1")].map(text)),
+        servers: BTreeMap::from([("10.0.0.2:80".parse().unwrap(), labels("zone", "a"))]),
+    };
     View {
         table: Arc::new(table),
         health: Arc::new(health),
+        labels: Arc::new(BTreeMap::from([(service("192.0.2.1:80"), labelled)])),
         held: Vec::new(),
         state: Arc::default(),
         wall_ns: 2_000,

@@ -15,7 +15,7 @@ use weir_wasm::{
 };
 
 use crate::{
-    fixtures::{Lines, Ticking, patient, service, settings, snapshot, view},
+    fixtures::{Lines, Ticking, labels, patient, service, settings, snapshot, view},
     guests,
 };
 
@@ -38,7 +38,9 @@ pub(crate) fn weighing(memo: &[u8]) -> Weighing {
     let entry = snapshot().entries.remove(0);
     let candidate = |(number, server)| Candidate {
         server,
+        labels: labels("zone", "a"),
         base: 100,
+        unweighed: 75,
         health: if number == 0 { HealthStatus::Up } else { HealthStatus::Unknown },
         latency: (number == 0).then_some(Duration::from_micros(250)),
         delta: Traffic { connections: 9, ..Traffic::default() },
@@ -46,6 +48,7 @@ pub(crate) fn weighing(memo: &[u8]) -> Weighing {
     Weighing {
         service: entry.service.config,
         name: "web".to_owned(),
+        labels: labels("team", "shop"),
         at_ns: 7_000,
         period: Duration::from_millis(5000),
         candidates: entry.servers.into_iter().enumerate().map(candidate).collect(),
@@ -65,8 +68,12 @@ fn a_weigher_answers_from_what_it_is_given_and_remembers_by_its_memo() {
     let said = lines.messages();
     assert!(said[0].starts_with("web 7000 5000 "), "{}", said[0]);
     assert_eq!(
-        said[1..3],
-        ["100 HealthStatus::Up Some(250000) 9", "100 HealthStatus::Unknown None 9"]
+        said[1..4],
+        [
+            "[(\"team\", \"shop\")]",
+            "100 HealthStatus::Up Some(250000) 9 75 [(\"zone\", \"a\")]",
+            "100 HealthStatus::Unknown None 9 75 [(\"zone\", \"a\")]"
+        ]
     );
 }
 

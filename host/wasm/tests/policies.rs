@@ -68,6 +68,8 @@ fn a_policy_sees_everything_that_its_grant_shows() {
             "80 HealthStatus::Up for 1500",
             "80 HealthStatus::Unknown for 0",
             "80 HealthStatus::Up for 1500",
+            "labels [[(\"team\", \"shop\"), (\"tier\", \"1\")], []]",
+            "labels [[], [(\"zone\", \"a\")], []]",
             "holds 1"
         ]
     );
@@ -87,7 +89,16 @@ fn what_is_outside_the_grant_is_not_there() {
 #[test]
 fn without_a_grant_nothing_is_there() {
     let lines = looks(PolicyGrant::default());
-    assert_eq!(lines[3..6], ["0 services at 1000", "weights [] active [] totals []", "holds 1"]);
+    assert_eq!(
+        lines[3..],
+        [
+            "0 services at 1000",
+            "weights [] active [] totals []",
+            "labels []",
+            "labels []",
+            "holds 1"
+        ]
+    );
 }
 
 #[test]

@@ -225,6 +225,8 @@ impl Manager {
         for plugin in plugins.iter().filter(|it| it.mode == Mode::Shadow) {
             statements.mute(&plugin.name, true);
         }
+        let mut world = World::default();
+        world.label(&config.services);
         Self {
             config,
             claims: BTreeMap::new(),
@@ -246,7 +248,7 @@ impl Manager {
             refused: None,
             ending: BTreeSet::new(),
             is_started: false,
-            world: World::default(),
+            world,
             offered: Offered::new(),
             next_poll: Duration::ZERO,
             next_watch: 0,

@@ -5,15 +5,22 @@
 //! has to look. That it is so, and which step it was, the host remembers, over failures of the
 //! plugin and restarts of weir.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
-use weir_sdk::policy::{config, health, log, prelude::*, settings, table};
+use weir_sdk::policy::{config, health, labels, log, prelude::*, settings, table};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {
-    /// The new real servers, by address and port.
+    /// The new real servers are those that have all these labels ..
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    /// .. and these, by address and port.
+    #[serde(default)]
     servers: BTreeSet<String>,
     /// Their share of new connections in percent, step by step; after the last they have
     /// their base weight.
@@ -68,9 +75,14 @@ const PROGRESS: &str = "progress";
 impl Policy for Canary {
     fn new(_: &Context) -> Result<Self, Failure> {
         let settings: Settings = settings()?;
+        let refused = |message: &str| {
+            Err(Failure { message: format!("config: {message}"), retryable: false })
+        };
         if settings.shares.iter().any(|it| !(1..100).contains(it)) {
-            let message = "config: shares: expected 1 to 99 percent each".to_owned();
-            return Err(Failure { message, retryable: false });
+            return refused("shares: expected 1 to 99 percent each");
+        }
+        if settings.labels.is_empty() && settings.servers.is_empty() {
+            return refused("expected labels, { canary = \"yes\" }, or servers, [\"10.0.0.3:80\"]");
         }
         let progress = recall(PROGRESS).filter(|it: &Progress| it.settings == config::get());
         let progress =
@@ -86,7 +98,8 @@ impl Policy for Canary {
     }
 
     fn health(&mut self, change: &HealthChange) -> Result<(), Failure> {
-        if change.after == HealthStatus::Down && self.is_canary(&change.server) {
+        let is_canary = || self.canaries_of(&[change.server]).next().is_some();
+        if change.after == HealthStatus::Down && is_canary() {
             return self.roll_back(&format!("{} is down: {}", change.server, change.detail));
         }
         Ok(())
@@ -116,20 +129,33 @@ impl Policy for Canary {
 }
 
 impl Canary {
-    fn is_canary(&self, server: &RealServerKey) -> bool {
-        self.settings.servers.contains(&server.to_string())
+    fn canaries(&self) -> HashSet<RealServerKey> {
+        self.canaries_of(&real_servers()).collect()
     }
 
-    fn canaries(&self) -> impl Iterator<Item = RealServerKey> {
-        real_servers().into_iter().filter(|it| self.is_canary(it))
+    fn canaries_of<'a>(
+        &'a self,
+        servers: &'a [RealServerKey],
+    ) -> impl Iterator<Item = RealServerKey> + 'a {
+        let wanted = &self.settings.labels;
+        let is_labelled = move |labels: &[(String, String)]| {
+            let has = |name, value| labels.iter().any(|it| (&it.0, &it.1) == (name, value));
+            !wanted.is_empty() && wanted.iter().all(|(name, value)| has(name, value))
+        };
+        let labels = labels::of_real_servers(servers);
+        let canaries = servers.iter().zip(labels).filter(move |(server, labels)| {
+            self.settings.servers.contains(&server.server.to_string()) || is_labelled(labels)
+        });
+        canaries.map(|(server, _)| *server)
     }
 
     /// Caps the canaries of each service so that together they have their share.
     fn limit(&self) -> Result<(), Failure> {
         let Some(share) = self.settings.shares.get(self.progress.step) else {
-            self.canaries().for_each(|it| withdraw(&it));
+            self.canaries().iter().for_each(withdraw);
             return Ok(());
         };
+        let all = self.canaries();
         let snapshot = table::current();
         for (number, service) in (0..).zip(snapshot.services(0, u32::MAX)) {
             let service = service.config.key;
@@ -138,7 +164,7 @@ impl Canary {
                 .into_iter()
                 .map(|it| (RealServerKey { service, server: it.config.server }, it.config.weight));
             let (canaries, others): (Vec<_>, Vec<_>) =
-                servers.partition(|(key, _)| self.is_canary(key));
+                servers.partition(|(key, _)| all.contains(key));
             let others: u64 = others.iter().map(|(_, weight)| u64::from(*weight)).sum();
             let together = (others * u64::from(*share)).div_ceil(u64::from(100 - share));
             let each = together.div_ceil(canaries.len().max(1) as u64).max(1);
@@ -151,9 +177,9 @@ impl Canary {
 
     /// Why a canary is slow, if one was found so often enough.
     fn is_slow(&mut self) -> Option<String> {
-        let reports = health::current(&real_servers());
+        let (all, reports) = (self.canaries(), health::current(&real_servers()));
         let (canaries, others): (Vec<_>, Vec<_>) =
-            reports.into_iter().partition(|it| self.is_canary(&it.key));
+            reports.into_iter().partition(|it| all.contains(&it.key));
         let slowest = others.iter().filter_map(|it| it.latency).max()?;
         let limit = slowest as f64 * self.settings.slow;
         let slow = canaries.iter().find(|it| it.latency.is_some_and(|it| it as f64 > limit));
@@ -187,8 +213,60 @@ impl Canary {
 
     fn drain_all(&self, why: &str) -> Result<(), Failure> {
         let reason = format!("rolled back: {why}");
-        self.canaries().try_for_each(|it| drain(&it, &reason))
+        self.canaries().iter().try_for_each(|it| drain(it, &reason))
     }
 }
 
 weir_sdk::policy!(Canary);
+
+#[cfg(test)]
+mod tests {
+    use weir_sdk::policy::{
+        Event,
+        fake::{Host, down},
+    };
+
+    use super::*;
+
+    fn host(settings: &str) -> Host {
+        Host::new()
+            .with_service("tcp 192.0.2.1:80", &[("10.0.0.1:80", 100), ("10.0.0.2:80", 100)])
+            .with_labels("10.0.0.2:80", &[("age", "new"), ("zone", "a")])
+            .with_settings(settings)
+    }
+
+    fn started(settings: &str) -> Vec<String> {
+        let host = host(settings);
+        let mut canary = host.start::<Canary>().unwrap();
+        host.tell(&mut canary, Event::Started).unwrap();
+        host.statements()
+    }
+
+    #[test]
+    fn canaries_are_named_or_labelled() {
+        let second = ["10.0.0.2:80 cap 6: step 1: 5% of new connections"];
+        assert_eq!(started(r#"{"servers": ["10.0.0.2:80"]}"#), second);
+        assert_eq!(started(r#"{"labels": {"age": "new"}}"#), second);
+        assert_eq!(started(r#"{"labels": {"age": "new", "zone": "a"}}"#), second);
+        assert_eq!(started(r#"{"labels": {"age": "new", "zone": "b"}}"#), [""; 0]);
+        let first = ["10.0.0.1:80 cap 6: step 1: 5% of new connections"];
+        assert_eq!(started(r#"{"servers": ["10.0.0.1:80"], "labels": {"age": "old"}}"#), first);
+    }
+
+    #[test]
+    fn one_of_them_must_be_said() {
+        let failure = host("{}").start::<Canary>().err().unwrap();
+        assert!(failure.message.starts_with("config: expected labels,"), "{}", failure.message);
+    }
+
+    #[test]
+    fn a_canary_that_goes_down_is_drained_and_another_server_is_not() {
+        let host = host(r#"{"labels": {"age": "new"}}"#);
+        let mut canary = host.start::<Canary>().unwrap();
+        host.tell(&mut canary, down("10.0.0.1:80", "refused")).unwrap();
+        assert_eq!(host.statements(), [""; 0]);
+        host.tell(&mut canary, down("10.0.0.2:80", "refused")).unwrap();
+        let reason = "10.0.0.2:80 drain: rolled back: 10.0.0.2:80 is down: refused";
+        assert_eq!(host.statements(), [reason]);
+    }
+}

@@ -180,6 +180,19 @@ bool weir_each_server(bool (*each)(const weir_server_t *key, const weir_real_ser
     return is_good;
 }
 
+weir_text_t weir_label(const weir_server_t *server, weir_text_t name) {
+    static policy_list_list_tuple2_string_string_t found;
+    policy_list_list_tuple2_string_string_free(&found);
+    weir_plugin_labels_list_real_server_key_t keys = {(weir_server_t *)server, 1};
+    weir_plugin_labels_of_real_servers(&keys, &found);
+    for (size_t i = 0; found.len && i < found.ptr[0].len; i++) {
+        weir_text_t it = found.ptr[0].ptr[i].f0;
+        if (it.len == name.len && memcmp(it.ptr, name.ptr, it.len) == 0)
+            return found.ptr[0].ptr[i].f1;
+    }
+    return (weir_text_t){NULL, 0};
+}
+
 void weir_log(uint8_t level, weir_text_t message) {
     policy_list_tuple2_string_string_t fields = {NULL, 0};
     weir_host_log_write(level, &message, &fields);

@@ -73,6 +73,10 @@ bool weir_clear(const weir_server_t *server);
 // one says false; what the last one said.
 bool weir_each_server(bool (*each)(const weir_server_t *key, const weir_real_server_t *server));
 
+// The value of the real server's own label in the host's configuration; its `ptr` is NULL where
+// it has none such. Valid until this is called again.
+weir_text_t weir_label(const weir_server_t *server, weir_text_t name);
+
 // Milliseconds between two calls of `stats`, 1000 at least, from `init`; 5000 unless it is called.
 void weir_every(uint64_t milliseconds);
 

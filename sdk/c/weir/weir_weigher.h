@@ -13,11 +13,12 @@ extern "C" {
 
 // Text: `len` bytes of UTF-8 at `ptr`, without a NUL.
 typedef weigher_string_t weir_text_t;
-// One service: `service`, `name`, `settings` (JSON text of an object), `at`, `period`,
-// `candidates` and `memo`.
+// One service: `service`, `name`, `labels`, `settings` (JSON text of an object), `at`,
+// `period`, `candidates` and `memo`. Of a label, `f0` is the name and `f1` the value.
 typedef exports_weir_plugin_weighing_input_t weir_service_t;
-// One of its real servers: `server` (`config`, `active`, `inactive`, `stats`), `base`,
-// `health`, `latency`, `delta`.
+// One of its real servers: `server` (`config`, `active`, `inactive`, `stats`), `labels`, `base`,
+// `unweighed` (the weight that it would have without this plugin), `health`, `latency`,
+// `delta`.
 typedef exports_weir_plugin_weighing_candidate_t weir_candidate_t;
 
 // Health of a real server, after rise and fall counting by the host.

@@ -119,5 +119,8 @@ export function cap(server: Server, weight: number, reason?: string): void;
 /** Takes back what this policy says of the real server. */
 export function clear(server: Server): void;
 
+/** The real server's own labels in the host's configuration. */
+export function labels(server: Server): Record<string, string>;
+
 /** Every real server that the grant shows, with how the kernel has it. */
 export function servers(): [Server, RealServer][];

@@ -8,6 +8,7 @@ import host from "weir:host/config@0.1.0";
 import journal from "weir:host/log@0.1.0";
 import health from "weir:plugin/health@0.1.0";
 import intents from "weir:plugin/intents@0.1.0";
+import labelled from "weir:plugin/labels@0.1.0";
 import table from "weir:ipvs/table@0.1.0";
 
 import { described, words } from "./failure.js";
@@ -89,6 +90,8 @@ export function servers() {
   snapshot[Symbol.dispose]?.();
   return found;
 }
+
+export const labels = (server) => Object.fromEntries(labelled.ofRealServers([server])[0]);
 
 function publish(key, intent, reason = "") {
   for (const { tag, val } of intents.publish([{ key, intent, lease: undefined, reason }])) {

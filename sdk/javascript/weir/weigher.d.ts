@@ -6,8 +6,12 @@ import type { Health, RealServer, ServiceKey, Traffic } from "./policy.js";
 export interface Candidate {
   /** As the kernel has it. */
   server: RealServer;
+  /** Its own labels in the configuration: names and values. */
+  labels: [string, string][];
   /** Its weight while nobody says anything. */
   base: number;
+  /** Its weight if this plugin said nothing; 0 = no new connections. */
+  unweighed: number;
   health: Health;
   /** Nanoseconds that the newest probe took; undefined where it failed, or there was none. */
   latency?: bigint;
@@ -20,6 +24,8 @@ export interface Service<Memo = unknown> {
   service: { key: ServiceKey; scheduler: string };
   /** Its name in the configuration. */
   name: string;
+  /** Its labels there: names and values. */
+  labels: [string, string][];
   /** The plugin's `config` table. */
   settings: Record<string, unknown>;
   /** Nanoseconds since the Unix epoch. */

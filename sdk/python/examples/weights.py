@@ -7,8 +7,8 @@ from weir.weigher import *
 def weigh(service):
     servers = service.candidates
     total = sum(opened(it) for it in servers)
-    bases = sum(it.base for it in servers)
-    return [scale(it, total * it.base, bases * opened(it)) for it in servers]
+    weights = sum(it.unweighed for it in servers)
+    return [scale(it, total * it.unweighed, weights * opened(it)) for it in servers]
 
 
 def opened(it):
@@ -17,11 +17,11 @@ def opened(it):
 
 
 def scale(it, fair, found):
-    # Three tenths of the way from the present scale to the one that is fair by its base
-    # weight: in small steps, for new connections follow late.
+    # Three tenths of the way from the present scale to the one that is fair by the weight that
+    # it has without this: in small steps, for new connections follow late.
     weight = it.server.config.weight
     target = clamp(1000 * fair // max(found, 1))
-    now = clamp(1000 * weight // max(it.base, 1)) if weight else 1000
+    now = clamp(1000 * weight // max(it.unweighed, 1)) if weight else 1000
     return (7 * now + 3 * target) // 10
 
 

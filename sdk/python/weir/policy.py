@@ -14,6 +14,7 @@ from weir.failure import describe as _describe
 from wit_world import exports
 from wit_world.imports import config as _config
 from wit_world.imports import events, health, intents, table
+from wit_world.imports import labels as _labels
 from wit_world.imports import log as _log
 from wit_world.imports.errors import Error_Denied, Error_NoSuchServer
 from wit_world.imports.failures import Failure
@@ -32,6 +33,7 @@ __all__ = [
     "drain",
     "every",
     "floor",
+    "labels",
     "log",
     "on_health",
     "on_init",
@@ -136,6 +138,12 @@ def servers():
         for number, service in enumerate(snapshot.services(0, _EVERYTHING)):
             for server in snapshot.real_servers(number):
                 yield RealServerKey(service.config.key, server.config.server), server
+
+
+def labels(server: RealServerKey) -> dict:
+    """The real server's own labels in the host's configuration."""
+    [found] = _labels.of_real_servers([server])
+    return dict(found)
 
 
 class Reactor(exports.Reactor):

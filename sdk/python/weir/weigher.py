@@ -21,13 +21,17 @@ UNKNOWN, UP, DOWN = HealthStatus.UNKNOWN, HealthStatus.UP, HealthStatus.DOWN
 
 
 class Service:
-    """One service: `service` (`key`, `scheduler`), `name`, `config` (the plugin's settings),
-    `at` (nanoseconds since the Unix epoch), `utc_offset` (seconds), `period` (milliseconds
-    since the call before), `candidates` and `memo`."""
+    """One service: `service` (`key`, `scheduler`), `name`, `labels` (a dictionary), `config` (the
+    plugin's settings), `at` (nanoseconds since the Unix epoch), `utc_offset` (seconds), `period`
+    (milliseconds since the call before), `candidates` and `memo`.
+
+    Of a candidate, `unweighed` is the weight that it would have without this plugin, and
+    `labels` a list of pairs."""
 
     def __init__(self, given):
         self.service = given.service
         self.name = given.name
+        self.labels = dict(given.labels)
         self.config = json.loads(given.settings)
         self.at = given.at
         self.utc_offset = given.utc_offset

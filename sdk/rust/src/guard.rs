@@ -30,7 +30,7 @@ pub use self::{
             services::{self, ServiceConfig, ServiceKey},
             table,
         },
-        plugin::{health, health_words::HealthStatus},
+        plugin::{health, health_words::HealthStatus, labels},
     },
 };
 

@@ -53,13 +53,13 @@ pub use self::{
 // All that is called of the host. Imports lead nowhere off Wasm, so there it is the fake's.
 #[cfg(not(target_family = "wasm"))]
 pub use self::fake::interfaces::{
-    clock, config, health, http, intents, log, snapshots, state, structure, table,
+    clock, config, health, http, intents, labels, log, snapshots, state, structure, table,
 };
 #[cfg(target_family = "wasm")]
 pub use self::weir::{
     host::{clock, config, http, log, state},
     ipvs::{snapshots, table},
-    plugin::{health, intents, structure},
+    plugin::{health, intents, labels, structure},
 };
 
 /// What a policy's file begins with.

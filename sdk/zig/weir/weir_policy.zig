@@ -107,6 +107,13 @@ pub fn clear(server: *const Server) void {
     _ = c.weir_clear(server);
 }
 
+/// The value of the real server's own label in the host's configuration; valid until this is called
+/// again.
+pub fn label(server: *const Server, name: []const u8) ?[]const u8 {
+    const value = c.weir_label(server, text(name));
+    return if (value.ptr == null) null else slice(value);
+}
+
 /// Milliseconds between two calls of `stats`, 1000 at least, from `init`; 5000 unless it is called.
 pub fn every(milliseconds: u64) void {
     c.weir_every(milliseconds);

@@ -6,11 +6,12 @@
 /// The whole world, as the bindings for C have it.
 pub const c = @import("c");
 
-/// One service: `service`, `name`, `settings` (JSON text of an object), `at`, `period`,
-/// `candidates` and `memo`.
+/// One service: `service`, `name`, `labels`, `settings` (JSON text of an object), `at`,
+/// `period`, `candidates` and `memo`. Of a label, `f0` is the name and `f1` the value.
 pub const Service = c.weir_service_t;
-/// One of its real servers: `server` (`config`, `active`, `inactive`, `stats`), `base`,
-/// `health`, `latency`, `delta`.
+/// One of its real servers: `server` (`config`, `active`, `inactive`, `stats`), `labels`, `base`,
+/// `unweighed` (the weight that it would have without this plugin), `health`, `latency`,
+/// `delta`.
 pub const Candidate = c.weir_candidate_t;
 /// That a weigher failed, by `fail`.
 pub const Error = error{Failed};

@@ -2,6 +2,7 @@
 
 #include "weir_policy.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,8 @@ static unsigned descend(volatile unsigned *depth) {
 
 static bool health(const weir_health_change_t *change) {
     volatile unsigned depth = 0;
-    (void)change;
+    weir_text_t zone = weir_label(&change->server, weir_text("zone"));
+    char words[64];
     switch (behaviour) {
     case 'l':
         for (;;)
@@ -41,7 +43,8 @@ static bool health(const weir_health_change_t *change) {
     case 't':
         __builtin_trap();
     default:
-        return weir_fail(weir_text("nothing is right"));
+        snprintf(words, sizeof words, "nothing is right in %.*s", (int)zone.len, (char *)zone.ptr);
+        return weir_fail(weir_text(words));
     }
 }
 

@@ -18,7 +18,7 @@ func init() {
 		}
 		return nil
 	}
-	policy.OnHealth = func(policy.HealthChange) error {
+	policy.OnHealth = func(change policy.HealthChange) error {
 		switch {
 		case strings.Contains(does, "loop"):
 			for {
@@ -32,7 +32,7 @@ func init() {
 			var none *policy.HealthChange
 			_ = none.Detail
 		}
-		return errors.New("nothing is right")
+		return errors.New("nothing is right in " + policy.Labels(change.Server)["zone"])
 	}
 }
 

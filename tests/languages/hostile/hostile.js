@@ -1,12 +1,12 @@
 // Does on each event what its settings say, and should not be done.
 
-import { config, policy } from "../weir/policy.js";
+import { config, labels, policy } from "../weir/policy.js";
 
 export const reactor = policy({
   start() {
     if (config().do === "init") throw new Error("not today");
   },
-  health() {
+  health({ server }) {
     switch (config().do) {
       case "loop":
         for (;;);
@@ -17,7 +17,7 @@ export const reactor = policy({
       case "trap":
         return undefined.weight;
       default:
-        throw new Error("nothing is right");
+        throw new Error(`nothing is right in ${labels(server).zone}`);
     }
   },
 });

@@ -26,7 +26,7 @@ def decide(change):
         case "trap":
             os.abort()
         case _:
-            raise ValueError("nothing is right")
+            raise ValueError(f"nothing is right in {labels(change.server)['zone']}")
 
 
 def descend(depth):

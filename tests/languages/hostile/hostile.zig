@@ -11,7 +11,7 @@ pub fn init(config: []const u8) weir.Error!void {
     if (behaviour == 'i') @trap();
 }
 
-pub fn health(_: weir.HealthChange) weir.Error!void {
+pub fn health(change: weir.HealthChange) weir.Error!void {
     var depth: u32 = 0;
     const seen: *volatile u32 = &depth;
     switch (behaviour) {
@@ -25,7 +25,12 @@ pub fn health(_: weir.HealthChange) weir.Error!void {
             @memset(more, 1);
         },
         't' => @trap(),
-        else => return weir.fail("nothing is right"),
+        else => {
+            const zone = weir.label(&change.server, "zone") orelse "no zone";
+            var room: [64]u8 = undefined;
+            const words = std.fmt.bufPrint(&room, "nothing is right in {s}", .{zone});
+            return weir.fail(words catch unreachable);
+        },
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use weir_ipvs::{Change, RealServer, RealServerStatus, Service, Traffic};
+use weir_ipvs::{Change, Endpoint, RealServer, RealServerStatus, Service, Traffic};
 use weir_wasm::{
     Candidate, Checking, Conversation, HealthStatus, HttpRequest, HttpResponse, Judgement, Origin,
     Plugin, PolicyGrant, ProbeError, Reach, Review, Runtime, Services, Settings, View, Weighing,
@@ -27,9 +27,12 @@ pub fn weigh(runtime: &Runtime, plugin: &Plugin, config_json: &str, open: &[[u32
     };
     let (table, health) = (table::table(), table::health());
     let Some(entry) = table.get(&key(WEB[0]).service) else { return String::new() };
+    let labelled = table::labels().remove(&key(WEB[0]).service).unwrap_or_default();
+    let of_server = |it: &Endpoint| labelled.servers.get(it).cloned().unwrap_or_default();
     let mut weighing = Weighing {
         service: entry.service.config.clone(),
         name: "web".to_owned(),
+        labels: labelled.service.clone(),
         at_ns: 1_000_000_000,
         period: Duration::ZERO,
         candidates: Vec::new(),
@@ -49,7 +52,9 @@ pub fn weigh(runtime: &Runtime, plugin: &Plugin, config_json: &str, open: &[[u32
                 let known = health.get(&key(&server.config.endpoint.to_string()));
                 Candidate {
                     server,
+                    labels: of_server(&server.config.endpoint),
                     base: 10,
+                    unweighed: 10,
                     health: known.map_or(HealthStatus::Unknown, |it| it.status),
                     latency: Some(Duration::from_micros(250)),
                     delta: Traffic { connections: 3, ..Traffic::default() },
@@ -90,6 +95,7 @@ pub fn judge(runtime: &Runtime, plugin: &Plugin, config_json: &str, weights: [u3
         table: std::sync::Arc::new(table),
         health: std::sync::Arc::new(health),
         // Go's runtime refuses a clock that stands at zero.
+        labels: std::sync::Arc::new(table::labels()),
         monotonic_ns: 1_000_000_000,
         wall_ns: 1_000_000_000,
         ..View::default()

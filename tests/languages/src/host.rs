@@ -162,6 +162,7 @@ fn view(
     View {
         table: Arc::clone(table),
         health: Arc::new(health.clone()),
+        labels: Arc::new(table::labels()),
         held: held.values().cloned().collect(),
         state: Arc::new(state.clone()),
         wall_ns: 2_000,

@@ -6,7 +6,7 @@ use weir_ipvs::{
     Endpoint, Family, Forwarding, Protocol, RealServer, RealServerKey, RealServerStatus, Service,
     ServiceKey, ServiceStatus, Snapshot, Stats, TableEntry,
 };
-use weir_wasm::{Event, HealthChange, HealthReport, HealthStatus, Table};
+use weir_wasm::{Event, HealthChange, HealthReport, HealthStatus, Labelled, Labels, Table};
 
 /// The servers of the service `web`, tcp 192.0.2.1:80: what is up, what is down, what is
 /// not checked.
@@ -44,6 +44,13 @@ pub(crate) fn health() -> BTreeMap<RealServerKey, HealthReport> {
         (key(WEB[1]), report(HealthStatus::Down)),
         (key(DNS), report(HealthStatus::Down)),
     ])
+}
+
+/// What has labels: `web`, and its first server.
+pub(crate) fn labels() -> BTreeMap<ServiceKey, Labelled> {
+    let labels = |name: &str, value: &str| Labels::from([(name.to_owned(), value.to_owned())]);
+    let servers = BTreeMap::from([(endpoint(WEB[0]), labels("zone", "hall-1"))]);
+    BTreeMap::from([(web(), Labelled { service: labels("team", "shop"), servers })])
 }
 
 /// One of [`WEB`], or [`DNS`].

@@ -45,6 +45,7 @@ def on_health(change, weights):
     print(service, service.name, service.protocol, service.address, service.port, service.fwmark)
     print([(str(it), it.weight, it.health) for it in service.servers])
     print([(str(it), it.name, it.port, it.fwmark) for it in services()])
+    print(service.labels, server.labels, service.servers[1].labels)
     print(server == service.servers[0], server.service == service, server in {server: 1}, server == 1)
     print(config["share"], config.get("colour", "none"), f"{server}")
 "#;
@@ -57,6 +58,7 @@ def on_health(change, weights):
     tcp 192.0.2.1:80 web tcp 192.0.2.1 80 None
     [("10.0.0.1:80", 10, "down"), ("10.0.0.2:80", 10, "down"), ("[2001:db8::3]:8080", 10, "unknown")]
     [("tcp 192.0.2.1:80", "web", 80, None), ("fwmark 7", None, None, 7)]
+    {"team": "shop"} {"zone": "hall-1"} {}
     True True True False
     [1, 2.5] none 10.0.0.1:80
     "#);
@@ -254,13 +256,13 @@ fn every_word_of_weighing_means_something() {
 def weigh(service):
     s = service.servers[0]
     if service.memo:
-        known = (service.name, str(service), service.scheduler, service.period_ms, service.unix_s, service.utc_offset_s, service.memo)
-        fail(known, s, s.address, s.port, s.base, s.weight, s.active, s.inactive, s.health, s.latency_us, s.new_connections, s.bytes_in, s.bytes_out)
+        known = (service.name, service.labels, str(service), service.scheduler, service.period_ms, service.unix_s, service.utc_offset_s, service.memo)
+        fail(known, s, s.labels, s.unweighed, s.address, s.port, s.base, s.weight, s.active, s.inactive, s.health, s.latency_us, s.new_connections, s.bytes_in, s.bytes_out)
     return [1000 + len(service.servers), s.active, 7], {"seen": [s.active, 1.5]}
 "#;
     insta::assert_snapshot!(weighed(script, &[[5, 0, 0]; 2]), @r#"
     [1003, 5, 7]
-    test: weigh failed: policy.star:6: fail: ("web", "tcp 192.0.2.1:80", "wrr", 5000, 1, 0, {"seen": [5, 1.5]}) 10.0.0.1:80 10.0.0.1 80 10 11 5 2 up 250 3 0 0: fail(known, s, s.address, s.port, s.base, s.weight, s.active, s.inactive, s.health, s.latency_us, s.new_connections, s.bytes_in, s.bytes_out)
+    test: weigh failed: policy.star:6: fail: ("web", {"team": "shop"}, "tcp 192.0.2.1:80", "wrr", 5000, 1, 0, {"seen": [5, 1.5]}) 10.0.0.1:80 {"zone": "hall-1"} 10 10.0.0.1 80 10 11 5 2 up 250 3 0 0: fail(known, s, s.labels, s.unweighed, s.address, s.port, s.base, s.weight, s.active, s.inactive, s.health, s.latency_us, s.new_connections, s.bytes_in, s.bytes_out)
     "#);
     insta::assert_snapshot!(weigh("return {service.servers[1]: 500}"), @"
     [1000, 500, 1000]

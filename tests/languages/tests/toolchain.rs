@@ -210,7 +210,7 @@ fn is_contained(language: Language) {
             grow: test: handle failed: used more than 64 MiB of memory (limit memory_bytes)
             trap: test: handle failed: it panicked or aborted
             init: test: init failed: it panicked or aborted
-            fail: test: handle failed: nothing is right
+            fail: test: handle failed: nothing is right in hall-1
             ")
         },
         Language::Python => insta::assert_snapshot!(reports, @"
@@ -219,7 +219,7 @@ fn is_contained(language: Language) {
         grow: test: handle failed: used more than 64 MiB of memory (limit memory_bytes)
         trap: test: handle failed: it panicked or aborted
         init: test: handle failed: it panicked or aborted
-        fail: test: handle failed: hostile.py:29: ValueError: nothing is right
+        fail: test: handle failed: hostile.py:29: ValueError: nothing is right in hall-1
         "),
         Language::JavaScript => insta::assert_snapshot!(reports, @"
         loop: test: handle failed: used more than 3s of processor time (limit cpu)
@@ -227,7 +227,7 @@ fn is_contained(language: Language) {
         grow: test: handle failed: used more than 64 MiB of memory (limit memory_bytes)
         trap: test: handle failed: /src/hostile.js:18: cannot read property 'weight' of undefined
         init: test: handle failed: /src/hostile.js:7: not today
-        fail: test: handle failed: /src/hostile.js:20: nothing is right
+        fail: test: handle failed: /src/hostile.js:20: nothing is right in hall-1
         "),
         Language::Go => insta::assert_snapshot!(reports, @"
         loop: test: handle failed: used more than 3s of processor time (limit cpu)
@@ -235,7 +235,7 @@ fn is_contained(language: Language) {
         grow: test: handle failed: used more than 64 MiB of memory (limit memory_bytes)
         trap: test: handle failed: hostile.go:33: panic: runtime error: invalid memory address or nil pointer dereference
         init: test: init failed: hostile.go:17: panic: not today
-        fail: test: handle failed: nothing is right
+        fail: test: handle failed: nothing is right in hall-1
         "),
     }
 }

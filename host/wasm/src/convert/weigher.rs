@@ -2,7 +2,7 @@
 
 use crate::{
     Candidate, Weighed, Weighing, bindings::weighing, clock::nanoseconds,
-    convert::policy::milliseconds,
+    convert::policy::milliseconds, host::labels::listed,
 };
 
 /// What a weigher with these settings is called with.
@@ -10,6 +10,7 @@ pub(crate) fn weighing_input(it: &Weighing, settings: String, utc_offset: i32) -
     weighing::Input {
         service: (&it.service).into(),
         name: it.name.clone(),
+        labels: listed(&it.labels),
         settings,
         at: it.at_ns,
         utc_offset,
@@ -23,7 +24,9 @@ impl From<&Candidate> for weighing::Candidate {
     fn from(candidate: &Candidate) -> Self {
         Self {
             server: (&candidate.server).into(),
+            labels: listed(&candidate.labels),
             base: candidate.base,
+            unweighed: candidate.unweighed,
             health: candidate.health.into(),
             latency: candidate.latency.map(nanoseconds),
             delta: candidate.delta.into(),

@@ -129,8 +129,7 @@ fn service(before: &NamedService, after: &NamedService) -> Vec<String> {
     how.named("netmask", &old.netmask, &new.netmask);
     how.named("persistence-engine", &old.engine, &new.engine);
     let quorum = |it: &NamedService| it.quorum;
-    let labels = |it: &NamedService| (it.labels.clone(), it.server_labels.clone());
-    how.named("labels", &labels(before), &labels(after));
+    how.named("labels", &before.labels, &after.labels);
     how.named("via of real servers", &before.vias, &after.vias);
     how.named("quorum", &quorum(before), &quorum(after));
     let sorry = |it: &Option<Endpoint>| it.map_or_else(|| "none".to_owned(), |it| it.to_string());

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use toml::de::DeValue;
 use weir_ipvs::{Endpoint, Forwarding, RealServer, ServiceKey, Tunnel, TunnelChecksum, TunnelKind};
+use weir_wasm::Labels;
 
 use super::{
     checks::Checks,
@@ -20,9 +21,6 @@ use super::{
 
 /// The largest weight that the kernel and its tools agree on.
 pub(super) const WEIGHT_MAX: u32 = 0x7fff_ffff;
-
-/// What tells services, or real servers, from each other beside their names.
-pub(crate) type Labels = BTreeMap<String, String>;
 
 pub(super) static TABLE: Table =
     Table::new("server", &[&[&ADDRESS], SHARED, &[&via::OWN, &LABELS]]);

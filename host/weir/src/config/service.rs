@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use toml::de::DeValue;
 use weir_ipvs::{Endpoint, Family, Protocol, RealServer, Service, ServiceFlags, ServiceKey};
-use weir_wasm::OwnedService;
+use weir_wasm::{Labelled, Labels, OwnedService};
 
 use super::{
     Defaults, Keeping, check,
@@ -17,7 +17,7 @@ use super::{
     },
     reader::{Section, found},
     rules::{DRAIN, DRIFT, Rules, SAFETY, SLOW_START},
-    server::{self, LABELS, Labels, Servers, WEIGHT_MAX},
+    server::{self, LABELS, Servers, WEIGHT_MAX},
     value,
     via::Via,
 };
@@ -41,10 +41,8 @@ pub(crate) struct NamedService {
     pub(crate) check: Option<Checks>,
     /// What keeps it serving.
     pub(crate) rules: Rules,
-    /// By which it can be selected.
-    pub(crate) labels: Labels,
-    /// The same of real servers that have any.
-    pub(crate) server_labels: BTreeMap<Endpoint, Labels>,
+    /// What it and its real servers can be selected by.
+    pub(crate) labels: Labelled,
     /// The way of probes of those real servers that have one of their own.
     pub(crate) vias: BTreeMap<Endpoint, Via>,
     /// The plugin that owns it; none = the configuration states it.
@@ -63,8 +61,7 @@ impl NamedService {
             quorum: Quorum { least: QUORUM.usual(), hysteresis: HYSTERESIS.usual() },
             check: keeping.check.clone(),
             rules: keeping.rules.clone(),
-            labels: Labels::new(),
-            server_labels: BTreeMap::new(),
+            labels: Labelled::default(),
             vias: BTreeMap::new(),
             owner: Some(owner.to_owned()),
         }
@@ -368,7 +365,7 @@ fn read<'t>(
     let key = key(&mut section);
     let shared = read_shared(&mut section, key);
     let service = key.map(|key| shared.service(key));
-    let labels = section.key(&LABELS).unwrap_or_default();
+    let labels: Labels = section.key(&LABELS).unwrap_or_default();
     let mut servers = Servers::default();
     let own = section.sections(SERVERS.name, &format!("{}: server", section.what));
     for mut server in own.into_iter().chain(read_pools(&mut section, &common.pools)) {
@@ -386,7 +383,7 @@ fn read<'t>(
     }
     server::check_shared(&mut section);
     section.finish_as(&TABLE);
-    let Servers { servers, labels: server_labels, vias } = servers;
+    let Servers { servers, labels: of_servers, vias } = servers;
     let (name, service) = (name?, service?);
     names.insert(name.clone(), labels.clone());
     Some(NamedService {
@@ -397,8 +394,7 @@ fn read<'t>(
         quorum,
         check,
         rules,
-        labels,
-        server_labels,
+        labels: Labelled { service: labels, servers: of_servers },
         vias,
         owner: None,
     })

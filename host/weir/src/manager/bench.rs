@@ -34,6 +34,8 @@ pub(super) struct Script {
     pub(super) heard: Vec<String>,
     /// What weighers answer, for each real server; those that are not there trap.
     pub(super) scale: Option<u32>,
+    /// What weighers were given last.
+    pub(super) weighing: Option<Weighing>,
     /// What guards answer; those that have nothing to say trap.
     pub(super) judgement: Option<Judgement>,
 }
@@ -43,6 +45,7 @@ impl Script {
         let Weighing { name, period, candidates, memo, .. } = weighing;
         let active: Vec<u32> = candidates.iter().map(|it| it.server.active).collect();
         self.heard.push(format!("weigh {name} after {period:?}: {active:?}, memo {memo:?}"));
+        self.weighing = Some(weighing.clone());
         let scale = self.scale.ok_or("weigh failed: unreachable")?;
         Ok(Weighed {
             scales: vec![scale; candidates.len()],

@@ -71,14 +71,16 @@ impl Manager {
     fn own(&mut self, now: Now, index: usize, key: ServiceKey, owned: Option<OwnedService>) {
         let plugin = &self.plugins[index];
         let (name, keeping) = (plugin.name.clone(), plugin.grant.keeping.clone());
-        self.memory.pending.insert(record_key(&name, &key), owned.as_ref().map(written));
         let all = Arc::make_mut(self.owned.entry(name.clone()).or_default());
-        match (owned, keeping) {
-            (Some(owned), Some(keeping)) => {
+        let owned = owned.zip(keeping);
+        let record = owned.as_ref().map(|(owned, _)| written(owned));
+        self.memory.pending.insert(record_key(&name, &key), record);
+        match owned {
+            Some((owned, keeping)) => {
                 self.config.own(NamedService::owned(&name, &owned, &keeping));
                 all.insert(key, owned);
             }
-            _ => {
+            None => {
                 self.config.disown(&key);
                 all.remove(&key);
             }

@@ -119,6 +119,7 @@ impl Manager {
             return Err(refusal);
         }
         let before = mem::replace(&mut self.config, reload.config);
+        self.world.label(&self.config.services);
         let differences = self.config.differences_from(&before);
         let roles = |it: &Config| it.globals.sync.iter().map(|it| it.role).collect::<Vec<_>>();
         let stated = roles(&self.config);

@@ -13,10 +13,10 @@ use std::{
 use weir_ipvs::{
     Endpoint, Ipvs, RealServerKey, ServiceKey, Stats, SyncDaemon, TableEntry, Timeouts,
 };
-use weir_wasm::{HealthReport, Table, View};
+use weir_wasm::{HealthReport, Labelled, Table, View};
 
 use super::{Manager, Now};
-use crate::plan::Claim;
+use crate::{config::NamedService, plan::Claim};
 
 /// The world as policies see it. What they do not hold is changed in place.
 #[derive(Debug, Clone, Default)]
@@ -25,11 +25,25 @@ pub(super) struct World {
     table: Arc<Table>,
     /// Of the real servers that are checked.
     health: Arc<BTreeMap<RealServerKey, HealthReport>>,
+    /// What the configuration calls by labels.
+    labels: Arc<BTreeMap<ServiceKey, Labelled>>,
     /// Services whose name, or the health of whose servers, may be another than it shows.
     outdated: BTreeSet<ServiceKey>,
 }
 
 impl World {
+    /// Shows the labels that the configuration gives `services`.
+    pub(super) fn label(&mut self, services: &[NamedService]) {
+        let labelled = services.iter().filter(|it| it.labels != Labelled::default());
+        let labels = labelled.map(|it| (it.service.key, it.labels.clone())).collect();
+        self.labels = Arc::new(labels);
+    }
+
+    /// The labels of a service and of its real servers, if there are any.
+    pub(super) fn labels(&self, key: &ServiceKey) -> Option<&Labelled> {
+        self.labels.get(key)
+    }
+
     /// The entry of a claimed service.
     pub(super) fn get(&self, key: &ServiceKey) -> Option<&TableEntry> {
         self.table.get(key)
@@ -150,6 +164,7 @@ impl Manager {
         View {
             table: Arc::clone(&self.world.table),
             health: Arc::clone(&self.world.health),
+            labels: Arc::clone(&self.world.labels),
             state: self.entries_of(&self.plugins[index].name),
             held: self.statements.held(&self.plugins[index].name),
             owned: self.owned_by(&self.plugins[index].name),

@@ -98,13 +98,17 @@ impl Manager {
     fn weighing(&self, now: Now, index: usize, key: ServiceKey) -> Option<Weighing> {
         let (claim, entry) = (self.claims.get(&key)?, self.world.get(&key)?);
         let past = self.plugins[index].weighings.past.get(&key)?;
+        let (terms, name) = (claim.terms(), &self.plugins[index].name);
+        let labels = self.world.labels(&key).cloned().unwrap_or_default();
         let candidate = |endpoint: &Endpoint| {
             let server = claim.servers.get(endpoint).filter(|it| it.role == Role::Real)?;
             let status = entry.servers.iter().find(|it| it.config.endpoint == *endpoint)?;
             let before = past.totals.get(endpoint);
             Some(Candidate {
                 server: *status,
+                labels: labels.servers.get(endpoint).cloned().unwrap_or_default(),
                 base: server.base,
+                unweighed: server.decision.without(&terms, name),
                 health: server.health.state.status(),
                 latency: server.latency.get(),
                 delta: before.map_or_else(Traffic::default, |it| since(*it, status.stats.total)),
@@ -114,6 +118,7 @@ impl Manager {
         (!candidates.is_empty()).then(|| Weighing {
             service: entry.service.config.clone(),
             name: claim.name.clone(),
+            labels: labels.service.clone(),
             at_ns: now.wall_ns(),
             period: past.at.map_or(Duration::ZERO, |it| now.monotonic.saturating_sub(it)),
             candidates,

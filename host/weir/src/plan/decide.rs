@@ -47,6 +47,17 @@ pub(crate) struct Decision {
     pub(crate) weight: Option<u32>,
 }
 
+impl Decision {
+    /// The weight that it would be if `plugin` said nothing, and nothing were held up; 0 where
+    /// the real server does not belong into the table.
+    pub(crate) fn without(&self, terms: &Terms, plugin: &str) -> u32 {
+        let counts =
+            |it: &&Word| it.who != plugin && !matches!(it.says, Says::Held(_) | Says::Frozen(_));
+        let words: Vec<Word> = self.words.iter().filter(counts).cloned().collect();
+        formula::weight(terms, self.base, &words).unwrap_or(0)
+    }
+}
+
 /// What else a decision depends on.
 pub(crate) struct Surroundings<'a> {
     /// The time.

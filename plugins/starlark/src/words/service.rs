@@ -10,11 +10,11 @@ use starlark::{
     starlark_module, starlark_simple_value,
     values::{
         Heap, NoSerialize, ProvidesStaticType, StarlarkPagablePanic, StarlarkValue, Value,
-        ValueLike, starlark_value,
+        ValueLike, dict::AllocDict, starlark_value,
     },
 };
 use weir_sdk::policy::{
-    HealthStatus, RealServerKey, ServiceKey, health, real_servers::RealServer, table,
+    HealthStatus, RealServerKey, ServiceKey, health, labels, real_servers::RealServer, table,
 };
 
 use super::word;
@@ -61,6 +61,12 @@ fn service_methods(builder: &mut MethodsBuilder) {
     #[starlark(attribute)]
     fn name<'v>(this: &Service, heap: Heap<'v>) -> anyhow::Result<Value<'v>> {
         Ok(table::name(this.0).map_or_else(Value::new_none, |name| heap.alloc(name)))
+    }
+
+    /// Its labels in the configuration, a dictionary.
+    #[starlark(attribute)]
+    fn labels<'v>(this: &Service, heap: Heap<'v>) -> anyhow::Result<Value<'v>> {
+        Ok(heap.alloc(AllocDict(labels::of_services(&[this.0]).pop().unwrap_or_default())))
     }
 
     /// "tcp", "udp" or "sctp"; None of a firewall mark.
@@ -204,6 +210,12 @@ fn server_methods(builder: &mut MethodsBuilder) {
     #[starlark(attribute)]
     fn service(this: &Server) -> anyhow::Result<Service> {
         Ok(Service(this.key.service))
+    }
+
+    /// Its own labels in the configuration, a dictionary.
+    #[starlark(attribute)]
+    fn labels<'v>(this: &Server, heap: Heap<'v>) -> anyhow::Result<Value<'v>> {
+        Ok(heap.alloc(AllocDict(labels::of_real_servers(&[this.key]).pop().unwrap_or_default())))
     }
 
     /// As the table has it: what all policies together made of it.

@@ -1,6 +1,6 @@
 //! What `weigh` is given, and what its answer means.
 
-use std::cell::Cell;
+use std::{cell::Cell, sync::Arc};
 
 use allocative::Allocative;
 use derive_more::Display;
@@ -9,7 +9,11 @@ use starlark::{
     starlark_module, starlark_simple_value,
     values::{
         Heap, NoSerialize, ProvidesStaticType, StarlarkPagablePanic, StarlarkValue, Value,
-        ValueLike, dict::DictRef, float::UnpackFloat, list::ListRef, starlark_value,
+        ValueLike,
+        dict::{AllocDict, DictRef},
+        float::UnpackFloat,
+        list::ListRef,
+        starlark_value,
         tuple::TupleRef,
     },
 };
@@ -23,12 +27,12 @@ const NO_EFFECT: u32 = 1000;
 #[display("{}", input.service.key)]
 pub(crate) struct Weighed {
     #[allocative(skip)]
-    input: Input,
+    input: Arc<Input>,
 }
 
 impl From<&Input> for Weighed {
     fn from(input: &Input) -> Self {
-        Self { input: input.clone() }
+        Self { input: Arc::new(input.clone()) }
     }
 }
 
@@ -56,10 +60,17 @@ fn weighed_methods(builder: &mut MethodsBuilder) {
         Ok(heap.alloc(this.input.service.scheduler.as_str()))
     }
 
+    /// Its labels there, a dictionary.
+    #[starlark(attribute)]
+    fn labels<'v>(this: &Weighed, heap: Heap<'v>) -> anyhow::Result<Value<'v>> {
+        Ok(heap.alloc(AllocDict(this.input.labels.iter().map(|(name, value)| (name, value)))))
+    }
+
     /// Its real servers, in the order of their addresses.
     #[starlark(attribute)]
     fn servers(this: &Weighed) -> anyhow::Result<Vec<Server>> {
-        Ok((0..).zip(&this.input.candidates).map(|(index, it)| Server::new(index, it)).collect())
+        let server = |index| Server { index, input: Arc::clone(&this.input) };
+        Ok((0..this.input.candidates.len()).map(server).collect())
     }
 
     /// Milliseconds since it was weighed before; 0 = this is the first time.
@@ -96,17 +107,17 @@ fn weighed_methods(builder: &mut MethodsBuilder) {
 #[derive(
     Debug, Display, Clone, ProvidesStaticType, NoSerialize, StarlarkPagablePanic, Allocative,
 )]
-#[display("{}", candidate.server.config.server)]
+#[display("{}", self.candidate().server.config.server)]
 pub(crate) struct Server {
+    #[allocative(skip)]
+    input: Arc<Input>,
     /// Its place among the candidates.
     index: usize,
-    #[allocative(skip)]
-    candidate: Candidate,
 }
 
 impl Server {
-    fn new(index: usize, candidate: &Candidate) -> Self {
-        Self { index, candidate: *candidate }
+    fn candidate(&self) -> &Candidate {
+        &self.input.candidates[self.index]
     }
 }
 
@@ -137,44 +148,57 @@ fn server_methods(builder: &mut MethodsBuilder) {
     /// Its own address.
     #[starlark(attribute)]
     fn address<'v>(this: &Server, heap: Heap<'v>) -> anyhow::Result<Value<'v>> {
-        let address = std::net::IpAddr::from(this.candidate.server.config.server.address);
+        let address = std::net::IpAddr::from(this.candidate().server.config.server.address);
         Ok(heap.alloc(address.to_string()))
     }
 
     /// Its own port.
     #[starlark(attribute)]
     fn port(this: &Server) -> anyhow::Result<u32> {
-        Ok(this.candidate.server.config.server.port.into())
+        Ok(this.candidate().server.config.server.port.into())
+    }
+
+    /// Its own labels in the configuration, a dictionary.
+    #[starlark(attribute)]
+    fn labels<'v>(this: &Server, heap: Heap<'v>) -> anyhow::Result<Value<'v>> {
+        Ok(heap.alloc(AllocDict(this.candidate().labels.iter().map(|(name, value)| (name, value)))))
+    }
+
+    /// What it would have if this plugin said nothing: by its agent, degraded checks, slow start and
+    /// others; 0 = no new connections.
+    #[starlark(attribute)]
+    fn unweighed(this: &Server) -> anyhow::Result<u32> {
+        Ok(this.candidate().unweighed)
     }
 
     /// What it has while nobody says anything: scales are thousandths of it.
     #[starlark(attribute)]
     fn base(this: &Server) -> anyhow::Result<u32> {
-        Ok(this.candidate.base)
+        Ok(this.candidate().base)
     }
 
     /// As the kernel has it.
     #[starlark(attribute)]
     fn weight(this: &Server) -> anyhow::Result<u32> {
-        Ok(this.candidate.server.config.weight)
+        Ok(this.candidate().server.config.weight)
     }
 
     /// Active connections.
     #[starlark(attribute)]
     fn active(this: &Server) -> anyhow::Result<u32> {
-        Ok(this.candidate.server.active)
+        Ok(this.candidate().server.active)
     }
 
     /// Inactive connections.
     #[starlark(attribute)]
     fn inactive(this: &Server) -> anyhow::Result<u32> {
-        Ok(this.candidate.server.inactive)
+        Ok(this.candidate().server.inactive)
     }
 
     /// "unknown", "up" or "down".
     #[starlark(attribute)]
     fn health(this: &Server) -> anyhow::Result<&'static str> {
-        Ok(match this.candidate.health {
+        Ok(match this.candidate().health {
             HealthStatus::Unknown => "unknown",
             HealthStatus::Up => "up",
             HealthStatus::Down => "down",
@@ -184,25 +208,25 @@ fn server_methods(builder: &mut MethodsBuilder) {
     /// Microseconds that the newest probe took; None = it failed, or there was none.
     #[starlark(attribute)]
     fn latency_us<'v>(this: &Server, heap: Heap<'v>) -> anyhow::Result<Value<'v>> {
-        Ok(this.candidate.latency.map_or_else(Value::new_none, |it| heap.alloc(it / 1000)))
+        Ok(this.candidate().latency.map_or_else(Value::new_none, |it| heap.alloc(it / 1000)))
     }
 
     /// Connections since the call before.
     #[starlark(attribute)]
     fn new_connections(this: &Server) -> anyhow::Result<u64> {
-        Ok(this.candidate.delta.connections)
+        Ok(this.candidate().delta.connections)
     }
 
     /// Bytes from clients since the call before.
     #[starlark(attribute)]
     fn bytes_in(this: &Server) -> anyhow::Result<u64> {
-        Ok(this.candidate.delta.bytes_in)
+        Ok(this.candidate().delta.bytes_in)
     }
 
     /// Bytes to clients since the call before.
     #[starlark(attribute)]
     fn bytes_out(this: &Server) -> anyhow::Result<u64> {
-        Ok(this.candidate.delta.bytes_out)
+        Ok(this.candidate().delta.bytes_out)
     }
 }
 

@@ -609,6 +609,25 @@ typedef struct {
   size_t len;
 } weir_plugin_health_list_health_report_t;
 
+typedef weir_ipvs_services_service_key_t weir_plugin_labels_service_key_t;
+
+typedef weir_ipvs_real_servers_real_server_key_t weir_plugin_labels_real_server_key_t;
+
+typedef struct {
+  weir_plugin_labels_service_key_t *ptr;
+  size_t len;
+} weir_plugin_labels_list_service_key_t;
+
+typedef struct {
+  guard_list_tuple2_string_string_t *ptr;
+  size_t len;
+} guard_list_list_tuple2_string_string_t;
+
+typedef struct {
+  weir_plugin_labels_real_server_key_t *ptr;
+  size_t len;
+} weir_plugin_labels_list_real_server_key_t;
+
 typedef weir_ipvs_services_service_key_t weir_ipvs_operations_service_key_t;
 
 typedef weir_ipvs_services_service_config_t weir_ipvs_operations_service_config_t;
@@ -868,6 +887,12 @@ extern int32_t weir_host_clock_utc_offset(void);
 // One report a key, in order; unknown real servers are `unknown`.
 extern void weir_plugin_health_current(weir_plugin_health_list_real_server_key_t *keys, weir_plugin_health_list_health_report_t *ret);
 
+// Imported Functions from `weir:plugin/labels@0.1.0`
+// Those of each service, in order.
+extern void weir_plugin_labels_of_services(weir_plugin_labels_list_service_key_t *keys, guard_list_list_tuple2_string_string_t *ret);
+// Those of each real server, in order: its own, without those of its service.
+extern void weir_plugin_labels_of_real_servers(weir_plugin_labels_list_real_server_key_t *keys, guard_list_list_tuple2_string_string_t *ret);
+
 // Exported Functions from `weir:plugin/guarding@0.1.0`
 void exports_weir_plugin_guarding_judge(exports_weir_plugin_guarding_review_t *review, exports_weir_plugin_guarding_verdict_t *ret);
 
@@ -976,6 +1001,16 @@ void weir_plugin_health_health_report_free(weir_plugin_health_health_report_t *p
 void weir_plugin_health_list_real_server_key_free(weir_plugin_health_list_real_server_key_t *ptr);
 
 void weir_plugin_health_list_health_report_free(weir_plugin_health_list_health_report_t *ptr);
+
+void weir_plugin_labels_service_key_free(weir_plugin_labels_service_key_t *ptr);
+
+void weir_plugin_labels_real_server_key_free(weir_plugin_labels_real_server_key_t *ptr);
+
+void weir_plugin_labels_list_service_key_free(weir_plugin_labels_list_service_key_t *ptr);
+
+void guard_list_list_tuple2_string_string_free(guard_list_list_tuple2_string_string_t *ptr);
+
+void weir_plugin_labels_list_real_server_key_free(weir_plugin_labels_list_real_server_key_t *ptr);
 
 void weir_ipvs_operations_service_key_free(weir_ipvs_operations_service_key_t *ptr);
 

@@ -113,6 +113,14 @@ extern void __wasm_import_weir_host_state_keys(uint8_t *, size_t, int32_t, uint8
 __attribute__((__import_module__("weir:plugin/health@0.1.0"), __import_name__("current")))
 extern void __wasm_import_weir_plugin_health_current(uint8_t *, size_t, uint8_t *);
 
+// Imported Functions from `weir:plugin/labels@0.1.0`
+
+__attribute__((__import_module__("weir:plugin/labels@0.1.0"), __import_name__("of-services")))
+extern void __wasm_import_weir_plugin_labels_of_services(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("weir:plugin/labels@0.1.0"), __import_name__("of-real-servers")))
+extern void __wasm_import_weir_plugin_labels_of_real_servers(uint8_t *, size_t, uint8_t *);
+
 // Exported Functions from `weir:plugin/reactor@0.1.0`
 
 __attribute__((__weak__, __export_name__("cabi_post_weir:plugin/reactor@0.1.0#init")))
@@ -836,6 +844,46 @@ void weir_plugin_health_list_health_report_free(weir_plugin_health_list_health_r
     weir_plugin_health_health_report_t *list_ptr = ptr->ptr;
     for (size_t i = 0; i < list_len; i++) {
       weir_plugin_health_health_report_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void weir_plugin_labels_service_key_free(weir_plugin_labels_service_key_t *ptr) {
+  weir_ipvs_services_service_key_free(ptr);
+}
+
+void weir_plugin_labels_real_server_key_free(weir_plugin_labels_real_server_key_t *ptr) {
+  weir_ipvs_real_servers_real_server_key_free(ptr);
+}
+
+void weir_plugin_labels_list_service_key_free(weir_plugin_labels_list_service_key_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    weir_plugin_labels_service_key_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      weir_plugin_labels_service_key_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void policy_list_list_tuple2_string_string_free(policy_list_list_tuple2_string_string_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    policy_list_tuple2_string_string_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+    }
+    free(list_ptr);
+  }
+}
+
+void weir_plugin_labels_list_real_server_key_free(weir_plugin_labels_list_real_server_key_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    weir_plugin_labels_real_server_key_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      weir_plugin_labels_real_server_key_free(&list_ptr[i]);
     }
     free(list_ptr);
   }
@@ -1598,6 +1646,22 @@ void weir_plugin_health_current(weir_plugin_health_list_real_server_key_t *keys,
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_weir_plugin_health_current((uint8_t *) (*keys).ptr, (*keys).len, ptr);
   *ret = (weir_plugin_health_list_health_report_t) { (weir_plugin_health_health_report_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+void weir_plugin_labels_of_services(weir_plugin_labels_list_service_key_t *keys, policy_list_list_tuple2_string_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_weir_plugin_labels_of_services((uint8_t *) (*keys).ptr, (*keys).len, ptr);
+  *ret = (policy_list_list_tuple2_string_string_t) { (policy_list_tuple2_string_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+void weir_plugin_labels_of_real_servers(weir_plugin_labels_list_real_server_key_t *keys, policy_list_list_tuple2_string_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_weir_plugin_labels_of_real_servers((uint8_t *) (*keys).ptr, (*keys).len, ptr);
+  *ret = (policy_list_list_tuple2_string_string_t) { (policy_list_tuple2_string_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
 __attribute__((__export_name__("weir:plugin/reactor@0.1.0#init")))

@@ -927,6 +927,25 @@ typedef struct {
   size_t len;
 } weir_plugin_health_list_health_report_t;
 
+typedef weir_ipvs_services_service_key_t weir_plugin_labels_service_key_t;
+
+typedef weir_ipvs_real_servers_real_server_key_t weir_plugin_labels_real_server_key_t;
+
+typedef struct {
+  weir_plugin_labels_service_key_t *ptr;
+  size_t len;
+} weir_plugin_labels_list_service_key_t;
+
+typedef struct {
+  policy_list_tuple2_string_string_t *ptr;
+  size_t len;
+} policy_list_list_tuple2_string_string_t;
+
+typedef struct {
+  weir_plugin_labels_real_server_key_t *ptr;
+  size_t len;
+} weir_plugin_labels_list_real_server_key_t;
+
 typedef weir_ipvs_real_servers_real_server_key_t weir_plugin_events_real_server_key_t;
 
 typedef weir_host_http_messages_response_t weir_plugin_events_response_t;
@@ -1190,6 +1209,12 @@ extern void weir_host_state_keys(policy_string_t *prefix, policy_string_t *maybe
 // One report a key, in order; unknown real servers are `unknown`.
 extern void weir_plugin_health_current(weir_plugin_health_list_real_server_key_t *keys, weir_plugin_health_list_health_report_t *ret);
 
+// Imported Functions from `weir:plugin/labels@0.1.0`
+// Those of each service, in order.
+extern void weir_plugin_labels_of_services(weir_plugin_labels_list_service_key_t *keys, policy_list_list_tuple2_string_string_t *ret);
+// Those of each real server, in order: its own, without those of its service.
+extern void weir_plugin_labels_of_real_servers(weir_plugin_labels_list_real_server_key_t *keys, policy_list_list_tuple2_string_string_t *ret);
+
 // Exported Functions from `weir:plugin/reactor@0.1.0`
 bool exports_weir_plugin_reactor_init(exports_weir_plugin_reactor_context_t *context, exports_weir_plugin_reactor_subscription_t *ret, exports_weir_plugin_reactor_failure_t *err);
 bool exports_weir_plugin_reactor_handle(exports_weir_plugin_reactor_list_envelope_t *batch, exports_weir_plugin_reactor_failure_t *err);
@@ -1373,6 +1398,16 @@ void weir_plugin_health_health_report_free(weir_plugin_health_health_report_t *p
 void weir_plugin_health_list_real_server_key_free(weir_plugin_health_list_real_server_key_t *ptr);
 
 void weir_plugin_health_list_health_report_free(weir_plugin_health_list_health_report_t *ptr);
+
+void weir_plugin_labels_service_key_free(weir_plugin_labels_service_key_t *ptr);
+
+void weir_plugin_labels_real_server_key_free(weir_plugin_labels_real_server_key_t *ptr);
+
+void weir_plugin_labels_list_service_key_free(weir_plugin_labels_list_service_key_t *ptr);
+
+void policy_list_list_tuple2_string_string_free(policy_list_list_tuple2_string_string_t *ptr);
+
+void weir_plugin_labels_list_real_server_key_free(weir_plugin_labels_list_real_server_key_t *ptr);
 
 void weir_plugin_events_real_server_key_free(weir_plugin_events_real_server_key_t *ptr);
 

@@ -395,12 +395,13 @@ uint8_t * __wasm_export_exports_weir_plugin_weighing_weigh(uint8_t * arg) {
       (weigher_option_string_t) option2,
     },
     (weigher_string_t) (weigher_string_t) { (uint8_t*)(*((uint8_t **) (arg + (40+7*sizeof(void*))))), (*((size_t*) (arg + (40+8*sizeof(void*))))) },
-    (weigher_string_t) (weigher_string_t) { (uint8_t*)(*((uint8_t **) (arg + (40+9*sizeof(void*))))), (*((size_t*) (arg + (40+10*sizeof(void*))))) },
-    (uint64_t) (uint64_t) (*((int64_t*) (arg + (48+10*sizeof(void*))))),
-    (int32_t) *((int32_t*) (arg + (56+10*sizeof(void*)))),
-    (uint64_t) (uint64_t) (*((int64_t*) (arg + (64+10*sizeof(void*))))),
-    (exports_weir_plugin_weighing_list_candidate_t) (exports_weir_plugin_weighing_list_candidate_t) { (exports_weir_plugin_weighing_candidate_t*)(*((uint8_t **) (arg + (72+10*sizeof(void*))))), (*((size_t*) (arg + (72+11*sizeof(void*))))) },
-    (weigher_list_u8_t) (weigher_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (72+12*sizeof(void*))))), (*((size_t*) (arg + (72+13*sizeof(void*))))) },
+    (weigher_list_tuple2_string_string_t) (weigher_list_tuple2_string_string_t) { (weigher_tuple2_string_string_t*)(*((uint8_t **) (arg + (40+9*sizeof(void*))))), (*((size_t*) (arg + (40+10*sizeof(void*))))) },
+    (weigher_string_t) (weigher_string_t) { (uint8_t*)(*((uint8_t **) (arg + (40+11*sizeof(void*))))), (*((size_t*) (arg + (40+12*sizeof(void*))))) },
+    (uint64_t) (uint64_t) (*((int64_t*) (arg + (48+12*sizeof(void*))))),
+    (int32_t) *((int32_t*) (arg + (56+12*sizeof(void*)))),
+    (uint64_t) (uint64_t) (*((int64_t*) (arg + (64+12*sizeof(void*))))),
+    (exports_weir_plugin_weighing_list_candidate_t) (exports_weir_plugin_weighing_list_candidate_t) { (exports_weir_plugin_weighing_candidate_t*)(*((uint8_t **) (arg + (72+12*sizeof(void*))))), (*((size_t*) (arg + (72+13*sizeof(void*))))) },
+    (weigher_list_u8_t) (weigher_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (72+14*sizeof(void*))))), (*((size_t*) (arg + (72+15*sizeof(void*))))) },
   };
   exports_weir_plugin_weighing_result_output_string_t ret;
   exports_weir_plugin_weighing_output_t ok;

@@ -353,8 +353,15 @@ typedef struct {
 typedef struct exports_weir_plugin_weighing_candidate_t {
   // As the kernel has it: its weight, connections and stats, read for this call.
   exports_weir_plugin_weighing_real_server_t   server;
+  // Its own labels in the host's configuration: names and values, in the order of names.
+  weigher_list_tuple2_string_string_t   labels;
   // Its base weight: what it has while nobody says anything.
   uint32_t   base;
+  // The weight that it would have if this plugin said nothing: the base weight by what its
+  // agent, degraded checks, slow start and other plugins make of it, in the unit of the
+  // kernel's weights; 0 = no new connections. What a server has to do is to be measured by
+  // this: by `base`, one that an agent spares would seem idle.
+  uint32_t   unweighed;
   // What its checks say; `unknown` where it has none.
   exports_weir_plugin_weighing_health_status_t   health;
   // Nanoseconds that the newest probe of its checks took; none where it failed, or
@@ -381,6 +388,8 @@ typedef struct exports_weir_plugin_weighing_input_t {
   exports_weir_plugin_weighing_service_config_t   service;
   // Its name in the host's configuration.
   weigher_string_t   name;
+  // Its labels there: names and values, in the order of names.
+  weigher_list_tuple2_string_string_t   labels;
   // The plugin's settings: JSON text of an object, "{}" if there are none.
   weigher_string_t   settings;
   // Nanoseconds since the Unix epoch.

@@ -18,6 +18,7 @@ import (
 	"weir/imports/weir_plugin_events"
 	"weir/imports/weir_plugin_health_words"
 	"weir/imports/weir_plugin_intents"
+	"weir/imports/weir_plugin_labels"
 
 	types "go.bytecodealliance.org/pkg/wit/types"
 )
@@ -115,6 +116,17 @@ func EachServer(each func(Server, RealServer) error) error {
 		}
 	}
 	return nil
+}
+
+// Labels are the real server's own in the host's configuration.
+func Labels(server Server) map[string]string {
+	labels := map[string]string{}
+	for _, of := range weir_plugin_labels.OfRealServers([]Server{server}) {
+		for _, it := range of {
+			labels[it.F0] = it.F1
+		}
+	}
+	return labels
 }
 
 func publish(server Server, intent weir_plugin_intents.Intent, reason string) error {

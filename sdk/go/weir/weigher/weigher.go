@@ -20,10 +20,12 @@ import (
 
 // Service is one service, as it is now. Settings is JSON text of an object; At is in
 // nanoseconds since the Unix epoch, UtcOffset in seconds, Period in milliseconds since the
-// call before, 0 in the first; Memo is what that call answered.
+// call before, 0 in the first; Memo is what that call answered. Of a label, F0 is the name and
+// F1 the value.
 type Service = weir_plugin_weighing.Input
 
-// Candidate is one of its real servers; Latency is in nanoseconds.
+// Candidate is one of its real servers; Unweighed is the weight that it would have without this
+// plugin, Latency is in nanoseconds.
 type Candidate = weir_plugin_weighing.Candidate
 
 // Output is the answer. Scales has one for each candidate, in their order, in thousandths of

@@ -69,6 +69,8 @@ struct State {
     settings: String,
     services: Vec<Listed>,
     health: HashMap<RealServerKey, Health>,
+    /// Of services, and of real servers.
+    labels: HashMap<(ServiceKey, Option<Endpoint>), Labels>,
     denied: Vec<String>,
     log: Vec<String>,
     /// Nanoseconds since the Unix epoch, and since the host was made.
@@ -79,6 +81,9 @@ struct State {
     kept: Said,
     staged: Said,
 }
+
+/// Names and values.
+type Labels = Vec<(String, String)>;
 
 struct Listed {
     service: Service,
@@ -110,6 +115,7 @@ impl Host {
             settings: "{}".to_owned(),
             services: Vec::new(),
             health: HashMap::new(),
+            labels: HashMap::new(),
             denied: Vec::new(),
             log: Vec::new(),
             wall: 1_767_225_600_000_000_000,
@@ -154,6 +160,26 @@ impl Host {
         let mut state = self.0.borrow_mut();
         let found = state.services.iter_mut().find(|it| it.service.config.key == key);
         found.unwrap_or_else(|| panic!("no service {service}")).name = Some(name.to_owned());
+        drop(state);
+        self
+    }
+
+    /// The labels that the configuration gives a service. Panics if there is no such service.
+    pub fn with_labels_of_service(self, service: &str, labels: &[(&str, &str)]) -> Self {
+        let key = service_key(service);
+        let mut state = self.0.borrow_mut();
+        let is_there = state.services.iter().any(|it| it.service.config.key == key);
+        assert!(is_there, "no service {service}");
+        state.labels.insert((key, None), sorted(labels));
+        drop(state);
+        self
+    }
+
+    /// The labels that the configuration gives a real server. Panics if there is none such.
+    pub fn with_labels(self, server: &str, labels: &[(&str, &str)]) -> Self {
+        let mut state = self.0.borrow_mut();
+        let RealServerKey { service, server } = state.key(server);
+        state.labels.insert((service, Some(server)), sorted(labels));
         drop(state);
         self
     }
@@ -319,6 +345,10 @@ impl State {
         })
     }
 
+    fn labels_of(&self, service: ServiceKey, server: Option<Endpoint>) -> Labels {
+        self.labels.get(&(service, server)).cloned().unwrap_or_default()
+    }
+
     fn health_of(&mut self, key: RealServerKey) -> &mut Health {
         let unknown = Health { status: HealthStatus::Unknown, at: 0, latency: None };
         self.health.entry(key).or_insert(unknown)
@@ -384,6 +414,11 @@ fn shown(statement: &Statement) -> String {
         Intent::Cap(it) => format!("{key} cap {it}: {reason}"),
         Intent::Drain => format!("{key} drain: {reason}"),
     }
+}
+
+fn sorted(labels: &[(&str, &str)]) -> Labels {
+    let labels: BTreeMap<&str, &str> = labels.iter().copied().collect();
+    labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn service_key(text: &str) -> ServiceKey {

@@ -213,7 +213,15 @@ mod tests {
         };
         let stats = Stats { total: NOTHING, per_second: NOTHING };
         let server = RealServer { config, active: 0, inactive: 0, persistent: 0, stats };
-        Candidate { server, base: 100, health, latency: None, delta: NOTHING }
+        Candidate {
+            server,
+            labels: Vec::new(),
+            base: 100,
+            unweighed: 100,
+            health,
+            latency: None,
+            delta: NOTHING,
+        }
     }
 
     /// A service of some real servers, weighed again and again.
@@ -238,6 +246,7 @@ mod tests {
             let input = Input {
                 service,
                 name: "web".into(),
+                labels: Vec::new(),
                 settings: "{}".into(),
                 at: 0,
                 utc_offset: 0,

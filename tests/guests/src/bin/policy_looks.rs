@@ -5,7 +5,7 @@
 use weir::{
     host::{clock, config},
     ipvs::{real_servers::RealServerKey, snapshots::Fields, table},
-    plugin::{health, intents},
+    plugin::{health, intents, labels},
 };
 
 weir_test_guests::policy!(
@@ -26,9 +26,10 @@ weir_test_guests::policy!(
 fn look() {
     let snapshot = table::current();
     say(&format!("{} services at {}", snapshot.size(), snapshot.taken_at()));
-    let mut keys = Vec::new();
+    let (mut services, mut keys) = (Vec::new(), Vec::new());
     for (number, service) in (0..).zip(snapshot.services(0, 100)) {
         let key = service.config.key;
+        services.push(key);
         say(&format!("{:?} is {:?} named {:?}", key, snapshot.find(key), table::name(key)));
         for server in snapshot.real_servers(number) {
             keys.push(RealServerKey { service: key, server: server.config.server });
@@ -42,6 +43,8 @@ fn look() {
     for report in health::current(&keys) {
         say(&format!("{:?} {:?} for {}", report.key.server.port, report.status, report.since));
     }
+    say(&format!("labels {:?}", labels::of_services(&services)));
+    say(&format!("labels {:?}", labels::of_real_servers(&keys)));
     say(&format!("holds {}", intents::held().len()));
 }
 

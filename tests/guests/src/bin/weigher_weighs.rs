@@ -7,9 +7,11 @@ weir_test_guests::weigher!(|input| {
     let turns = input.memo.first().map_or(1, |it| it + 1);
     let said = format!("{} {} {} {}", input.name, input.at, input.period, input.utc_offset);
     log::write(log::Level::Info, &said, &[]);
+    log::write(log::Level::Info, &format!("{:?}", input.labels), &[]);
     for it in &input.candidates {
         let said =
             format!("{} {:?} {:?} {:?}", it.base, it.health, it.latency, it.delta.connections);
+        let said = format!("{said} {} {:?}", it.unweighed, it.labels);
         log::write(log::Level::Info, &said, &[]);
     }
     let scales: Vec<u32> =

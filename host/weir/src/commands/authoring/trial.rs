@@ -17,9 +17,9 @@ use weir_ipvs::{
 };
 use weir_wasm::{
     Birth, Candidate, Checking, Conversation, Envelope, Event, Failure, HealthChange, HealthReport,
-    HealthStatus, HttpAnswer, HttpFailure, HttpRequest, HttpResponse, HttpRule, Limits, Origin,
-    Plugin, PolicyGrant, ProbeError, Reach, Review, Runtime, Services, Settings, StructureGrant,
-    Table, View, Weighing, World,
+    HealthStatus, HttpAnswer, HttpFailure, HttpRequest, HttpResponse, HttpRule, Labels, Limits,
+    Origin, Plugin, PolicyGrant, ProbeError, Reach, Review, Runtime, Services, Settings,
+    StructureGrant, Table, View, Weighing, World,
 };
 
 /// Real servers of the tables.
@@ -149,7 +149,9 @@ impl Trial<'_> {
         let weigher = self.runtime.weigher(self.plugin, self.settings.clone())?;
         let candidate = |server: &RealServerStatus| Candidate {
             server: *server,
+            labels: Labels::new(),
             base: server.config.weight,
+            unweighed: server.config.weight,
             health: HealthStatus::Up,
             latency: Some(Duration::from_millis(3)),
             delta: Traffic::default(),
@@ -157,6 +159,7 @@ impl Trial<'_> {
         let mut weighing = Weighing {
             service: Service::new(service(), "wrr"),
             name: "web".to_owned(),
+            labels: Labels::new(),
             at_ns: self.view.wall_ns,
             period: Duration::ZERO,
             candidates: self.servers().iter().map(candidate).collect(),

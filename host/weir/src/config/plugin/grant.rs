@@ -9,7 +9,7 @@ use std::{
 
 use toml::de::DeValue;
 use weir_ipvs::{Prefix, Protocol, ServiceKey};
-use weir_wasm::{HttpRule, PolicyGrant, Services, StructureGrant};
+use weir_wasm::{HttpRule, Labels, PolicyGrant, Services, StructureGrant};
 
 use super::{
     super::{
@@ -25,7 +25,7 @@ use super::{
         Without::{Is, Means},
         Word,
     },
-    server::{self, Labels, WEIGHT_MAX},
+    server::{self, WEIGHT_MAX},
     value,
 };
 

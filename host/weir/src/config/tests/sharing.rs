@@ -56,8 +56,8 @@ fn services_have_what_defaults_profiles_and_pools_say() {
     assert_eq!((check.fall, check.interval), (2, Duration::from_secs(30)));
     assert_eq!(slow.rules.panic.percent, 10);
     assert_eq!(slow.sorry.unwrap().endpoint.to_string(), "10.0.9.9:443");
-    assert_eq!(slow.labels["team"], "web");
-    let labelled: Vec<_> = slow.server_labels.keys().map(ToString::to_string).collect();
+    assert_eq!(slow.labels.service["team"], "web");
+    let labelled: Vec<_> = slow.labels.servers.keys().map(ToString::to_string).collect();
     assert_eq!(labelled, ["10.1.0.2:8080"]);
 }
 

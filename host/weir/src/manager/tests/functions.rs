@@ -1,6 +1,6 @@
 //! Weighers and guards: when they are asked, and what becomes of what they answer.
 
-use weir_wasm::{Judgement, Refusal};
+use weir_wasm::{Judgement, Labels, Refusal};
 
 use super::*;
 use crate::control::protocol::Explained;
@@ -70,6 +70,32 @@ fn a_weigher_says_no_more_at_a_time_than_its_grant_allows() {
     assert_eq!(bench.writes().len(), 3);
     bench.pass(5);
     assert_eq!(bench.writes(), ["10.0.1.4:80=70"]);
+}
+
+#[test]
+fn a_weigher_is_shown_what_servers_would_have_without_it_and_what_they_are_called() {
+    let other = r#"
+        [plugin.other]
+        source = "x.wasm"
+        grant = { services = "all", weights = { intents = ["scale"], scale = [1, 5000] } }
+    "#;
+    let mut bench = with(&[WEIGHER, other].concat());
+    want(&mut bench, Intent::Scale(500));
+    bench.script.borrow_mut().scale = Some(700);
+    bench.pass(12);
+    assert!(bench.ipvs.show().contains("10.0.1.1:80=35 10.0.1.2:80=70"), "{}", bench.ipvs.show());
+    let shown = |bench: &Bench| bench.script.borrow().weighing.clone().unwrap();
+    let weights: Vec<u32> = shown(&bench).candidates.iter().map(|it| it.unweighed).collect();
+    assert_eq!(weights, [50, 100, 100, 100]);
+    assert_eq!(shown(&bench).labels, Labels::new());
+    let labelled = format!("{CONFIG}{WEIGHER}{other}").replacen(
+        "[[service]]",
+        "[[service]]\nlabels = { team = \"shop\" }",
+        1,
+    );
+    bench.reload(&labelled);
+    bench.pass(5);
+    assert_eq!(shown(&bench).labels["team"], "shop");
 }
 
 #[test]

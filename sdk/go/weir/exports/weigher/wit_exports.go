@@ -101,129 +101,147 @@ default:
         panic("unreachable")
 }
 value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (40+7*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (40+8*4))))
-value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (40+9*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (40+10*4))))
-result := make([]weir_plugin_weighing.Candidate, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (72+11*4))))
-for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (72+11*4)))); index++ {
-        base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (72+10*4))))), index * 200)
-        var variant6 weir_ipvs_addresses.IpAddress
+result := make([]witTypes.Tuple2[string, string], 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (40+10*4))))
+for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (40+10*4)))); index++ {
+        base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (40+9*4))))), index * (4*4))
+        value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3*4))))
+
+        result = append(result, witTypes.Tuple2[string, string]{F0: value5, F1: value6})
+}
+
+value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (40+11*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (40+12*4))))
+result16 := make([]weir_plugin_weighing.Candidate, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (72+13*4))))
+for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (72+13*4)))); index++ {
+        base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (72+12*4))))), index * (208+2*4))
+        var variant8 weir_ipvs_addresses.IpAddress
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))) {
 case 0:
         
-        variant6 = weir_ipvs_addresses.MakeIpAddressIpv4(witTypes.Tuple4[uint8, uint8, uint8, uint8]{F0: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 2)))), F1: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 3)))), F2: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))), F3: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 5))))})
+        variant8 = weir_ipvs_addresses.MakeIpAddressIpv4(witTypes.Tuple4[uint8, uint8, uint8, uint8]{F0: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 2)))), F1: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 3)))), F2: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))), F3: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 5))))})
 
 case 1:
         
-        variant6 = weir_ipvs_addresses.MakeIpAddressIpv6(witTypes.Tuple8[uint16, uint16, uint16, uint16, uint16, uint16, uint16, uint16]{F0: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 2)))), F1: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))), F2: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 6)))), F3: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 8)))), F4: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 10)))), F5: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 12)))), F6: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 14)))), F7: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 16))))})
+        variant8 = weir_ipvs_addresses.MakeIpAddressIpv6(witTypes.Tuple8[uint16, uint16, uint16, uint16, uint16, uint16, uint16, uint16]{F0: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 2)))), F1: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))), F2: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 6)))), F3: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 8)))), F4: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 10)))), F5: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 12)))), F6: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 14)))), F7: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 16))))})
 
 default:
         panic("unreachable")
 }
-var variant7 weir_ipvs_real_servers.Forwarding
+var variant9 weir_ipvs_real_servers.Forwarding
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 20))) {
 case 0:
         
-        variant7 = weir_ipvs_real_servers.MakeForwardingMasquerade()
+        variant9 = weir_ipvs_real_servers.MakeForwardingMasquerade()
 
 case 1:
         
-        variant7 = weir_ipvs_real_servers.MakeForwardingLocal()
+        variant9 = weir_ipvs_real_servers.MakeForwardingLocal()
 
 case 2:
         
-        variant7 = weir_ipvs_real_servers.MakeForwardingTunnel()
+        variant9 = weir_ipvs_real_servers.MakeForwardingTunnel()
 
 case 3:
         
-        variant7 = weir_ipvs_real_servers.MakeForwardingDirect()
+        variant9 = weir_ipvs_real_servers.MakeForwardingDirect()
 
 case 4:
         
-        variant7 = weir_ipvs_real_servers.MakeForwardingBypass()
+        variant9 = weir_ipvs_real_servers.MakeForwardingBypass()
 
 case 5:
         
-        variant7 = weir_ipvs_real_servers.MakeForwardingOther(uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 21)))))
+        variant9 = weir_ipvs_real_servers.MakeForwardingOther(uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 21)))))
 
 default:
         panic("unreachable")
 }
-var variant8 weir_ipvs_real_servers.TunnelType
+var variant10 weir_ipvs_real_servers.TunnelType
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 22))) {
 case 0:
         
-        variant8 = weir_ipvs_real_servers.MakeTunnelTypeIpip()
+        variant10 = weir_ipvs_real_servers.MakeTunnelTypeIpip()
 
 case 1:
         
-        variant8 = weir_ipvs_real_servers.MakeTunnelTypeGue()
+        variant10 = weir_ipvs_real_servers.MakeTunnelTypeGue()
 
 case 2:
         
-        variant8 = weir_ipvs_real_servers.MakeTunnelTypeGre()
+        variant10 = weir_ipvs_real_servers.MakeTunnelTypeGre()
 
 case 3:
         
-        variant8 = weir_ipvs_real_servers.MakeTunnelTypeOther(uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 23)))))
+        variant10 = weir_ipvs_real_servers.MakeTunnelTypeOther(uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 23)))))
 
 default:
         panic("unreachable")
 }
-var variant9 weir_ipvs_real_servers.TunnelChecksum
+var variant11 weir_ipvs_real_servers.TunnelChecksum
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 26))) {
 case 0:
         
-        variant9 = weir_ipvs_real_servers.MakeTunnelChecksumNone()
+        variant11 = weir_ipvs_real_servers.MakeTunnelChecksumNone()
 
 case 1:
         
-        variant9 = weir_ipvs_real_servers.MakeTunnelChecksumFull()
+        variant11 = weir_ipvs_real_servers.MakeTunnelChecksumFull()
 
 case 2:
         
-        variant9 = weir_ipvs_real_servers.MakeTunnelChecksumRemote()
+        variant11 = weir_ipvs_real_servers.MakeTunnelChecksumRemote()
 
 case 3:
         
-        variant9 = weir_ipvs_real_servers.MakeTunnelChecksumOther(uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 28)))))
+        variant11 = weir_ipvs_real_servers.MakeTunnelChecksumOther(uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 28)))))
 
 default:
         panic("unreachable")
 }
-var option10 witTypes.Option[uint64]
-switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 144))) {
+result14 := make([]witTypes.Tuple2[string, string], 0, *(*uint32)(unsafe.Add(unsafe.Pointer(base), (136+1*4))))
+for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (136+1*4)))); index++ {
+        base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 136)))), index * (4*4))
+        value12 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+value13 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3*4))))
+
+        result14 = append(result14, witTypes.Tuple2[string, string]{F0: value12, F1: value13})
+}
+
+var option15 witTypes.Option[uint64]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (152+2*4)))) {
 case 0:
         
-        option10 = witTypes.None[uint64]()
+        option15 = witTypes.None[uint64]()
 case 1:
         
-        option10 = witTypes.Some[uint64](uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 152))))
+        option15 = witTypes.Some[uint64](uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (160+2*4)))))
 default:
         panic("unreachable")
 }
 
-        result = append(result, weir_plugin_weighing.Candidate{Server: weir_ipvs_real_servers.RealServer{Config: weir_ipvs_real_servers.RealServerConfig{Server: weir_ipvs_addresses.Endpoint{Address: variant6, Port: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 18))))}, Forwarding: variant7, Tunnel: weir_ipvs_real_servers.Tunnel{Kind: variant8, Port: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 24)))), Checksum: variant9}, Weight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), 32))), UpperThreshold: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), 36))), LowerThreshold: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), 40)))}, Active: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), 44))), Inactive: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), 48))), Persistent: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), 52))), Stats: weir_ipvs_stats.Stats{Total: weir_ipvs_stats.Traffic{Connections: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 56))), PacketsIn: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 64))), PacketsOut: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 72))), BytesIn: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 80))), BytesOut: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 88)))}, PerSecond: weir_ipvs_stats.Traffic{Connections: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 96))), PacketsIn: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 104))), PacketsOut: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 112))), BytesIn: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 120))), BytesOut: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 128)))}}}, Base: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), 136))), Health: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 140)))), Latency: option10, Delta: weir_ipvs_stats.Traffic{Connections: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 160))), PacketsIn: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 168))), PacketsOut: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 176))), BytesIn: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 184))), BytesOut: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 192)))}})
+        result16 = append(result16, weir_plugin_weighing.Candidate{Server: weir_ipvs_real_servers.RealServer{Config: weir_ipvs_real_servers.RealServerConfig{Server: weir_ipvs_addresses.Endpoint{Address: variant8, Port: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 18))))}, Forwarding: variant9, Tunnel: weir_ipvs_real_servers.Tunnel{Kind: variant10, Port: uint16(uint16(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 24)))), Checksum: variant11}, Weight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), 32))), UpperThreshold: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), 36))), LowerThreshold: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), 40)))}, Active: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), 44))), Inactive: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), 48))), Persistent: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), 52))), Stats: weir_ipvs_stats.Stats{Total: weir_ipvs_stats.Traffic{Connections: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 56))), PacketsIn: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 64))), PacketsOut: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 72))), BytesIn: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 80))), BytesOut: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 88)))}, PerSecond: weir_ipvs_stats.Traffic{Connections: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 96))), PacketsIn: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 104))), PacketsOut: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 112))), BytesIn: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 120))), BytesOut: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), 128)))}}}, Labels: result14, Base: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), (136+2*4)))), Unweighed: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), (140+2*4)))), Health: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (144+2*4))))), Latency: option15, Delta: weir_ipvs_stats.Traffic{Connections: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (168+2*4)))), PacketsIn: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (176+2*4)))), PacketsOut: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (184+2*4)))), BytesIn: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (192+2*4)))), BytesOut: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (200+2*4))))}})
 }
 
-value11 := unsafe.Slice((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (72+12*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (72+13*4))))
+value17 := unsafe.Slice((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (72+14*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (72+15*4))))
 witRuntime.Unpin()
-result12 := export_weir_plugin_weighing.Weigh(weir_plugin_weighing.Input{Service: weir_ipvs_services.ServiceConfig{Key: variant1, Scheduler: value, Flags: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (24+3*4))))), UnnamedFlags: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (28+3*4)))), Persistence: option, Netmask: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (40+3*4)))), Engine: option3}, Name: value4, Settings: value5, At: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(arg0), (48+10*4)))), UtcOffset: *(*int32)(unsafe.Add(unsafe.Pointer(arg0), (56+10*4))), Period: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(arg0), (64+10*4)))), Candidates: result, Memo: value11})
+result18 := export_weir_plugin_weighing.Weigh(weir_plugin_weighing.Input{Service: weir_ipvs_services.ServiceConfig{Key: variant1, Scheduler: value, Flags: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (24+3*4))))), UnnamedFlags: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (28+3*4)))), Persistence: option, Netmask: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (40+3*4)))), Engine: option3}, Name: value4, Labels: result, Settings: value7, At: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(arg0), (48+12*4)))), UtcOffset: *(*int32)(unsafe.Add(unsafe.Pointer(arg0), (56+12*4))), Period: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(arg0), (64+12*4)))), Candidates: result16, Memo: value17})
 
-switch result12.Tag() {
+switch result18.Tag() {
 case witTypes.ResultOk:
-        payload := result12.Ok()
+        payload := result18.Ok()
         *(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(0))
 data := unsafe.Pointer(unsafe.SliceData((payload).Scales))
 pinner.Pin(data)
 *(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2*4))) = uint32(uint32(len((payload).Scales)))
 *(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = uint32(uintptr(uintptr(data)))
-data13 := unsafe.Pointer(unsafe.SliceData((payload).Memo))
-pinner.Pin(data13)
+data19 := unsafe.Pointer(unsafe.SliceData((payload).Memo))
+pinner.Pin(data19)
 *(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4*4))) = uint32(uint32(len((payload).Memo)))
-*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3*4))) = uint32(uintptr(uintptr(data13)))
+*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3*4))) = uint32(uintptr(uintptr(data19)))
 
         
 case witTypes.ResultErr:
-        payload := result12.Err()
+        payload := result18.Err()
         *(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(1))
 utf8 := unsafe.Pointer(unsafe.StringData(payload))
 pinner.Pin(utf8)

@@ -24,8 +24,15 @@ type HealthStatus = weir_plugin_health_words.HealthStatus
 type Candidate struct {
         // As the kernel has it: its weight, connections and stats, read for this call.
 Server weir_ipvs_real_servers.RealServer
+// Its own labels in the host's configuration: names and values, in the order of names.
+Labels []witTypes.Tuple2[string, string]
 // Its base weight: what it has while nobody says anything.
 Base uint32
+// The weight that it would have if this plugin said nothing: the base weight by what its
+// agent, degraded checks, slow start and other plugins make of it, in the unit of the
+// kernel's weights; 0 = no new connections. What a server has to do is to be measured by
+// this: by `base`, one that an agent spares would seem idle.
+Unweighed uint32
 // What its checks say; `unknown` where it has none.
 Health weir_plugin_health_words.HealthStatus
 // Nanoseconds that the newest probe of its checks took; none where it failed, or
@@ -42,6 +49,8 @@ type Input struct {
 Service weir_ipvs_services.ServiceConfig
 // Its name in the host's configuration.
 Name string
+// Its labels there: names and values, in the order of names.
+Labels []witTypes.Tuple2[string, string]
 // The plugin's settings: JSON text of an object, "{}" if there are none.
 Settings string
 // Nanoseconds since the Unix epoch.

@@ -133,6 +133,19 @@ pub mod health {
     }
 }
 
+pub mod labels {
+    use super::super::with;
+    pub use super::weir::plugin::labels::*;
+
+    pub fn of_services(keys: &[ServiceKey]) -> Vec<Vec<(String, String)>> {
+        with(|state| keys.iter().map(|it| state.labels_of(*it, None)).collect())
+    }
+
+    pub fn of_real_servers(keys: &[RealServerKey]) -> Vec<Vec<(String, String)>> {
+        with(|state| keys.iter().map(|it| state.labels_of(it.service, Some(it.server))).collect())
+    }
+}
+
 pub mod intents {
     use super::super::{State, denied, with};
     pub use super::weir::plugin::intents::*;

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::policy::{
-    clock, config, controller::*, found, health, http_messages::Error as HttpError, intents, log,
-    real_servers, settings, state, table,
+    clock, config, controller::*, found, health, http_messages::Error as HttpError, intents,
+    labels, log, real_servers, settings, state, table,
 };
 
 const WEB: &str = "tcp 192.0.2.1:80";
@@ -252,4 +252,21 @@ fn functions_are_called_as_the_bindings_are() {
     let _ = [table::totals, ipvs::table::totals];
     let _ = [table::timeouts, ipvs::table::timeouts];
     let _ = [table::daemons, ipvs::table::daemons];
+}
+
+#[test]
+fn services_and_real_servers_have_labels() {
+    let host = host()
+        .with_labels_of_service(WEB, &[("team", "shop")])
+        .with_labels("10.0.0.2:80", &[("zone", "b"), ("age", "new")]);
+    let mut policy = Told(|| {
+        let servers = real_servers();
+        let owned = |it: (&str, &str)| (it.0.to_owned(), it.1.to_owned());
+        let zones = [vec![], [("age", "new"), ("zone", "b")].map(owned).to_vec()];
+        assert_eq!(labels::of_real_servers(&servers), zones);
+        let team = [vec![owned(("team", "shop"))]];
+        assert_eq!(labels::of_services(&[servers[0].service]), team);
+        Ok(())
+    });
+    host.tell(&mut policy, down("10.0.0.1:80", "connection refused")).unwrap();
 }
