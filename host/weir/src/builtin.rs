@@ -64,5 +64,20 @@ pub(crate) static POLICIES: [Builtin; 9] = [
     .with_component(include_bytes!(concat!(env!("OUT_DIR"), "/starlark.wasm"))),
 ];
 
+/// The schema of the settings of the built-in of this name; none = they are not its own.
+pub(crate) fn schema(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "health-weight" => include_str!("../../../plugins/health-weight/settings.json"),
+        "least-load" => include_str!("../../../plugins/least-load/settings.json"),
+        "latency" => include_str!("../../../plugins/latency/settings.json"),
+        "canary" => include_str!("../../../plugins/canary/settings.json"),
+        "discovery" => include_str!("../../../plugins/discovery/settings.json"),
+        "business-hours" => include_str!("../../../plugins/business-hours/settings.json"),
+        "n-plus-one" => include_str!("../../../plugins/n-plus-one/settings.json"),
+        "ready" => include_str!("../../../plugins/ready/settings.json"),
+        _ => return None,
+    })
+}
+
 /// The executable `weir-names`.
 pub(crate) static NAMES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir-names"));

@@ -99,7 +99,8 @@ pub(crate) struct Config {
     pub(crate) socket: Option<PathBuf>,
     /// A file of it whose last line has no end: whoever writes it may not be done.
     pub(crate) unfinished: Option<Arc<str>>,
-    /// Where each plugin's code is stated.
+    /// Where each plugin's code is stated, by its name, and each of its settings, by its name and
+    /// the keys on the way.
     places: BTreeMap<String, Place>,
     /// `[state] directory`: where what must survive is kept.
     pub(crate) state: Option<PathBuf>,
@@ -155,6 +156,20 @@ impl Config {
     pub(crate) fn place_of(&self, plugin: &str) -> Place {
         let place = self.places.get(plugin).cloned();
         place.unwrap_or_else(|| Place::of_file(format!("plugin {plugin}")))
+    }
+
+    /// Where the setting of the plugin of this name stands that `pointer`, a JSON pointer, leads to,
+    /// or what it would be in.
+    pub(crate) fn place_of_setting(&self, plugin: &str, pointer: &str) -> Place {
+        let mut path = pointer;
+        while let Some((above, _)) = path.rsplit_once('/') {
+            if let Some(place) = self.places.get(&format!("{plugin}/config{path}")) {
+                return place.clone();
+            }
+            path = above;
+        }
+        let whole = self.places.get(&format!("{plugin}/config"));
+        whole.cloned().unwrap_or_else(|| self.place_of(plugin))
     }
 
     /// The same with relative paths looked for in `directory`; absolute ones stay what they
@@ -323,7 +338,14 @@ fn config(mut top: Section<'_>) -> Config {
         let place = places.find_map(|it| it).or_else(|| top.place_of(&["plugin", &it.name]));
         Some((it.name.clone(), place?))
     };
-    let places = plugins.iter().filter_map(place).collect();
+    let settings = |it: &Plugin| {
+        let found = top.places_below(&["plugin", &it.name, "config"]);
+        let whole = top.place_of(&["plugin", &it.name, "config"]).map(|it| (String::new(), it));
+        let name = format!("{}/config", it.name);
+        found.into_iter().chain(whole).map(move |(path, place)| (format!("{name}{path}"), place))
+    };
+    let places = plugins.iter().filter_map(place);
+    let places = places.chain(plugins.iter().flat_map(settings)).collect();
     top.finish_as(&TOP);
     let rules = common.defaults().rules.finish();
     let positions =

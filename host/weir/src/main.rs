@@ -26,6 +26,7 @@ mod random;
 mod report;
 mod run;
 mod safety;
+mod schema;
 mod script;
 mod simulate;
 mod spelling;

@@ -63,6 +63,54 @@ fn is_built_checked_and_tested(language: &str) {
     assert!(grant.contains("weights = { intents = [\"drain\"] }"), "{grant}");
 }
 
+/// What the settings of `gentle.wasm`, a controller, may be is shown, and kept to.
+fn settings_are_as_the_schema_says(project: &Path) {
+    let shown = said(project, &["plugin", "inspect", "gentle.wasm"]);
+    assert!(shown.contains("\nsetting  url, string, required: what is asked"), "{shown}");
+    let grant = said(project, &["plugin", "grant", "gentle.wasm"]);
+    assert!(grant.contains("\nconfig.url = \"\"   # url"), "{grant}");
+    assert!(grant.contains("\n# config.every_s = 10   # every_s"), "{grant}");
+    let check = |config: &str| {
+        let output = weir(project, &["plugin", "check", "gentle.wasm", "--config", config]);
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8(output.stdout).unwrap();
+        said.lines().find(|it| it.starts_with("FAIL  settings")).unwrap().to_owned()
+    };
+    insta::assert_snapshot!(check("{}"), @"FAIL  settings       config: `url` is missing");
+    insta::assert_snapshot!(check(r#"{"url": 7}"#), @"FAIL  settings       config.url: want string, but got number");
+}
+
+#[test]
+fn settings_that_the_schema_refuses_are_mistakes_of_the_configuration() {
+    let (_folder, project) = new_in("controller", "rust");
+    said(&project, &["plugin", "build"]);
+    settings_are_as_the_schema_says(&project);
+    let config = "[plugin.gentle]\nsource = \"gentle.wasm\"\n\n[plugin.gentle.config]\n\
+                  url = \"http://registry.example\"\nevry_s = 3\nevery_s = -1\n\n\
+                  [plugin.n-plus-one]\ncomponent = \"n-plus-one\"\n\
+                  config = { needed = \"two\" }\n";
+    fs::write(project.join("weir.toml"), config).unwrap();
+    insta::assert_snapshot!(refused(&project, &["check", "--config", "weir.toml"]), @r#"
+    weir.toml:6:10: plugin gentle: config.evry_s: unknown key `evry_s`; known here: every_s, secret, url
+        6 | evry_s = 3
+          |          ^
+    weir.toml:7:11: plugin gentle: config.every_s: must be >=0, but got -1
+        7 | every_s = -1
+          |           ^
+    weir.toml:11:21: plugin n-plus-one: config.needed: want integer, but got string
+       11 | config = { needed = "two" }
+          |                     ^
+    "#);
+    fs::write(project.join("settings.json"), r#"{"type": "objekt"}"#).unwrap();
+    let said = refused(&project, &["plugin", "build"]);
+    assert!(
+        said.starts_with("weir: ./settings.json cannot be used: it is no JSON Schema"),
+        "{said}"
+    );
+    fs::remove_file(project.join("settings.json")).unwrap();
+    insta::assert_snapshot!(refused(&project, &["plugin", "build"]), @"weir: failed to read ./settings.json, which plugin.toml names as [config] schema: No such file or directory (os error 2)");
+}
+
 /// What is built in this folder, checked by these words, is taken by weir, and does what its
 /// scenario says.
 fn is_checked_and_tested(project: &Path, words: &[&str]) {

@@ -8,7 +8,9 @@
 mod component;
 mod language;
 
-pub use component::{Surface, manifest, surface, with_manifest};
+pub use component::{
+    SECTION_BYTES, Surface, manifest, schema, surface, with_manifest, with_schema,
+};
 pub use language::{Language, Source};
 
 use std::{

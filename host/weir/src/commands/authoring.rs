@@ -13,7 +13,7 @@ mod trial;
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, Cursor, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -22,6 +22,7 @@ use anyhow::{Context as _, Result};
 use clap::Subcommand;
 
 use self::manifest::Manifest;
+use crate::schema::Schema;
 
 /// What `weir plugin` can do.
 #[derive(Debug, Subcommand)]
@@ -68,6 +69,8 @@ struct Component {
     surface: weir_build::Surface,
     /// What its author says of it, if anything.
     manifest: Option<Manifest>,
+    /// What its settings are, if it says; or what is wrong with that.
+    schema: Option<Result<Schema>>,
 }
 
 impl Component {
@@ -75,9 +78,11 @@ impl Component {
         let failed = || format!("failed to use {}", file.display());
         let bytes = fs::read(file).with_context(failed)?;
         let surface = weir_build::surface(&bytes).with_context(failed)?;
-        let text = weir_build::manifest(&bytes).with_context(failed)?;
+        let text = weir_build::manifest(Cursor::new(&bytes)).with_context(failed)?;
         let manifest = text.map(|it| Manifest::parse(&it)).transpose().with_context(failed)?;
-        Ok(Self { bytes, surface, manifest })
+        let schema = weir_build::schema(Cursor::new(&bytes)).with_context(failed)?;
+        let schema = schema.map(|it| Schema::parse(&it));
+        Ok(Self { bytes, surface, manifest, schema })
     }
 
     /// The worlds that its exports are of.

@@ -112,6 +112,11 @@ impl CheckKind {
         if let Self::Plugin(check) = self { Some(&check.plugin) } else { None }
     }
 
+    /// The plugin that makes it, if one does, and what it says over that plugin's settings.
+    pub(crate) fn plugin_settings(&self) -> Option<(&str, &str)> {
+        if let Self::Plugin(it) = self { Some((&it.plugin, &it.config_json)) } else { None }
+    }
+
     /// Whether what an agent says comes with it.
     pub(crate) fn carries_agent(&self) -> bool {
         match self {

@@ -266,6 +266,25 @@ impl<'t> Section<'t> {
         Some(self.notes.place(table.get(*last)?.span().start))
     }
 
+    /// Where each key below that table stands which the keys of `path` lead to, at any depth, by
+    /// the keys on the way: `/a/b`.
+    pub(super) fn places_below(&self, path: &[&str]) -> Vec<(String, Place)> {
+        let mut table = Some(self.table);
+        for key in path {
+            table = table.and_then(|it| it.get(*key)).and_then(|it| it.get_ref().as_table());
+        }
+        let mut places = Vec::new();
+        let mut left: Vec<_> = table.map(|it| (String::new(), it)).into_iter().collect();
+        while let Some((above, table)) = left.pop() {
+            for (key, value) in table {
+                let path = format!("{above}/{}", key.get_ref());
+                places.push((path.clone(), self.notes.place(value.span().start)));
+                left.extend(value.get_ref().as_table().map(|it| (path, it)));
+            }
+        }
+        places
+    }
+
     /// Notes a mistake at `offset`, with the name of this table before it.
     pub(super) fn note(&self, offset: usize, message: impl fmt::Display) {
         let colon = if self.what.is_empty() { "" } else { ": " };

@@ -70,6 +70,17 @@ impl Checker {
         Self { check: Arc::new(check), is_in_shadow: false }
     }
 
+    /// One that does the same, and fails where `then` does, once it has checked.
+    pub(crate) fn then(
+        self,
+        then: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(move |checking, reach| {
+            let checked = (self.check)(checking, reach)?;
+            then().map(|()| checked)
+        })
+    }
+
     /// The same, in shadow or not.
     pub(crate) fn shadowed(&self, is_in_shadow: bool) -> Self {
         Self { check: Arc::clone(&self.check), is_in_shadow }

@@ -24,6 +24,7 @@ use crate::{
     manager::{self, Code, Guest},
     problems::{Problem, Problems},
     report::Line,
+    schema::{Schema, Unfit, Wrong},
     script,
 };
 
@@ -33,6 +34,8 @@ pub(crate) struct Loaded {
     plugin: Plugin,
     /// What it is to be called for.
     roles: Vec<World>,
+    /// What its settings may be, if it says.
+    schema: Option<Schema>,
     stamp: Stamp,
 }
 
@@ -75,14 +78,37 @@ pub(crate) fn load(
     for plugin in &config.plugins {
         match load_one(runtime, plugin, &log) {
             Ok(it) => loaded.push(it),
-            Err(error) => problems.push(Problem {
-                place: config.place_of(&plugin.name),
-                message: format!("plugin {}: {error:#}", plugin.name),
-            }),
+            Err(error) => problems.extend(problems_of(config, &plugin.name, &error)),
         }
     }
     problems.extend(idle_checkers(config, &loaded));
+    problems.extend(unfit_checks(config, &loaded));
     if problems.is_empty() { Ok(loaded) } else { Err(Problems::new(problems)) }
+}
+
+/// What is wrong with a plugin that cannot be used, or with each of its settings.
+fn problems_of(config: &Config, name: &str, error: &anyhow::Error) -> Vec<Problem> {
+    let Some(Unfit(wrong)) = error.downcast_ref() else {
+        let message = format!("plugin {name}: {error:#}");
+        return vec![Problem { place: config.place_of(name), message }];
+    };
+    let problem = |it: &Wrong| Problem {
+        place: config.place_of_setting(name, &it.pointer),
+        message: format!("plugin {name}: {it}"),
+    };
+    wrong.iter().map(problem).collect()
+}
+
+/// Checks whose settings, over those of the plugin that they name, its schema does not take.
+fn unfit_checks(config: &Config, loaded: &[Loaded]) -> Vec<Problem> {
+    let problem = |(name, over): (&str, &str)| {
+        let schema = loaded.iter().find(|it| it.name() == name)?.schema.as_ref()?;
+        let plugin = config.plugins.iter().find(|it| it.name == name)?;
+        let unfit = schema.check(&script::over(&plugin.config_json, over, false)).err()?;
+        let message = format!("plugin {name}: with the settings of a check that names it: {unfit}");
+        Some(Problem { place: config.place_of(name), message })
+    };
+    config.checks().filter_map(|it| it.kind.plugin_settings()).filter_map(problem).collect()
 }
 
 /// Plugins that a check names and that check nothing.
@@ -106,6 +132,14 @@ pub(crate) fn load_one(
     let stamp = stamp(config);
     let plugin = find(runtime, &config.source, log)?;
     ensure!(!plugin.is(World::Command), "it is a command: run it with `weir exec`");
+    let schema = match &config.source {
+        Source::File(path) => Schema::of(path)?,
+        Source::Builtin(name) => builtin::schema(name).map(Schema::parse).transpose()?,
+    };
+    // A checker has settings of each check, too, and may have no others.
+    if let Some(schema) = schema.as_ref().filter(|_| plugin.worlds() != [World::Checker]) {
+        schema.check(&config.config_json)?;
+    }
     let mut config = config.clone();
     if let Some(script) = &config.script {
         config.config_json = script::settings(script, &config.config_json)?;
@@ -116,7 +150,7 @@ pub(crate) fn load_one(
         "it is a weigher, and may not scale: add to its grant \
          weights = {{ intents = [\"scale\"], scale = [500, 1500] }}"
     );
-    Ok(Loaded { config, plugin, roles, stamp })
+    Ok(Loaded { config, plugin, roles, schema, stamp })
 }
 
 /// The roles that a plugin plays with these settings. A script with a mistake fails here,

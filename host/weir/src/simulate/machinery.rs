@@ -2,14 +2,16 @@
 //! ipvsadm. Made once, whatever the number of scenarios.
 
 use std::{
-    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     io::{Read as _, Seek as _, Write as _},
     mem,
     os::fd::OwnedFd,
     path::PathBuf,
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use anyhow::Context as _;
@@ -45,7 +47,7 @@ pub(crate) struct Machinery {
 /// names.
 #[derive(Debug, Default)]
 pub(crate) struct Traps {
-    calls: BTreeMap<String, Rc<Cell<u32>>>,
+    calls: BTreeMap<String, Arc<AtomicU32>>,
     replaced: BTreeMap<String, PathBuf>,
     /// Plugins whose file weir has not looked at since it was replaced.
     unseen: BTreeSet<String>,
@@ -54,7 +56,7 @@ pub(crate) struct Traps {
 impl Traps {
     /// The next calls of this plugin trap, so many.
     pub(crate) fn trap(&mut self, plugin: &str, times: u32) {
-        self.calls.entry(plugin.to_owned()).or_default().set(times);
+        self.calls.entry(plugin.to_owned()).or_default().store(times, Ordering::Relaxed);
     }
 
     /// weir finds this file in the place of the plugin's.
@@ -125,7 +127,7 @@ impl Machinery {
     }
 
     fn made(&self, loaded: Loaded, traps: &mut Traps, log: &LogSink) -> Code {
-        let left = Rc::clone(traps.calls.entry(loaded.name().to_owned()).or_default());
+        let left = Arc::clone(traps.calls.entry(loaded.name().to_owned()).or_default());
         trapping(plugins::code(loaded, &self.policies, &self.still, log), left)
     }
 
@@ -171,21 +173,25 @@ impl Machinery {
 
 /// As `code`, but the next calls trap, as many as `traps` says: after the plugin did what
 /// it does, so that all it asked for must come to nothing.
-fn trapping(code: Code, traps: Rc<Cell<u32>>) -> Code {
+fn trapping(code: Code, traps: Arc<AtomicU32>) -> Code {
     let policy = code.policy.map(|mut start| {
-        let traps = Rc::clone(&traps);
+        let traps = Arc::clone(&traps);
         Box::new(move |grant: PolicyGrant, birth: Birth, view: View| {
             let (guest, subscription) = start(grant, birth, view)?;
-            let traps = Rc::clone(&traps);
+            let traps = Arc::clone(&traps);
             Ok((Box::new(Trapping { guest, traps }) as Box<dyn Guest>, subscription))
         }) as Starter
     });
     let weigher = code.weigher.map(|weigh| {
-        let traps = Rc::clone(&traps);
+        let traps = Arc::clone(&traps);
         Box::new(move |weighing: &Weighing| {
             let weighed = weigh(weighing)?;
             trap(&traps, weighed.scales.len()).map(|()| weighed)
         }) as Weigh
+    });
+    let checker = code.checker.map(|checker| {
+        let traps = Arc::clone(&traps);
+        checker.then(move || trap(&traps, 0))
     });
     let guard = code.guard.map(|judge| {
         Rc::new(move |grant: PolicyGrant, review: Review, view: View| {
@@ -193,22 +199,20 @@ fn trapping(code: Code, traps: Rc<Cell<u32>>) -> Code {
             trap(&traps, 0).map(|()| judgement)
         }) as Judge
     });
-    Code { policy, weigher, guard, ..code }
+    Code { policy, weigher, guard, checker, ..code }
 }
 
-fn trap(traps: &Cell<u32>, effects: usize) -> Result<(), String> {
-    match traps.get() {
-        0 => Ok(()),
-        left => {
-            traps.set(left - 1);
-            Err(format!("trapped by the scenario, with {effects} effects staged"))
-        }
+fn trap(traps: &AtomicU32, effects: usize) -> Result<(), String> {
+    let one_less = |left: u32| left.checked_sub(1);
+    match traps.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
+        Err(_) => Ok(()),
+        Ok(_) => Err(format!("trapped by the scenario, with {effects} effects staged")),
     }
 }
 
 struct Trapping {
     guest: Box<dyn Guest>,
-    traps: Rc<Cell<u32>>,
+    traps: Arc<AtomicU32>,
 }
 
 impl Guest for Trapping {

@@ -12,6 +12,7 @@ use clap::Args;
 use weir_build::{Artifact, Language, Source, Target};
 
 use super::{Component, manifest::Manifest, size};
+use crate::schema::Schema;
 
 /// What `weir plugin build` takes.
 #[derive(Debug, Args)]
@@ -31,10 +32,13 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<ExitCode> {
         format!("failed to read {}: `weir plugin new` makes one", file.display())
     })?;
     let manifest = Manifest::parse(&text)?;
-    let component = built(folder, &manifest)?;
+    let schema = manifest.config.as_ref().map(|it| schema(&folder.join(&it.schema))).transpose()?;
+    let mut component = weir_build::with_manifest(&built(folder, &manifest)?, &text);
+    if let Some(schema) = schema {
+        component = weir_build::with_schema(&component, &schema);
+    }
     let made = folder.join(&manifest.plugin.name).with_extension("wasm");
-    fs::write(&made, weir_build::with_manifest(&component, &text))
-        .with_context(|| format!("failed to write {}", made.display()))?;
+    fs::write(&made, component).with_context(|| format!("failed to write {}", made.display()))?;
     let component = Component::read(&made)?;
     ensure!(
         component.worlds().contains(&&*manifest.plugin.world),
@@ -48,6 +52,15 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<ExitCode> {
     writeln!(out, "world    {}", component.worlds().join(", "))?;
     writeln!(out, "imports  {}", component.surface.imports.join(", "))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The text of the schema in `file`, if it is one.
+fn schema(file: &Path) -> Result<String> {
+    let text = fs::read_to_string(file).with_context(|| {
+        format!("failed to read {}, which plugin.toml names as [config] schema", file.display())
+    })?;
+    Schema::parse(&text).with_context(|| format!("{} cannot be used", file.display()))?;
+    Ok(text)
 }
 
 fn built(folder: &Path, manifest: &Manifest) -> Result<Vec<u8>> {

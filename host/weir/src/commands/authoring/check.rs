@@ -92,6 +92,7 @@ fn check_component(file: &Path, config: &str, verdicts: &mut Verdicts<'_>) -> Re
     });
     let plugin = verdicts.say("world", loaded)?;
     check_wants(&component, verdicts)?;
+    check_settings(&component, config, verdicts)?;
     match plugin {
         Some(plugin) if !plugin.is(World::Command) => {
             try_roles(&runtime, &plugin, config, verdicts)
@@ -127,6 +128,22 @@ fn check_wants(component: &Component, verdicts: &mut Verdicts<'_>) -> Result<()>
             (None, None) => {}
         }
     }
+    Ok(())
+}
+
+/// Whether its schema is one, and takes `config`.
+fn check_settings(component: &Component, config: &str, verdicts: &mut Verdicts<'_>) -> Result<()> {
+    let Some(schema) = &component.schema else {
+        let text = "it has no schema: what is wrong with them, it says itself when it runs";
+        return verdicts.warn("settings", text);
+    };
+    let verdict = match schema {
+        Ok(schema) => schema.check(config).map_err(|it| anyhow!("{it}")),
+        Err(error) => Err(anyhow!("{error:#}")),
+    };
+    let count = schema.as_ref().map_or(0, |it| it.settings().len());
+    let text = format!("as its schema says, which has {count}");
+    verdicts.say("settings", verdict.map(|()| ((), text)))?;
     Ok(())
 }
 

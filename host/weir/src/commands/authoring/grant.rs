@@ -25,7 +25,13 @@ pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
     if let Some(manifest) = manifest.as_ref().filter(|it| !it.plugin.summary.is_empty()) {
         writeln!(out, "# {}", manifest.plugin.summary)?;
     }
-    writeln!(out, "[plugin.{name}]\nsource = {source:?}\n")?;
+    writeln!(out, "[plugin.{name}]\nsource = {source:?}")?;
+    if let Some(Ok(schema)) = &component.schema {
+        for it in schema.settings() {
+            writeln!(out, "{}", it.to_be_edited())?;
+        }
+    }
+    writeln!(out)?;
     let wants = manifest.as_ref().map(|it| it.wants.clone()).unwrap_or_default();
     write_grant(out, name, &wants, worlds.iter().any(|it| !["guard", "checker"].contains(it)))?;
     Ok(ExitCode::SUCCESS)

@@ -27,6 +27,15 @@ pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
         let reason = said.map_or_else(|| "no reason given".to_owned(), |it| format!("\"{it}\""));
         writeln!(out, "power    {}: {reason}", power.does)?;
     }
+    match &component.schema {
+        Some(Ok(schema)) => {
+            for it in schema.settings() {
+                writeln!(out, "setting  {it}")?;
+            }
+        }
+        Some(Err(error)) => writeln!(out, "setting  its schema cannot be used: {error:#}")?,
+        None => {}
+    }
     for import in &component.surface.imports {
         writeln!(out, "import   {import}")?;
     }

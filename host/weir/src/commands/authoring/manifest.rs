@@ -13,6 +13,7 @@ use serde::Deserialize;
 pub(super) struct Manifest {
     pub(super) plugin: About,
     pub(super) build: Option<Build>,
+    pub(super) config: Option<Config>,
     #[serde(default)]
     pub(super) wants: Wants,
 }
@@ -38,6 +39,14 @@ pub(super) struct Build {
     pub(super) language: String,
     /// From the folder of the manifest.
     pub(super) source: PathBuf,
+}
+
+/// `[config]`: what its settings are.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    /// The file with their JSON Schema, from the folder of the manifest.
+    pub(super) schema: PathBuf,
 }
 
 /// `[wants]`: what it asks an operator for, each with a reason.

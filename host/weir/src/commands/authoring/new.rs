@@ -13,6 +13,8 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
 
+use crate::builtin;
+
 /// The files of `sdk/` and `wit/`, by their path in the tree; sorted.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
 
@@ -110,6 +112,18 @@ impl World {
             })
             .collect();
         self.wanted().to_owned() + &unused.concat()
+    }
+
+    /// The schema of its example's settings, which are those of the plugin that weir carries.
+    fn schema(self, lang: Lang) -> &'static str {
+        let plugin = match self {
+            Self::Weigher if lang == Lang::Rust => "least-load",
+            Self::Policy | Self::Weigher => "health-weight",
+            Self::Controller => "discovery",
+            Self::Guard => "n-plus-one",
+            Self::Checker => "ready",
+        };
+        builtin::schema(plugin).unwrap_or("{}")
     }
 
     /// What it uses.
@@ -270,6 +284,7 @@ fn project(lang: Lang, world: World, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     }
     if lang != Lang::Starlark {
         files.push(("plugin.toml".into(), manifest(lang, world, name).into_bytes()));
+        files.push(("settings.json".into(), world.schema(lang).into()));
     }
     if lang == Lang::Rust {
         files.push(("Cargo.toml".into(), cargo_manifest(world, name).into_bytes()));
@@ -310,6 +325,10 @@ summary = "{}"
 [build]
 language = "{}"
 source = "{}"
+
+# What its settings may be, as JSON Schema: weir refuses others before the plugin runs.
+[config]
+schema = "settings.json"
 {}"#,
         world.name(),
         world.example().1,
