@@ -1,14 +1,16 @@
 //! What happened lately, and whoever follows it or writes it down.
 //!
 //! Every line that the daemon prints passes here, from whatever thread it comes: hence the
-//! lock, which is held for the time it takes to put a pointer into a few queues. Nobody who
+//! lock, which is held for the time it takes to put pointers into a few queues. Nobody who
 //! tells something ever waits for somebody who listens.
 
 use std::{
     collections::VecDeque,
+    slice,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{self, SyncSender},
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     time::Duration,
 };
@@ -43,7 +45,7 @@ struct Inner {
     recent: VecDeque<Told>,
     followers: Vec<Follower>,
     /// Where all of it is written, if anywhere.
-    writer: Option<Follower<SyncSender<Told>>>,
+    writer: Option<Follower<Lines>>,
 }
 
 /// Somebody who is told everything, and what they lost.
@@ -55,8 +57,52 @@ struct Follower<S = Sender<Told>> {
 
 /// A queue with an end that cannot be waited for.
 trait Queue {
-    /// Puts `told` in, if there is room; an error = nobody takes it out any more.
-    fn offer(&self, told: Told) -> Result<bool, ()>;
+    /// Puts the first of `told` in, as many as there is room for, and says how many; an error =
+    /// nobody takes them out any more.
+    fn offer(&self, told: &[Told]) -> Result<usize, ()>;
+}
+
+/// The way to whoever writes all of it down: what is told together comes together, so that it
+/// is written together, and wakes them once.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    sender: mpsc::Sender<Vec<Told>>,
+    waiting: Arc<AtomicUsize>,
+    waiting_max: usize,
+}
+
+/// The other end of [`Lines`].
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    receiver: mpsc::Receiver<Vec<Told>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Lines {
+    /// Both ends. While `waiting_max` lines or more wait, what comes is lost.
+    pub(crate) fn queue(waiting_max: usize) -> (Self, Incoming) {
+        let (sender, receiver) = mpsc::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let incoming = Incoming { receiver, waiting: Arc::clone(&waiting) };
+        (Self { sender, waiting, waiting_max }, incoming)
+    }
+}
+
+impl Incoming {
+    /// The next lines, as soon as there are any; none = no more will come.
+    pub(crate) fn wait(&self) -> Option<Vec<Told>> {
+        self.receiver.recv().ok().map(|it| self.taken(it))
+    }
+
+    /// The next lines, if there are any.
+    pub(crate) fn next(&self) -> Option<Vec<Told>> {
+        self.receiver.try_recv().ok().map(|it| self.taken(it))
+    }
+
+    fn taken(&self, lines: Vec<Told>) -> Vec<Told> {
+        self.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
+        lines
+    }
 }
 
 impl Journal {
@@ -70,14 +116,14 @@ impl Journal {
     }
 
     /// Takes note of what happened at `wall`, and tells whoever follows.
-    pub(crate) fn tell(&self, line: &Line, wall: Duration) {
+    pub(crate) fn tell(&self, lines: &[Line], wall: Duration) {
         let mut inner = self.inner();
-        inner.number += 1;
-        let told = told(inner.number, line, wall);
-        if inner.recent.len() == RECENT {
-            inner.recent.pop_front();
-        }
-        inner.recent.push_back(Arc::clone(&told));
+        let numbered = (inner.number + 1..).zip(lines);
+        let told: Vec<_> = numbered.map(|(number, line)| told(number, line, wall)).collect();
+        inner.number += u64::try_from(told.len()).unwrap_or(u64::MAX);
+        inner.recent.extend(told.iter().cloned());
+        let too_many = inner.recent.len().saturating_sub(RECENT);
+        inner.recent.drain(..too_many);
         inner.followers.retain_mut(|it| it.tell(&told, wall));
         if inner.writer.as_mut().is_some_and(|it| !it.tell(&told, wall)) {
             inner.writer = None;
@@ -85,7 +131,7 @@ impl Journal {
     }
 
     /// Writes all of it there from now on; none = nowhere.
-    pub(crate) fn write_to(&self, sender: Option<SyncSender<Told>>) {
+    pub(crate) fn write_to(&self, sender: Option<Lines>) {
         self.inner().writer = sender.map(|sender| Follower { sender, lost: 0 });
     }
 
@@ -113,41 +159,45 @@ impl Journal {
 }
 
 impl Queue for Sender<Told> {
-    fn offer(&self, told: Told) -> Result<bool, ()> {
-        match self.try_send(told) {
-            Ok(()) => Ok(true),
-            Err(TrySendError::Full(_)) => Ok(false),
-            Err(TrySendError::Closed(_)) => Err(()),
+    fn offer(&self, told: &[Told]) -> Result<usize, ()> {
+        for (taken, it) in told.iter().enumerate() {
+            match self.try_send(Arc::clone(it)) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_)) => return Ok(taken),
+                Err(TrySendError::Closed(_)) => return Err(()),
+            }
         }
+        Ok(told.len())
     }
 }
 
-impl Queue for SyncSender<Told> {
-    fn offer(&self, told: Told) -> Result<bool, ()> {
-        match self.try_send(told) {
-            Ok(()) => Ok(true),
-            Err(mpsc::TrySendError::Full(_)) => Ok(false),
-            Err(mpsc::TrySendError::Disconnected(_)) => Err(()),
+impl Queue for Lines {
+    fn offer(&self, told: &[Told]) -> Result<usize, ()> {
+        let room = self.waiting_max.saturating_sub(self.waiting.load(Ordering::Relaxed));
+        let told = &told[..told.len().min(room)];
+        if !told.is_empty() {
+            self.waiting.fetch_add(told.len(), Ordering::Relaxed);
+            self.sender.send(told.to_vec()).map_err(|_| ())?;
         }
+        Ok(told.len())
     }
 }
 
 impl<S: Queue> Follower<S> {
     /// Whether it follows on.
-    fn tell(&mut self, told: &Told, wall: Duration) -> bool {
+    fn tell(&mut self, told: &[Told], wall: Duration) -> bool {
         self.try_tell(told, wall).is_ok()
     }
 
-    fn try_tell(&mut self, told: &Told, wall: Duration) -> Result<(), ()> {
+    fn try_tell(&mut self, told: &[Told], wall: Duration) -> Result<(), ()> {
         if self.lost > 0 {
-            let line = Line::warn("lost").with("events", self.lost);
-            if self.sender.offer(self::told(0, &line, wall))? {
+            let line = self::told(0, &Line::warn("lost").with("events", self.lost), wall);
+            if self.sender.offer(slice::from_ref(&line))? > 0 {
                 self.lost = 0;
             }
         }
-        if self.lost > 0 || !self.sender.offer(Arc::clone(told))? {
-            self.lost += 1;
-        }
+        let taken = if self.lost > 0 { 0 } else { self.sender.offer(told)? };
+        self.lost += u64::try_from(told.len() - taken).unwrap_or(u64::MAX);
         Ok(())
     }
 }
@@ -165,7 +215,8 @@ mod tests {
 
     fn happened(journal: &Journal, count: u64) {
         for _ in 0..count {
-            journal.tell(&Line::info("ready").with("version", "1"), Duration::from_secs(1));
+            let line = Line::info("ready").with("version", "1");
+            journal.tell(&[line], Duration::from_secs(1));
         }
     }
 
@@ -215,5 +266,32 @@ mod tests {
                 .contains("\"event\":\"lost\",\"fields\":{\"events\":\"5\"}")
         );
         assert_eq!(numbers(&mut receiver), [waiting + 6]);
+    }
+
+    #[test]
+    fn what_is_told_together_is_written_together_and_never_more_than_has_room() {
+        let journal = Journal::new();
+        let (lines, incoming) = Lines::queue(3);
+        journal.write_to(Some(lines));
+        let tell = |events: &[&'static str]| {
+            let lines: Vec<_> = events.iter().map(|it| Line::info(it)).collect();
+            journal.tell(&lines, Duration::from_secs(1));
+        };
+        let events = |told: Vec<Told>| -> Vec<String> {
+            let event = |it: &Told| serde_json::from_str::<protocol::Event>(it).unwrap().event;
+            told.iter().map(event).collect()
+        };
+        tell(&["a", "b"]);
+        tell(&["c", "d"]);
+        tell(&["e"]);
+        assert_eq!(incoming.next().map(events).unwrap(), ["a", "b"]);
+        assert_eq!(incoming.next().map(events).unwrap(), ["c"]);
+        assert_eq!(incoming.next(), None);
+        tell(&["f"]);
+        let lost = incoming.wait().unwrap();
+        assert!(lost[0].contains("\"events\":\"2\""), "{lost:?}");
+        assert_eq!(incoming.wait().map(events).unwrap(), ["f"]);
+        journal.write_to(None);
+        assert_eq!(incoming.wait(), None);
     }
 }

@@ -7,6 +7,7 @@
 mod events;
 
 use std::{
+    borrow::Cow,
     fmt::{self, Write as _},
     time::Duration,
 };
@@ -18,7 +19,10 @@ use weir_wasm::Level;
 pub(crate) struct Line {
     level: Level,
     event: &'static str,
-    fields: Vec<(String, String)>,
+    /// Keys, and where in `values` the value of each ends. Tens of thousands of lines are told
+    /// at once when a big table is filled: what is apart costs an allocation each.
+    keys: Vec<(Cow<'static, str>, usize)>,
+    values: String,
 }
 
 impl Line {
@@ -42,23 +46,35 @@ impl Line {
         self.event
     }
 
-    /// About what.
-    pub(crate) fn fields(&self) -> &[(String, String)] {
-        &self.fields
+    /// About what: keys and their values, in order.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let starts = [0].into_iter().chain(self.keys.iter().map(|it| it.1));
+        let values = starts.zip(&self.keys).map(|(start, it)| &self.values[start..it.1]);
+        self.keys.iter().map(|it| &*it.0).zip(values)
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn fields_owned(&self) -> Vec<(String, String)> {
+        self.fields().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
     }
 
     /// The value of one field.
     pub(crate) fn field(&self, key: &str) -> Option<&str> {
-        self.fields.iter().find(|it| it.0 == key).map(|it| it.1.as_str())
+        self.fields().find(|it| it.0 == key).map(|it| it.1)
     }
 
     pub(crate) fn new(level: Level, event: &'static str) -> Self {
-        Self { level, event, fields: Vec::new() }
+        Self { level, event, keys: Vec::new(), values: String::new() }
     }
 
     /// With one more field.
-    pub(crate) fn with(mut self, key: impl Into<String>, value: impl fmt::Display) -> Self {
-        self.fields.push((key.into(), value.to_string()));
+    pub(crate) fn with(
+        mut self,
+        key: impl Into<Cow<'static, str>>,
+        value: impl fmt::Display,
+    ) -> Self {
+        write!(self.values, "{value}").expect("a string takes all that is written");
+        self.keys.push((key.into(), self.values.len()));
         self
     }
 
@@ -94,7 +110,7 @@ impl Line {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.event)?;
-        for (key, value) in &self.fields {
+        for (key, value) in self.fields() {
             write!(f, " {}=", Quoted(key))?;
             write!(f, "{}", Quoted(value))?;
         }

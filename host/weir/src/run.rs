@@ -240,7 +240,7 @@ impl Outlets {
         let mut page = Page::default();
         while let Some(output) = manager.poll_output() {
             match output {
-                Output::Log(line) => page.add(&line),
+                Output::Log(line) => page.add(line),
                 Output::Watch(target) => order(health::Order::Watch(target)),
                 Output::Unwatch(watch) => order(health::Order::Unwatch(watch)),
                 Output::Checker(plugin, checker) => {

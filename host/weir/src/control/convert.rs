@@ -400,7 +400,7 @@ impl protocol::Event {
             at: rfc3339(wall),
             level: line.level().to_owned(),
             event: line.event().to_owned(),
-            fields: protocol::EventFields(line.fields().to_vec()),
+            fields: protocol::EventFields(line.fields_owned()),
         }
     }
 }

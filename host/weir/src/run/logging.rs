@@ -5,6 +5,7 @@ use std::{
     env,
     io::{self, Write as _},
     path::PathBuf,
+    slice,
     sync::{
         LazyLock,
         mpsc::{self, Receiver},
@@ -20,7 +21,7 @@ use crate::{
     config::{Config, LogPlace},
     decisions::{Bounds, Decisions},
     events::Events,
-    journal::{JOURNAL, Told},
+    journal::{Incoming, JOURNAL, Lines},
     manager::Event,
     report::Line,
 };
@@ -29,11 +30,8 @@ use crate::{
 /// which it is told.
 const WAITING: usize = 8192;
 
-/// Lines that are written at a time.
-const AT_ONCE: usize = 1024;
-
-/// Bytes of the log that are written at a time.
-const PAGE_BYTES: usize = 64 << 10;
+/// Lines that are told at a time: some 64 KiB of the log.
+const AT_ONCE: usize = 512;
 
 /// What could not be done, where it is the decision log.
 const WRITING: &str = "write the decision log";
@@ -49,37 +47,48 @@ static IS_JOURNAL: LazyLock<bool> = LazyLock::new(|| {
 
 /// Writes one line of the log, and tells whoever follows.
 pub(super) fn print(line: &Line) {
-    Page::default().add(line);
+    tell(slice::from_ref(line));
 }
 
-/// Lines of the log that are written together, at the latest when it is dropped: what happens at
-/// once is one system call, however much it is.
+/// Lines of the log that are told together, at the latest when it is dropped: what happens at
+/// once is one system call and wakes whoever follows once, however much it is.
 #[derive(Default)]
-pub(super) struct Page(String);
+pub(super) struct Page(Vec<Line>);
 
 impl Page {
-    /// Adds a line, and tells whoever follows.
-    pub(super) fn add(&mut self, line: &Line) {
-        let wall = wall();
-        JOURNAL.tell(line, wall);
-        self.0 += &if *IS_JOURNAL { line.for_journal() } else { line.at(wall) };
-        self.0.push('\n');
-        if self.0.len() >= PAGE_BYTES {
-            self.write();
+    /// Adds a line.
+    pub(super) fn add(&mut self, line: Line) {
+        self.0.push(line);
+        if self.0.len() >= AT_ONCE {
+            self.tell();
         }
     }
 
-    /// Nobody can be told if even this cannot be written.
-    fn write(&mut self) {
-        let _ = io::stderr().write_all(self.0.as_bytes());
+    fn tell(&mut self) {
+        tell(&self.0);
         self.0.clear();
     }
 }
 
 impl Drop for Page {
     fn drop(&mut self) {
-        self.write();
+        self.tell();
     }
+}
+
+fn tell(lines: &[Line]) {
+    if lines.is_empty() {
+        return;
+    }
+    let wall = wall();
+    JOURNAL.tell(lines, wall);
+    let mut text = String::new();
+    for line in lines {
+        text += &if *IS_JOURNAL { line.for_journal() } else { line.at(wall) };
+        text.push('\n');
+    }
+    // Nobody can be told if even this cannot be written.
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Where the decision log of the daemon at `socket` is; none = there is none.
@@ -97,7 +106,7 @@ pub(super) fn write_decisions(
     bounds: Bounds,
     events: Events,
 ) -> anyhow::Result<Writing> {
-    let (sender, lines) = mpsc::sync_channel(WAITING);
+    let (sender, lines) = Lines::queue(WAITING);
     let (done, ended) = mpsc::channel();
     let write = move || {
         // Dropped when this thread ends, however it ends.
@@ -123,14 +132,15 @@ impl Writing {
     }
 }
 
-fn write(lines: &Receiver<Told>, decisions: &mut Decisions, events: &Events) {
+fn write(lines: &Incoming, decisions: &mut Decisions, events: &Events) {
     let mut is_failing = false;
-    while let Ok(line) = lines.recv() {
-        let mut text = line.to_string();
-        for line in lines.try_iter().take(AT_ONCE) {
-            text += &line;
+    while let Some(mut told) = lines.wait() {
+        while told.len() < AT_ONCE
+            && let Some(more) = lines.next()
+        {
+            told.extend(more);
         }
-        let error = decisions.write(&text, wall()).err().map(|it| it.to_string());
+        let error = decisions.write(&told.concat(), wall()).err().map(|it| it.to_string());
         if error.is_some() || is_failing {
             is_failing = error.is_some();
             events.send_blocking(Event::Trouble(WRITING, error));

@@ -309,7 +309,7 @@ impl Record {
     }
 
     pub(crate) fn log(line: &Line) -> Self {
-        Self::Log { what: line.event(), fields: line.fields().to_vec() }
+        Self::Log { what: line.event(), fields: line.fields_owned() }
     }
 
     pub(crate) fn failed(failure: &Failure) -> Self {
