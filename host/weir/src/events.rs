@@ -26,12 +26,11 @@ impl Events {
         (Self(sender), receiver)
     }
 
-    /// Sends what checks tell, or gives it back where there is no room.
-    pub(crate) fn offer(&self, told: Told) -> Result<(), Told> {
-        // Looked at once more if it is refused, which is rare.
-        match self.0.try_send(Event::from(told.clone())) {
-            Err(TrySendError::Full(_)) => Err(told),
-            Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
+    /// Sends what checks tell at once, or gives it back where there is no room.
+    pub(crate) fn offer(&self, told: Vec<Told>) -> Result<(), Vec<Told>> {
+        match self.0.try_send(Event::Told(told)) {
+            Err(TrySendError::Full(Event::Told(told))) => Err(told),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 

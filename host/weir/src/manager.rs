@@ -114,6 +114,9 @@ pub(crate) struct Now {
 /// What happens to the manager.
 #[derive(Debug)]
 pub(crate) enum Event {
+    /// What checks tell at once. It is one event, so that a real server of a thousand services
+    /// that fails is one batch of changes.
+    Told(Vec<Told>),
     /// A check changed its mind.
     Health(Verdict),
     /// An agent says something else.
@@ -289,6 +292,7 @@ impl Manager {
     /// events that come together are one batch.
     pub(crate) fn handle(&mut self, now: Now, event: Event) {
         match event {
+            Event::Told(told) => told.into_iter().for_each(|it| self.handle(now, it.into())),
             Event::Health(verdict) => self.handle_verdict(now, &verdict),
             Event::Agent(report) => self.hear_agent(now, *report),
             Event::Notice(notice) => self.log(heard::notice(&notice)),

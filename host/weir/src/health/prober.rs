@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, VecDeque},
+    collections::{BinaryHeap, HashMap},
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -47,11 +47,11 @@ const TOLD_WAITING: usize = 4096;
 const ROOM: Duration = Duration::from_millis(10);
 
 /// Probes all that is ordered, until the orders end. `spawn` runs a probe beside everything
-/// else; `tell` takes what is told, or gives it back where there is no room.
+/// else; `tell` takes what is told at once, or gives it back where there is no room.
 pub(crate) async fn probe_all(
     mut orders: mpsc::Receiver<Order>,
     spawn: impl Fn(Work),
-    tell: impl Fn(Told) -> Result<(), Told>,
+    tell: impl Fn(Vec<Told>) -> Result<(), Vec<Told>>,
 ) {
     let (results, mut ended) = mpsc::channel(PROBES_IN_FLIGHT);
     let mut prober = Prober::new(results);
@@ -76,7 +76,7 @@ struct Prober {
     probes: HashMap<StreamId, Arc<Probe>>,
     due: BinaryHeap<Reverse<(Instant, StreamId)>>,
     turns: Turns<(StreamId, Instant)>,
-    outbox: VecDeque<Told>,
+    outbox: Vec<Told>,
     lag: Lag,
     /// Plugins that check, by their names.
     checkers: HashMap<String, Checker>,
@@ -99,7 +99,7 @@ impl Prober {
             probes: HashMap::new(),
             due: BinaryHeap::new(),
             turns: Turns::default(),
-            outbox: VecDeque::new(),
+            outbox: Vec::new(),
             lag: Lag::default(),
             checkers: HashMap::new(),
             results,
@@ -185,12 +185,12 @@ impl Prober {
         }
     }
 
-    fn put_out(&mut self, tell: &impl Fn(Told) -> Result<(), Told>) {
-        while let Some(told) = self.outbox.pop_front() {
-            if let Err(told) = tell(told) {
-                self.outbox.push_front(told);
-                return;
-            }
+    fn put_out(&mut self, tell: &impl Fn(Vec<Told>) -> Result<(), Vec<Told>>) {
+        if self.outbox.is_empty() {
+            return;
+        }
+        if let Err(told) = tell(std::mem::take(&mut self.outbox)) {
+            self.outbox = told;
         }
     }
 

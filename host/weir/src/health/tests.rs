@@ -51,8 +51,8 @@ async fn told_until(target: Target, enough: impl Fn(&[Told]) -> bool) -> Vec<Tol
     let told = RefCell::new(Vec::new());
     // Its end ends the checks.
     let orders = RefCell::new(Some(orders));
-    let tell = |it| {
-        told.borrow_mut().push(it);
+    let tell = |it: Vec<Told>| {
+        told.borrow_mut().extend(it);
         if enough(&told.borrow()) {
             orders.borrow_mut().take();
         }
