@@ -28,7 +28,11 @@ pub(super) fn merged<'t>(files: &'t Files, notes: &Notes<'t>) -> Option<DeTable<
             notes.add(file.start + offset, error.message());
         }
         if is_whole {
-            let mut table = shifted_table(table.into_inner(), file.start);
+            let mut table = table.into_inner();
+            // Most configurations are one file, and some of those are long.
+            if file.start > 0 {
+                table = shifted_table(table, file.start);
+            }
             put_in_references(&mut table, files, notes);
             join(&mut all, table, "", notes);
         }
