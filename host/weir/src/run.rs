@@ -57,6 +57,7 @@ use crate::{
     forward::Handle,
     health,
     manager::{Event, Keep, Manager, Output},
+    memory,
     report::Line,
 };
 
@@ -84,7 +85,11 @@ pub(crate) struct Options {
 /// Runs until a signal says to stop. Everything that can be wrong with the configuration,
 /// the plugins or the machine is found before the table is touched.
 pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = config::read(&options.config)?;
+    memory::prepare_daemon();
+    let files = config::Files::read(&options.config)?;
+    memory::expect_configuration(files.bytes());
+    let config = config::parse_files(&files)?;
+    drop(files);
     let runtime = Arc::new(Runtime::for_daemon()?);
     let loaded = plugins::load(&runtime, &config, print)?;
     let claim = Claim::take(commands::socket(socket, &config)?)?;
@@ -205,6 +210,7 @@ fn manage(
     manager.start(clock.now(), &mut *ipvs).map_err(|error| unusable(&error))?;
     outlets.put_out(&mut manager);
     print(&Line::info("ready").with("version", env!("CARGO_PKG_VERSION")));
+    memory::settle();
     while !manager.is_stopped() {
         let wait = manager.deadline().saturating_sub(clock.now().monotonic);
         let event = match incoming.recv_timeout(wait) {

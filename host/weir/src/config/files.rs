@@ -69,6 +69,11 @@ impl Files {
         self.files.push(File { name: name.into(), text, start });
     }
 
+    /// How long they are together.
+    pub(crate) fn bytes(&self) -> usize {
+        self.files.iter().map(|it| it.text.len()).sum()
+    }
+
     /// The offset behind the last byte.
     pub(super) fn end(&self) -> usize {
         self.files.last().map_or(0, |it| it.start + it.text.len())
