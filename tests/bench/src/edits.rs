@@ -1,6 +1,6 @@
 //! Weights changed through the library, as the manager changes them; and tables to list.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use anyhow::{Result, ensure};
 use weir_ipvs::{
@@ -71,6 +71,32 @@ pub(crate) fn fill(size: Size) -> Result<()> {
     let failures = ipvs.apply(&table, OnFailure::Proceed);
     ensure!(failures.is_empty(), "the table cannot be filled: {}", failures[0].error);
     Ok(())
+}
+
+/// How long the kernel takes for the writes of a table of that size, and for telling all of it,
+/// asked by the same library and nothing else.
+pub(crate) fn alone(size: Size) -> Result<[Duration; 2]> {
+    let start = now();
+    fill(size)?;
+    let filled = start.elapsed();
+    let mut ipvs = Netlink::open(Autoload::No)?;
+    let start = now();
+    let table = ipvs.read(Scope::All, Fields::BUT_STATS)?;
+    ensure!(table.entries.len() == usize::try_from(size.services)?, "the table is another");
+    Ok([filled, start.elapsed()])
+}
+
+/// How long one batch takes that changes a weight in each of so many services.
+pub(crate) fn one_batch(size: Size) -> Result<Duration> {
+    fill(size)?;
+    let mut ipvs = Netlink::open(Autoload::No)?;
+    let first = Size::new(size.services, 1);
+    let edits: Vec<_> = changes(first, 0, Change::EditServer).collect();
+    let start = now();
+    let failures = ipvs.apply(&edits, OnFailure::Proceed);
+    let took = start.elapsed();
+    ensure!(failures.is_empty(), "an edit was refused: {}", failures[0].error);
+    Ok(took)
 }
 
 fn changes(

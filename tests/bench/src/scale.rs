@@ -35,6 +35,12 @@ const NO_CHECKS: Checks = Checks { services: 0, interval: Duration::ZERO, fall: 
 
 /// An empty table is filled, and then nothing happens.
 pub(crate) fn fill(bed: &Bed) -> Result<Vec<Row>> {
+    let mut note = format!("10,000 services of 5 real servers, without checks; {}", backend(bed));
+    if bed.has_kernel() {
+        namespace::fresh_network()?;
+        let [filled, _] = edits::alone(TABLE)?;
+        note += &format!("; the same writes by themselves: {:.2} s", filled.as_secs_f64());
+    }
     namespace::fresh_network()?;
     let weir = start(bed, &configuration(backend(bed), TABLE, server_address, &NO_CHECKS))?;
     let ready = weir.wait_for(&[" ready "])? - weir.started;
@@ -43,7 +49,6 @@ pub(crate) fn fill(bed: &Bed) -> Result<Vec<Row>> {
     let before = weir.daemon.cpu()?;
     sleep(window);
     let idle = (weir.daemon.cpu()? - before).as_secs_f64() / window.as_secs_f64();
-    let note = format!("10,000 services of 5 real servers, without checks; {}", backend(bed));
     Ok(vec![
         Row {
             name: "scale-fill".to_owned(),
@@ -101,7 +106,7 @@ pub(crate) fn change(bed: &Bed) -> Result<Row> {
 /// A kernel whose table is what it should be, and holds services of others besides.
 pub(crate) fn adopt(bed: &Bed) -> Result<Row> {
     namespace::fresh_network()?;
-    edits::fill(Size::new(TABLE.services + FOREIGN, TABLE.servers))?;
+    let [_, read] = edits::alone(Size::new(TABLE.services + FOREIGN, TABLE.servers))?;
     let table = Size::new(TABLE.services, TABLE.servers);
     let weir = start(bed, &configuration("kernel", table, server_address, &NO_CHECKS))?;
     let mut writes = 0;
@@ -115,7 +120,9 @@ pub(crate) fn adopt(bed: &Bed) -> Result<Row> {
         goal: Some(Goal::AtMost(2.0)),
         samples: 1,
         note: format!(
-            "10,000 services of 5 real servers and {FOREIGN} of others; nothing was written"
+            "10,000 services of 5 real servers and {FOREIGN} of others; nothing was written; to \
+             read that table by itself: {:.2} s",
+            read.as_secs_f64()
         ),
         ..bed.row("an equal table is adopted", "s")
     })

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use super::{Checks, backend, configuration, embedded, start, wait_until_up};
 use crate::{
     bed::{Bed, Size},
-    edits::server_address,
+    edits::{self, server_address},
     monitor::Monitor,
     namespace,
     row::{Goal, Row},
@@ -118,6 +118,12 @@ pub(crate) fn verdict(bed: &Bed) -> Result<Row> {
 
 /// A real server that 1,000 services have fails and recovers.
 pub(crate) fn lose(bed: &Bed) -> Result<Row> {
+    let alone = if bed.has_kernel() {
+        namespace::fresh_network()?;
+        Some(edits::one_batch(LOST)?)
+    } else {
+        None
+    };
     namespace::fresh_network()?;
     let server = Server::start(Manner::Http)?;
     let monitor = bed.has_kernel().then(Monitor::start).transpose()?;
@@ -149,8 +155,11 @@ pub(crate) fn lose(bed: &Bed) -> Result<Row> {
     }
     let mut note =
         format!("median {:.1}; the line that tells the last is waited for", sample::median(&times));
-    if bed.has_kernel() {
-        note += &format!("; written in {messages} message(s)");
+    if let Some(alone) = alone {
+        note += &format!(
+            "; written in {messages} message(s); one such batch by itself: {:.1} ms",
+            alone.as_secs_f64() * 1e3
+        );
     }
     Ok(Row {
         weir: sample::percentile(&times, 99),
