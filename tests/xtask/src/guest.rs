@@ -1,6 +1,7 @@
 //! `cargo xtask guest`: one command on a real IPVS kernel, in User Mode Linux.
 
 mod launch;
+mod registers;
 
 use std::{
     env,

@@ -18,6 +18,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use super::registers;
 use crate::{cache::Cache, debian, kernel::Kernel};
 
 const INIT: &str = include_str!("init.sh");
@@ -34,6 +35,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) struct Guest {
     kernel: PathBuf,
     modules: PathBuf,
+    preload: Option<PathBuf>,
     loadable: bool,
     busybox: PathBuf,
     peers: Vec<PathBuf>,
@@ -51,6 +53,7 @@ impl Guest {
         let guest = Self {
             kernel: kernel.binary.clone(),
             modules: kernel.modules.clone(),
+            preload: registers::preload(cache)?,
             loadable: true,
             busybox: tools.join("bin/busybox"),
             peers: vec![debian::peers(cache, debian::PEERS, say)?],
@@ -210,6 +213,9 @@ impl Guest {
             .args(["--", "sh"])
             .arg(run.join("init"))
             .process_group(0);
+        if let Some(library) = &self.preload {
+            linux.env("LD_PRELOAD", library);
+        }
         if let Some(directory) = memory_directory() {
             linux.env("TMPDIR", directory);
         }
