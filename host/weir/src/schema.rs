@@ -8,7 +8,9 @@
 use std::{error::Error, fmt, fs::File, io::BufReader, path::Path};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use boon::{CompileError, Compiler, Draft, ErrorKind, SchemaIndex, Schemas, UrlLoader, ValidationError};
+use boon::{
+    CompileError, Compiler, Draft, ErrorKind, SchemaIndex, Schemas, UrlLoader, ValidationError,
+};
 use serde_json::Value;
 
 /// What it is called while it is compiled.

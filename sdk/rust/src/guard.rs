@@ -18,20 +18,38 @@ wit_bindgen::generate!({
 #[expect(clippy::duplicate_mod, reason = "the bindings of each world are types of their own")]
 mod text;
 
+#[cfg(not(target_family = "wasm"))]
+pub mod fake;
+#[cfg(not(target_family = "wasm"))]
+#[path = "plain.rs"]
+#[expect(clippy::duplicate_mod, reason = "the bindings of each world are types of their own")]
+mod plain;
+
 pub use self::{
     exports::weir::plugin::guarding::{Origin, PlannedService, Review, Verdict},
     weir::{
-        host::{clock, config, log},
         ipvs::{
             addresses,
             errors::Denial,
             operations::Operation,
             real_servers::{RealServerConfig, RealServerKey},
             services::{self, ServiceConfig, ServiceKey},
-            table,
         },
-        plugin::{health, health_words::HealthStatus, labels},
+        plugin::health_words::HealthStatus,
     },
+};
+
+// All that is called of the host. Imports lead nowhere off Wasm, so there it is the fake's.
+#[cfg(not(target_family = "wasm"))]
+pub use self::fake::{
+    clock, log,
+    looking::{config, health, labels, snapshots, table},
+};
+#[cfg(target_family = "wasm")]
+pub use self::weir::{
+    host::{clock, config, log},
+    ipvs::{snapshots, table},
+    plugin::{health, labels},
 };
 
 /// The plugin's settings, of which it knows every one, or words for people.

@@ -25,8 +25,9 @@
 //! ```
 //!
 //! Off Wasm the crate compiles, too, so that plugins are unit-tested by `cargo test`: policies and
-//! controllers against the host of `policy::fake`, the others as the functions that they are. What
-//! those call of the host panics there.
+//! controllers against the host of `policy::fake`, guards against that of `guard::fake`, checkers
+//! against the server of `checker::fake`, weighers as the functions that they are. What commands
+//! call of the host panics there.
 
 #[cfg(feature = "checker")]
 pub mod checker;

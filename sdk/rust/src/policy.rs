@@ -25,6 +25,13 @@ wit_bindgen::generate!({
 #[expect(clippy::duplicate_mod, reason = "the bindings of each world are types of their own")]
 mod text;
 
+#[path = "plain.rs"]
+#[cfg_attr(
+    not(target_family = "wasm"),
+    expect(clippy::duplicate_mod, reason = "the bindings of each world are types of their own")
+)]
+mod plain;
+
 mod controls;
 #[cfg(not(target_family = "wasm"))]
 pub mod fake;
@@ -52,8 +59,11 @@ pub use self::{
 
 // All that is called of the host. Imports lead nowhere off Wasm, so there it is the fake's.
 #[cfg(not(target_family = "wasm"))]
-pub use self::fake::interfaces::{
-    clock, config, health, http, intents, labels, log, snapshots, state, structure, table,
+pub use self::fake::{
+    clock,
+    interfaces::{http, intents, state, structure},
+    log,
+    looking::{config, health, labels, snapshots, table},
 };
 #[cfg(target_family = "wasm")]
 pub use self::weir::{

@@ -5,11 +5,9 @@ use std::net::SocketAddr;
 use super::{
     Failure, OwnedService, ServiceKey, http,
     http_messages::{self, Error},
-    real_servers::{Forwarding, RealServerConfig, Tunnel, TunnelChecksum, TunnelType},
-    refused,
-    services::{Fwmark, ServiceConfig, ServiceFlags, VirtualEndpoint},
-    structure,
-    weir::ipvs::addresses::{AddressFamily, Endpoint, IpAddress},
+    plain,
+    real_servers::RealServerConfig,
+    refused, structure,
 };
 
 /// Has the host ask this by HTTP; [`Policy::answered`](super::Policy::answered) is told, with the
@@ -59,35 +57,13 @@ pub fn owned() -> Vec<OwnedService> {
 
 /// A service without real servers, persistence or flags; `scheduler` is the kernel's name, `wrr`.
 pub fn service(name: &str, key: ServiceKey, scheduler: &str) -> OwnedService {
-    let is_v4 = match &key {
-        ServiceKey::Vip(VirtualEndpoint { endpoint, .. }) => {
-            matches!(endpoint.address, IpAddress::Ipv4(_))
-        }
-        ServiceKey::Fwmark(Fwmark { family, .. }) => matches!(family, AddressFamily::Ipv4),
-    };
-    let config = ServiceConfig {
-        key,
-        scheduler: scheduler.to_owned(),
-        flags: ServiceFlags::empty(),
-        unnamed_flags: 0,
-        persistence: None,
-        // Every client by itself: an IPv4 mask, or the length of an IPv6 prefix.
-        netmask: if is_v4 { u32::MAX } else { 128 },
-        engine: None,
-    };
+    let config = plain::service_config(key, scheduler);
     OwnedService { name: name.to_owned(), config, real_servers: Vec::new() }
 }
 
 /// A real server by masquerading, without thresholds.
 pub fn real_server(address: SocketAddr, weight: u32) -> RealServerConfig {
-    RealServerConfig {
-        server: Endpoint::from(address),
-        forwarding: Forwarding::Masquerade,
-        tunnel: Tunnel { kind: TunnelType::Ipip, port: 0, checksum: TunnelChecksum::None },
-        weight,
-        upper_threshold: 0,
-        lower_threshold: 0,
-    }
+    plain::real_server(address, weight)
 }
 
 /// Why there is no answer, for people.

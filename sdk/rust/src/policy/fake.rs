@@ -29,27 +29,30 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
-    net::SocketAddr,
+    collections::BTreeMap,
     rc::{Rc, Weak},
     time::Duration,
 };
 
+use self::scene::{Health, Scene, nanoseconds};
 use super::{
-    Birth, Context, Endpoint, Error, Event, Failure, HealthChange, HealthStatus, HttpAnswer,
-    Intent, OwnedService, Policy, RealServerKey, ServiceKey, Statement,
-    addresses::AddressFamily,
-    dispatch, http_messages, real_server, service,
-    services::{Fwmark, Protocol, VirtualEndpoint},
-    weir::ipvs::{
-        errors::Denial,
-        real_servers::RealServer,
-        services::Service,
-        stats::{Stats, Traffic},
-    },
+    Birth, Context, Error, Event, Failure, HealthChange, HealthStatus, HttpAnswer, Intent,
+    OwnedService, Policy, Statement, dispatch, http_messages, weir::ipvs::errors::Denial,
 };
 
+#[path = "../fake/clock.rs"]
+#[expect(clippy::duplicate_mod, reason = "each world has a host of its own")]
+pub mod clock;
 pub(super) mod interfaces;
+#[path = "../fake/log.rs"]
+#[expect(clippy::duplicate_mod, reason = "each world has a host of its own")]
+pub mod log;
+#[path = "../fake/looking.rs"]
+#[expect(clippy::duplicate_mod, reason = "each world has a host of its own")]
+pub(super) mod looking;
+#[path = "../fake/scene.rs"]
+#[expect(clippy::duplicate_mod, reason = "each world has a host of its own")]
+mod scene;
 
 #[cfg(test)]
 mod tests;
@@ -66,36 +69,11 @@ const GRANTS: [&str; 8] = ["base", "scale", "floor", "cap", "drain", "state", "s
 pub struct Host(Rc<RefCell<State>>);
 
 struct State {
-    settings: String,
-    services: Vec<Listed>,
-    health: HashMap<RealServerKey, Health>,
-    /// Of services, and of real servers.
-    labels: HashMap<(ServiceKey, Option<Endpoint>), Labels>,
+    scene: Scene,
     denied: Vec<String>,
-    log: Vec<String>,
-    /// Nanoseconds since the Unix epoch, and since the host was made.
-    wall: u64,
-    monotonic: u64,
-    utc_offset: i32,
     handles: bool,
     kept: Said,
     staged: Said,
-}
-
-/// Names and values.
-type Labels = Vec<(String, String)>;
-
-struct Listed {
-    service: Service,
-    name: Option<String>,
-    servers: Vec<RealServer>,
-}
-
-struct Health {
-    status: HealthStatus,
-    /// When it became so, on the monotonic clock.
-    at: u64,
-    latency: Option<u64>,
 }
 
 /// All that takes place only if a handler does not fail.
@@ -112,15 +90,8 @@ impl Host {
     #[expect(clippy::new_without_default, reason = "it becomes the host of its thread")]
     pub fn new() -> Self {
         let state = State {
-            settings: "{}".to_owned(),
-            services: Vec::new(),
-            health: HashMap::new(),
-            labels: HashMap::new(),
+            scene: Scene::new(),
             denied: Vec::new(),
-            log: Vec::new(),
-            wall: 1_767_225_600_000_000_000,
-            monotonic: 0,
-            utc_offset: 0,
             handles: false,
             kept: Said::default(),
             staged: Said::default(),
@@ -132,7 +103,7 @@ impl Host {
 
     /// The policy's settings, as JSON.
     pub fn with_settings(self, settings: &str) -> Self {
-        settings.clone_into(&mut self.0.borrow_mut().settings);
+        settings.clone_into(&mut self.0.borrow_mut().scene.settings);
         self
     }
 
@@ -140,47 +111,25 @@ impl Host {
     ///
     /// Panics if that is not how one is written.
     pub fn with_service(self, key: &str, servers: &[(&str, u32)]) -> Self {
-        let config = service("", service_key(key), "wrr").config;
-        let servers = servers.iter().map(|(address, weight)| RealServer {
-            config: real_server(socket(address), *weight),
-            active: 0,
-            inactive: 0,
-            persistent: 0,
-            stats: no_stats(),
-        });
-        let service = Service { config, stats: no_stats() };
-        let listed = Listed { service, name: None, servers: servers.collect() };
-        self.0.borrow_mut().services.push(listed);
+        self.0.borrow_mut().scene.add(key, servers);
         self
     }
 
     /// The name that the configuration gives a service. Panics if there is no such service.
     pub fn with_name(self, service: &str, name: &str) -> Self {
-        let key = service_key(service);
-        let mut state = self.0.borrow_mut();
-        let found = state.services.iter_mut().find(|it| it.service.config.key == key);
-        found.unwrap_or_else(|| panic!("no service {service}")).name = Some(name.to_owned());
-        drop(state);
+        self.0.borrow_mut().scene.name(service, name);
         self
     }
 
     /// The labels that the configuration gives a service. Panics if there is no such service.
     pub fn with_labels_of_service(self, service: &str, labels: &[(&str, &str)]) -> Self {
-        let key = service_key(service);
-        let mut state = self.0.borrow_mut();
-        let is_there = state.services.iter().any(|it| it.service.config.key == key);
-        assert!(is_there, "no service {service}");
-        state.labels.insert((key, None), sorted(labels));
-        drop(state);
+        self.0.borrow_mut().scene.label_service(service, labels);
         self
     }
 
     /// The labels that the configuration gives a real server. Panics if there is none such.
     pub fn with_labels(self, server: &str, labels: &[(&str, &str)]) -> Self {
-        let mut state = self.0.borrow_mut();
-        let RealServerKey { service, server } = state.key(server);
-        state.labels.insert((service, Some(server)), sorted(labels));
-        drop(state);
+        self.0.borrow_mut().scene.label(server, labels);
         self
     }
 
@@ -195,7 +144,7 @@ impl Host {
 
     /// Seconds that local time is ahead of UTC.
     pub fn with_utc_offset(self, seconds: i32) -> Self {
-        self.0.borrow_mut().utc_offset = seconds;
+        self.0.borrow_mut().scene.utc_offset = seconds;
         self
     }
 
@@ -223,7 +172,7 @@ impl Host {
     #[expect(clippy::needless_pass_by_value, reason = "events are made for the call")]
     pub fn tell(&self, policy: &mut impl Policy, event: Event) -> Result<(), Failure> {
         match &event {
-            Event::Health(change) => self.0.borrow_mut().turn(change.server, change.after),
+            Event::Health(change) => self.0.borrow_mut().scene.turn(change.server, change.after),
             Event::Answered(answer) => {
                 let mut state = self.0.borrow_mut();
                 let asked = &mut state.kept.asked;
@@ -276,90 +225,34 @@ impl Host {
 
     /// The lines of the log: `warn: rolled back`. They stay if a handler fails.
     pub fn logged(&self) -> Vec<String> {
-        self.0.borrow().log.clone()
+        self.0.borrow().scene.log.clone()
     }
 
     /// Lets time go by.
     pub fn pass(&self, time: Duration) {
-        let time = nanoseconds(time);
-        let mut state = self.0.borrow_mut();
-        state.wall += time;
-        state.monotonic += time;
+        self.0.borrow_mut().scene.pass(time);
     }
 
     /// Sets a real server's health, of which nobody is told. Panics if there is none such.
     pub fn set_health(&self, server: &str, status: HealthStatus) {
-        let mut state = self.0.borrow_mut();
-        let key = state.key(server);
-        state.turn(key, status);
+        let scene = &mut self.0.borrow_mut().scene;
+        scene.turn(scene.key(server), status);
     }
 
     /// Sets how long a real server's newest probe took. Panics if there is none such.
     pub fn set_latency(&self, server: &str, latency: Duration) {
-        let mut state = self.0.borrow_mut();
-        let key = state.key(server);
-        state.health_of(key).latency = Some(nanoseconds(latency));
+        self.0.borrow_mut().scene.health_of(server).latency = Some(nanoseconds(latency));
     }
 
     /// Sets a real server's connections. Panics if there is none such.
     pub fn set_connections(&self, server: &str, active: u32, inactive: u32) {
-        let mut state = self.0.borrow_mut();
-        let key = state.key(server);
-        for listed in state.services.iter_mut().filter(|it| it.service.config.key == key.service) {
-            for found in listed.servers.iter_mut().filter(|it| it.config.server == key.server) {
-                (found.active, found.inactive) = (active, inactive);
-            }
-        }
+        self.0.borrow_mut().scene.connect(server, active, inactive);
     }
 }
 
 impl State {
-    /// A real server by its address, or by its service's and its own. Panics if there is none such,
-    /// or if several services have it.
-    fn key(&self, server: &str) -> RealServerKey {
-        let (service, address) = match server.rsplit_once(' ') {
-            Some((service, address)) => (Some(service_key(service)), address),
-            None => (None, server),
-        };
-        let address = Endpoint::from(socket(address));
-        let mut found = self.keys().filter(|it| {
-            it.server == address && service.is_none_or(|service| service == it.service)
-        });
-        let key = found.next().unwrap_or_else(|| panic!("no real server {server}"));
-        assert!(
-            found.next().is_none(),
-            "several services have {server}: say {} {key}",
-            key.service
-        );
-        key
-    }
-
     fn is_denied(&self, what: &str) -> bool {
         self.denied.iter().any(|it| it == what)
-    }
-
-    fn keys(&self) -> impl Iterator<Item = RealServerKey> {
-        self.services.iter().flat_map(|listed| {
-            let service = listed.service.config.key;
-            listed.servers.iter().map(move |it| RealServerKey { service, server: it.config.server })
-        })
-    }
-
-    fn labels_of(&self, service: ServiceKey, server: Option<Endpoint>) -> Labels {
-        self.labels.get(&(service, server)).cloned().unwrap_or_default()
-    }
-
-    fn health_of(&mut self, key: RealServerKey) -> &mut Health {
-        let unknown = Health { status: HealthStatus::Unknown, at: 0, latency: None };
-        self.health.entry(key).or_insert(unknown)
-    }
-
-    fn turn(&mut self, key: RealServerKey, status: HealthStatus) {
-        let now = self.monotonic;
-        let health = self.health_of(key);
-        if health.status != status {
-            (health.status, health.at) = (status, now);
-        }
     }
 }
 
@@ -382,15 +275,13 @@ pub fn answered(tag: &str, status: u16, body: &str) -> Event {
 
 fn changed(server: &str, after: HealthStatus, detail: &str) -> Event {
     with(|state| {
-        let server = state.key(server);
-        let now = state.monotonic;
-        let Health { status, at, .. } = *state.health_of(server);
+        let Health { status, at, .. } = *state.scene.health_of(server);
         Event::Health(HealthChange {
-            server,
+            server: state.scene.key(server),
             detail: detail.to_owned(),
             before: status,
             after,
-            lasted: (now - at) / 1_000_000,
+            lasted: (state.scene.monotonic - at) / 1_000_000,
         })
     })
 }
@@ -399,6 +290,10 @@ fn with<T>(look: impl FnOnce(&mut State) -> T) -> T {
     let state = CURRENT.with_borrow(Weak::upgrade);
     let state = state.expect("no host: make a weir_sdk::policy::fake::Host first, and keep it");
     look(&mut state.borrow_mut())
+}
+
+fn look<T>(look: impl FnOnce(&mut Scene) -> T) -> T {
+    with(|state| look(&mut state.scene))
 }
 
 fn denied(code: &str, message: &str) -> Error {
@@ -414,41 +309,4 @@ fn shown(statement: &Statement) -> String {
         Intent::Cap(it) => format!("{key} cap {it}: {reason}"),
         Intent::Drain => format!("{key} drain: {reason}"),
     }
-}
-
-fn sorted(labels: &[(&str, &str)]) -> Labels {
-    let labels: BTreeMap<&str, &str> = labels.iter().copied().collect();
-    labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-}
-
-fn service_key(text: &str) -> ServiceKey {
-    let vip = |protocol, address| {
-        ServiceKey::Vip(VirtualEndpoint { protocol, endpoint: socket(address).into() })
-    };
-    match text.split(' ').collect::<Vec<_>>()[..] {
-        ["tcp", address] => vip(Protocol::Tcp, address),
-        ["udp", address] => vip(Protocol::Udp, address),
-        ["sctp", address] => vip(Protocol::Sctp, address),
-        ["fwmark", mark] => fwmark(mark, AddressFamily::Ipv4),
-        ["fwmark", mark, "IPv6"] => fwmark(mark, AddressFamily::Ipv6),
-        _ => panic!("expected a service, such as tcp 192.0.2.1:80 or fwmark 7, found {text}"),
-    }
-}
-
-fn fwmark(mark: &str, family: AddressFamily) -> ServiceKey {
-    let mark = mark.parse().unwrap_or_else(|_| panic!("expected a mark, found {mark}"));
-    ServiceKey::Fwmark(Fwmark { mark, family })
-}
-
-fn socket(text: &str) -> SocketAddr {
-    text.parse().unwrap_or_else(|_| panic!("expected an address and port, found {text}"))
-}
-
-fn no_stats() -> Stats {
-    let none = Traffic { connections: 0, packets_in: 0, packets_out: 0, bytes_in: 0, bytes_out: 0 };
-    Stats { total: none, per_second: none }
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,48 +1,8 @@
-//! The interfaces that policies import, as the fake host has them: the types are those of the
-//! bindings, and the functions here hide the bindings', which can only be called within Wasm.
+//! What policies and controllers import to be heard, as the fake host has it: the types are those
+//! of the bindings, and the functions here hide the bindings', which can only be called within
+//! Wasm.
 
 use crate::policy::weir;
-
-pub mod clock {
-    use super::super::with;
-
-    pub fn wall() -> u64 {
-        with(|state| state.wall)
-    }
-
-    pub fn monotonic() -> u64 {
-        with(|state| state.monotonic)
-    }
-
-    pub fn utc_offset() -> i32 {
-        with(|state| state.utc_offset)
-    }
-}
-
-pub mod config {
-    use super::super::with;
-
-    pub fn get() -> String {
-        with(|state| state.settings.clone())
-    }
-}
-
-pub mod log {
-    use super::super::with;
-    pub use super::weir::host::log::*;
-
-    pub fn write(level: Level, message: &str, fields: &[(String, String)]) {
-        let level = match level {
-            Level::Trace => "trace",
-            Level::Debug => "debug",
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Error => "error",
-        };
-        let fields: String = fields.iter().map(|(key, value)| format!(" {key}={value}")).collect();
-        with(|state| state.log.push(format!("{level}: {message}{fields}")));
-    }
-}
 
 pub mod state {
     use super::super::with;
@@ -113,39 +73,6 @@ pub mod http {
     }
 }
 
-pub mod health {
-    use super::super::with;
-    pub use super::weir::plugin::health::*;
-
-    pub fn current(keys: &[RealServerKey]) -> Vec<HealthReport> {
-        with(|state| {
-            let report = |key: &RealServerKey| {
-                let health = state.health.get(key);
-                HealthReport {
-                    key: *key,
-                    status: health.map_or(HealthStatus::Unknown, |it| it.status),
-                    since: (state.monotonic - health.map_or(0, |it| it.at)) / 1_000_000,
-                    latency: health.and_then(|it| it.latency),
-                }
-            };
-            keys.iter().map(report).collect()
-        })
-    }
-}
-
-pub mod labels {
-    use super::super::with;
-    pub use super::weir::plugin::labels::*;
-
-    pub fn of_services(keys: &[ServiceKey]) -> Vec<Vec<(String, String)>> {
-        with(|state| keys.iter().map(|it| state.labels_of(*it, None)).collect())
-    }
-
-    pub fn of_real_servers(keys: &[RealServerKey]) -> Vec<Vec<(String, String)>> {
-        with(|state| keys.iter().map(|it| state.labels_of(it.service, Some(it.server))).collect())
-    }
-}
-
 pub mod intents {
     use super::super::{State, denied, with};
     pub use super::weir::plugin::intents::*;
@@ -176,7 +103,7 @@ pub mod intents {
             let message = format!("{name} needs the plugin's grant.weights.{name}");
             return Err(denied("intent-outside-grant", &message));
         }
-        if !state.keys().any(|it| it == statement.key) {
+        if !state.scene.keys().any(|it| it == statement.key) {
             return Err(Error::NoSuchServer);
         }
         let held = &mut state.staged.statements;
@@ -217,7 +144,7 @@ pub mod structure {
             return Err(denied("structure-outside-grant", message));
         }
         let key = service.config.key;
-        if state.services.iter().any(|it| it.service.config.key == key) {
+        if state.scene.services.iter().any(|it| it.service.config.key == key) {
             return Err(denied("conflict", &format!("service {key} has another owner")));
         }
         let owned = &mut state.staged.owned;
@@ -238,95 +165,5 @@ pub mod structure {
 
     pub fn owned() -> Vec<OwnedService> {
         with(|state| state.staged.owned.clone())
-    }
-}
-
-pub mod table {
-    pub use super::weir::ipvs::table::{
-        ConnectionTimeouts, Scheduler, ServiceKey, Stats, SyncDaemon,
-    };
-    use super::{super::with, snapshots};
-
-    pub type Snapshot = snapshots::Snapshot;
-
-    pub fn current() -> Snapshot {
-        snapshots::take()
-    }
-
-    pub fn generation() -> u64 {
-        0
-    }
-
-    pub fn name(service: ServiceKey) -> Option<String> {
-        with(|state| {
-            let found = state.services.iter().find(|it| it.service.config.key == service);
-            found.and_then(|it| it.name.clone())
-        })
-    }
-
-    pub fn schedulers() -> Vec<Scheduler> {
-        Vec::new()
-    }
-
-    pub fn totals() -> Stats {
-        super::super::no_stats()
-    }
-
-    /// The kernel's own.
-    pub fn timeouts() -> ConnectionTimeouts {
-        ConnectionTimeouts { tcp: 900, tcp_fin: 120, udp: 300 }
-    }
-
-    pub fn daemons() -> Vec<SyncDaemon> {
-        Vec::new()
-    }
-}
-
-pub mod snapshots {
-    use super::super::with;
-    pub use super::weir::ipvs::snapshots::{
-        Fields, RealServer, RealServerColumns, Service, ServiceKey,
-    };
-
-    /// The services of the fake host, which need no handle.
-    #[derive(Debug)]
-    pub struct Snapshot {
-        services: Vec<(Service, Vec<RealServer>)>,
-        taken_at: u64,
-    }
-
-    pub(super) fn take() -> Snapshot {
-        with(|state| {
-            let services = state.services.iter().map(|it| (it.service.clone(), it.servers.clone()));
-            Snapshot { services: services.collect(), taken_at: state.wall }
-        })
-    }
-
-    impl Snapshot {
-        pub fn size(&self) -> u32 {
-            u32::try_from(self.services.len()).unwrap_or(u32::MAX)
-        }
-
-        pub fn services(&self, first: u32, count: u32) -> Vec<Service> {
-            let found = self.services.iter().skip(first as usize).take(count as usize);
-            found.map(|(service, _)| service.clone()).collect()
-        }
-
-        pub fn find(&self, key: ServiceKey) -> Option<u32> {
-            (0..).zip(&self.services).find(|(_, (it, _))| it.config.key == key).map(|(it, _)| it)
-        }
-
-        pub fn real_servers(&self, service: u32) -> Vec<RealServer> {
-            let found = self.services.get(service as usize);
-            found.map_or_else(Vec::new, |(_, servers)| servers.clone())
-        }
-
-        pub fn columns(&self, _first: u32, _count: u32, _fields: Fields) -> RealServerColumns {
-            panic!("the fake host has no columns: ask for real_servers")
-        }
-
-        pub fn taken_at(&self) -> u64 {
-            self.taken_at
-        }
     }
 }
