@@ -52,3 +52,32 @@ fn serving(weights: impl Iterator<Item = u32>) -> usize {
 }
 
 weir_sdk::guard!(judge);
+
+#[cfg(test)]
+mod tests {
+    use weir_sdk::guard::fake::{Host, changed, removed};
+
+    use super::*;
+
+    fn host() -> Host {
+        let servers = [("10.0.0.1:80", 100), ("10.0.0.2:80", 100), ("10.0.0.3:80", 0)];
+        Host::new().with_service("tcp 192.0.2.1:80", &servers)
+    }
+
+    #[test]
+    fn the_last_to_spare_stays() {
+        let host = host();
+        let denial = deny("no-server-to-spare", "1 real servers would be left, and 2 are wanted");
+        assert_eq!(host.judge(judge, &changed(&[("10.0.0.1:80", 0)])), denial);
+        assert_eq!(host.judge(judge, &removed(&["10.0.0.1:80"])), denial);
+    }
+
+    #[test]
+    fn what_takes_nobody_out_is_allowed() {
+        let host = host().with_settings(r#"{"needed": 5}"#);
+        assert_eq!(host.judge(judge, &changed(&[("10.0.0.1:80", 1)])), Verdict::Allow);
+        let swapped = changed(&[("10.0.0.1:80", 0), ("10.0.0.3:80", 100)]);
+        assert_eq!(host.judge(judge, &swapped), Verdict::Allow);
+        assert_eq!(host.judge(judge, &removed(&["10.0.0.3:80"])), Verdict::Allow);
+    }
+}
