@@ -41,3 +41,43 @@ fn weigh(input: &Input) -> Result<Output, String> {
 }
 
 weir_sdk::weigher!(weigh);
+
+#[cfg(test)]
+mod tests {
+    use weir_sdk::weigher::fake::Service;
+
+    use super::*;
+
+    fn service() -> Service {
+        Service::new("tcp 192.0.2.1:80", &[("10.0.0.1:80", 100), ("10.0.0.2:80", 100)])
+    }
+
+    #[test]
+    fn who_has_more_open_gets_less() -> Result<(), String> {
+        let service = service();
+        let mut scales = service.weigh(weigh)?;
+        service.set_connections("10.0.0.1:80", 200, 0);
+        service.set_connections("10.0.0.2:80", 20, 0);
+        for _ in 0..12 {
+            scales = service.weigh(weigh)?;
+        }
+        assert!(scales[0] < scales[1], "{scales:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_few_are_chance() -> Result<(), String> {
+        let service = service();
+        service.set_connections("10.0.0.1:80", 9, 200);
+        for _ in 0..12 {
+            assert_eq!(service.weigh(weigh)?, [1000, 1000]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_it_does_not_know_is_said() {
+        let service = service().with_settings(r#"{"gains": 1}"#);
+        assert!(service.weigh(weigh).is_err_and(|it| it.contains("unknown field `gains`")));
+    }
+}

@@ -26,8 +26,8 @@
 //!
 //! Off Wasm the crate compiles, too, so that plugins are unit-tested by `cargo test`: policies and
 //! controllers against the host of `policy::fake`, guards against that of `guard::fake`, checkers
-//! against the server of `checker::fake`, weighers as the functions that they are. What commands
-//! call of the host panics there.
+//! against the server of `checker::fake`, weighers turn by turn with the service of `weigher::fake`.
+//! What commands call of the host panics there.
 
 #[cfg(feature = "checker")]
 pub mod checker;

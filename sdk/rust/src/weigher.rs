@@ -20,16 +20,27 @@ wit_bindgen::generate!({
 mod text;
 
 mod balance;
+#[cfg(not(target_family = "wasm"))]
+pub mod fake;
+#[cfg(not(target_family = "wasm"))]
+#[path = "plain.rs"]
+#[expect(clippy::duplicate_mod, reason = "the bindings of each world are types of their own")]
+mod plain;
 
 pub use self::{
     balance::balance,
     exports::weir::plugin::weighing::{Candidate, Input, Output},
     weir::{
-        host::log,
         ipvs::{real_servers::RealServer, services::ServiceConfig, stats::Traffic},
         plugin::health_words::HealthStatus,
     },
 };
+
+// All that is called of the host. Imports lead nowhere off Wasm, so there it is the fake's.
+#[cfg(not(target_family = "wasm"))]
+pub use self::fake::log;
+#[cfg(target_family = "wasm")]
+pub use self::weir::host::log;
 
 /// The plugin's settings, of which it knows every one, or words for people.
 pub fn settings<T: DeserializeOwned>(input: &Input) -> Result<T, String> {

@@ -49,7 +49,7 @@ pub mod table {
         ConnectionTimeouts, Scheduler, ServiceKey, Stats, SyncDaemon,
     };
     use super::{
-        super::{look, scene},
+        super::{look, named},
         snapshots,
     };
 
@@ -75,7 +75,7 @@ pub mod table {
     }
 
     pub fn totals() -> Stats {
-        scene::no_stats()
+        named::no_stats()
     }
 
     /// The kernel's own.

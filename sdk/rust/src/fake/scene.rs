@@ -3,21 +3,22 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::SocketAddr,
     time::Duration,
 };
 
-use super::super::{
-    plain,
-    weir::{
-        ipvs::{
-            addresses::{AddressFamily, Endpoint},
-            real_servers::{RealServer, RealServerKey},
-            services::{Fwmark, Protocol, Service, ServiceKey, VirtualEndpoint},
-            stats::{Stats, Traffic},
+use super::{
+    super::{
+        plain,
+        weir::{
+            ipvs::{
+                addresses::Endpoint,
+                real_servers::{RealServer, RealServerKey},
+                services::{Service, ServiceKey},
+            },
+            plugin::health_words::HealthStatus,
         },
-        plugin::health_words::HealthStatus,
     },
+    named::{nanoseconds, no_stats, service_key, socket},
 };
 
 pub(super) struct Scene {
@@ -169,37 +170,4 @@ impl Scene {
 fn sorted(labels: &[(&str, &str)]) -> Labels {
     let labels: BTreeMap<&str, &str> = labels.iter().copied().collect();
     labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-}
-
-/// Panics if it is none.
-pub(super) fn service_key(text: &str) -> ServiceKey {
-    let vip = |protocol, address| {
-        ServiceKey::Vip(VirtualEndpoint { protocol, endpoint: socket(address).into() })
-    };
-    match text.split(' ').collect::<Vec<_>>()[..] {
-        ["tcp", address] => vip(Protocol::Tcp, address),
-        ["udp", address] => vip(Protocol::Udp, address),
-        ["sctp", address] => vip(Protocol::Sctp, address),
-        ["fwmark", mark] => fwmark(mark, AddressFamily::Ipv4),
-        ["fwmark", mark, "IPv6"] => fwmark(mark, AddressFamily::Ipv6),
-        _ => panic!("expected a service, such as tcp 192.0.2.1:80 or fwmark 7, found {text}"),
-    }
-}
-
-fn fwmark(mark: &str, family: AddressFamily) -> ServiceKey {
-    let mark = mark.parse().unwrap_or_else(|_| panic!("expected a mark, found {mark}"));
-    ServiceKey::Fwmark(Fwmark { mark, family })
-}
-
-fn socket(text: &str) -> SocketAddr {
-    text.parse().unwrap_or_else(|_| panic!("expected an address and port, found {text}"))
-}
-
-pub(super) fn no_stats() -> Stats {
-    let none = Traffic { connections: 0, packets_in: 0, packets_out: 0, bytes_in: 0, bytes_out: 0 };
-    Stats { total: none, per_second: none }
-}
-
-pub(super) fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

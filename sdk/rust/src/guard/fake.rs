@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use self::scene::{Scene, nanoseconds};
+use self::{named::nanoseconds, scene::Scene};
 use super::{
     HealthStatus, Operation, Origin, PlannedService, Review, ServiceKey, Verdict,
     weir::ipvs::operations::RealServerChange,
@@ -42,6 +42,9 @@ pub mod log;
 #[path = "../fake/looking.rs"]
 #[expect(clippy::duplicate_mod, reason = "each world has a host of its own")]
 pub(super) mod looking;
+#[path = "../fake/named.rs"]
+#[expect(clippy::duplicate_mod, reason = "each world has a host of its own")]
+mod named;
 #[path = "../fake/scene.rs"]
 #[expect(clippy::duplicate_mod, reason = "each world has a host of its own")]
 mod scene;

@@ -34,7 +34,10 @@ use std::{
     time::Duration,
 };
 
-use self::scene::{Health, Scene, nanoseconds};
+use self::{
+    named::nanoseconds,
+    scene::{Health, Scene},
+};
 use super::{
     Birth, Context, Error, Event, Failure, HealthChange, HealthStatus, HttpAnswer, Intent,
     OwnedService, Policy, Statement, dispatch, http_messages, weir::ipvs::errors::Denial,
@@ -50,6 +53,9 @@ pub mod log;
 #[path = "../fake/looking.rs"]
 #[expect(clippy::duplicate_mod, reason = "each world has a host of its own")]
 pub(super) mod looking;
+#[path = "../fake/named.rs"]
+#[expect(clippy::duplicate_mod, reason = "each world has a host of its own")]
+mod named;
 #[path = "../fake/scene.rs"]
 #[expect(clippy::duplicate_mod, reason = "each world has a host of its own")]
 mod scene;

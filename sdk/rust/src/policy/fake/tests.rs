@@ -1,6 +1,6 @@
 //! The fake host keeps what it promises.
 
-use super::{scene::service_key, *};
+use super::{named::service_key, *};
 use crate::policy::{
     clock, config, controller::*, found, health, http_messages::Error as HttpError, intents,
     labels, log, real_servers, settings, state, table,
