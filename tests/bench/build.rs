@@ -10,17 +10,20 @@ use anyhow::{Context, Result};
 use weir_build::{Artifact, Plugin, Target};
 use weir_wasm::Metering;
 
-const HEALTH_WEIGHT: &str = "health-weight";
+/// Each with its package.
+const PLUGINS: [(&str, &str); 2] =
+    [("health-weight", "health-weight"), ("starlark", "weir-starlark")];
 
 fn main() -> Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
     let target = env::var("TARGET").context("TARGET is not set")?;
-    let component = component(HEALTH_WEIGHT, HEALTH_WEIGHT, &out)?;
-    let compiled = weir_wasm::precompile(&component, &target, Metering::Time)
-        .with_context(|| format!("failed to compile the plugin {HEALTH_WEIGHT}"))?;
-    fs::write(out.join(format!("{HEALTH_WEIGHT}.cwasm")), compiled)?;
-    fs::write(out.join(format!("{HEALTH_WEIGHT}.wasm")), component)?;
-    fs::write(out.join("starlark.wasm"), self::component("starlark", "weir-starlark", &out)?)?;
+    for (name, package) in PLUGINS {
+        let component = component(name, package, &out)?;
+        let compiled = weir_wasm::precompile(&component, &target, Metering::Time)
+            .with_context(|| format!("failed to compile the plugin {name}"))?;
+        fs::write(out.join(format!("{name}.cwasm")), compiled)?;
+        fs::write(out.join(format!("{name}.wasm")), component)?;
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::{
     path::Path,
     ptr::NonNull,
     sync::Arc,
+    time::Duration,
 };
 
 use wasmtime::{Engine, component::Component};
@@ -15,6 +16,7 @@ use wasmtime_wasi::I32Exit;
 use crate::{
     Birth, Builtin, COMPONENT_BYTES, Cache, Checker, Command, Error, Failure, Guard, Plugin,
     Policy, Settings, Subscription, View, Weigher, World,
+    cache::Entry,
     call::{guarded, store},
     clock::{self, Clock},
     code::runs_in_place,
@@ -31,7 +33,7 @@ use crate::{
 
 /// An engine and what it offers to guests.
 pub struct Runtime {
-    engine: Engine,
+    pub(crate) engine: Engine,
     compiles: bool,
     metering: Metering,
 }
@@ -99,7 +101,8 @@ impl Runtime {
             let component = builtin
                 .component
                 .ok_or_else(|| failed("it is not compiled for simulations".to_owned()))?;
-            return self.load_bytes(builtin.name.to_owned(), component, cache);
+            let entry = cache.map(|it| it.entry(&self.engine, component, None));
+            return self.load_bytes(builtin.name.to_owned(), component, entry);
         };
         // SAFETY: whoever made the `Builtin` vouched that this is what `precompile`
         // returned, and nothing can write to it.
@@ -117,10 +120,21 @@ impl Runtime {
 
     /// The component in the file at `path`, compiled now or, if `cache` has it, before.
     ///
-    /// Takes WebAssembly only, never compiled code. Memory and time go with its size: see
-    /// [`COMPONENT_BYTES`].
+    /// Takes WebAssembly only, never compiled code. Memory and time go with its size, see
+    /// [`COMPONENT_BYTES`], unless `cache` knows the file, which has not changed.
     pub fn load(&self, path: &Path, cache: Option<&Cache>) -> Result<Plugin, Error> {
-        let bytes = read(path)?;
+        self.load_at(clock::wall(), path, cache)
+    }
+
+    /// The same, at this time since the Unix epoch.
+    pub(crate) fn load_at(
+        &self,
+        now: Duration,
+        path: &Path,
+        cache: Option<&Cache>,
+    ) -> Result<Plugin, Error> {
+        let mut file =
+            File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         let name = path
             .file_stem()
             .map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned());
@@ -128,29 +142,31 @@ impl Runtime {
             let reason = "this engine was started without a compiler".to_owned();
             return Err(Error::Compile { plugin: name, reason });
         }
-        self.load_bytes(name, &bytes, cache)
+        let note = cache.and_then(|it| it.note(&self.engine, path, &file, now));
+        if let Some(component) = note.as_ref().and_then(|it| it.recall(&self.engine)) {
+            return self.link(name, &component);
+        }
+        let bytes = read(path, &mut file)?;
+        self.load_bytes(name, &bytes, cache.map(|it| it.entry(&self.engine, &bytes, note)))
     }
 
     fn load_bytes(
         &self,
         name: String,
         bytes: &[u8],
-        cache: Option<&Cache>,
+        entry: Option<Entry<'_>>,
     ) -> Result<Plugin, Error> {
-        let (component, cache_error) = self.component(&name, bytes, cache)?;
-        let (release, worlds) = plugin::worlds(&self.engine, &name, &component)?;
-        let plugin = Plugin::link(&self.engine, name, release, &worlds, &component)?;
-        Ok(Plugin { cache_error, ..plugin })
+        let (component, cache_error) = self.component(&name, bytes, entry)?;
+        Ok(Plugin { cache_error, ..self.link(name, &component)? })
     }
 
     fn component(
         &self,
         name: &str,
         bytes: &[u8],
-        cache: Option<&Cache>,
+        entry: Option<Entry<'_>>,
     ) -> Result<(Component, Option<Error>), Error> {
-        let Some(cache) = cache else { return Ok((compile(&self.engine, name, bytes)?, None)) };
-        let entry = cache.entry(&self.engine, bytes);
+        let Some(entry) = entry else { return Ok((compile(&self.engine, name, bytes)?, None)) };
         if let Some(component) = entry.load(&self.engine) {
             return Ok((component, None));
         }
@@ -160,6 +176,11 @@ impl Runtime {
             Err(error) => Err(entry.failed(format!("{error:#}"))),
         };
         Ok((component, kept.err()))
+    }
+
+    fn link(&self, name: String, component: &Component) -> Result<Plugin, Error> {
+        let (release, worlds) = plugin::worlds(&self.engine, &name, component)?;
+        Plugin::link(&self.engine, name, release, &worlds, component)
     }
 
     /// The roles that a plugin plays with these settings: some of its worlds, at least one.
@@ -281,11 +302,11 @@ impl Runtime {
 }
 
 /// The bytes of a component; refuses what cannot be one.
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let failed = |source| Error::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
+fn read(path: &Path, file: &mut File) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    file.take(COMPONENT_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(COMPONENT_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| Error::Read { path: path.to_owned(), source })?;
     if bytes.len() as u64 > COMPONENT_BYTES {
         return Err(Error::TooLarge { path: path.to_owned(), limit: COMPONENT_BYTES });
     }

@@ -306,7 +306,7 @@ mod tests {
     fn what_is_no_schema_or_leads_elsewhere_is_refused() {
         insta::assert_snapshot!(refused("{"), @"it is no JSON: EOF while parsing an object at line 1 column 1");
         insta::assert_snapshot!(refused("[]"), @"expected an object");
-        let wrong = refused(r#"{"type": "numbr"}"#);
+        let wrong = refused(r#"{"type": "digits"}"#);
         assert!(wrong.contains("at '/type': value must be one of 'array', 'boolean'"), "{wrong}");
         insta::assert_snapshot!(refused(r#"{"properties": {"a": {"$ref": "file:///etc/passwd"}}}"#), @"$ref is not taken here: write out what it refers to");
         insta::assert_snapshot!(refused(r##"{"allOf": [{"$dynamicRef": "#"}]}"##), @"$dynamicRef is not taken here: write out what it refers to");

@@ -86,13 +86,13 @@ fn settings_that_the_schema_refuses_are_mistakes_of_the_configuration() {
     said(&project, &["plugin", "build"]);
     settings_are_as_the_schema_says(&project);
     let config = "[plugin.gentle]\nsource = \"gentle.wasm\"\n\n[plugin.gentle.config]\n\
-                  url = \"http://registry.example\"\nevry_s = 3\nevery_s = -1\n\n\
+                  url = \"http://registry.example\"\neach_s = 3\nevery_s = -1\n\n\
                   [plugin.n-plus-one]\ncomponent = \"n-plus-one\"\n\
                   config = { needed = \"two\" }\n";
     fs::write(project.join("weir.toml"), config).unwrap();
     insta::assert_snapshot!(refused(&project, &["check", "--config", "weir.toml"]), @r#"
-    weir.toml:6:10: plugin gentle: config.evry_s: unknown key `evry_s`; known here: every_s, secret, url
-        6 | evry_s = 3
+    weir.toml:6:10: plugin gentle: config.each_s: unknown key `each_s`; known here: every_s, secret, url
+        6 | each_s = 3
           |          ^
     weir.toml:7:11: plugin gentle: config.every_s: must be >=0, but got -1
         7 | every_s = -1
@@ -101,7 +101,7 @@ fn settings_that_the_schema_refuses_are_mistakes_of_the_configuration() {
        11 | config = { needed = "two" }
           |                     ^
     "#);
-    fs::write(project.join("settings.json"), r#"{"type": "objekt"}"#).unwrap();
+    fs::write(project.join("settings.json"), r#"{"type": "thing"}"#).unwrap();
     let said = refused(&project, &["plugin", "build"]);
     assert!(
         said.starts_with("weir: ./settings.json cannot be used: it is no JSON Schema"),

@@ -1,6 +1,6 @@
 //! Plugins of a daemon that runs: their files are watched.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Stdio};
 
 use crate::{
     daemon::{Daemon, config, refused, server, service, weir},
@@ -90,4 +90,33 @@ fn a_file_is_used_for_what_it_is() {
     assert!(said.contains("it is a weigher, and may not scale: add to its grant"), "{said}");
     let said = refused(directory.path(), &used("command_echoes", ""));
     assert!(said.contains("it is a command: run it with `weir exec`"), "{said}");
+}
+
+#[test]
+fn processes_that_need_the_same_code_at_once_keep_it_once() {
+    let directory = tempfile::tempdir().unwrap();
+    build("policy_drains", &directory);
+    let file = directory.path().join("weir.toml");
+    let config =
+        format!("[plugin.x]\nsource = {:?}\n", directory.path().join("policy_drains.wasm"));
+    fs::write(&file, config).unwrap();
+    let check = || {
+        let mut weir = weir();
+        weir.arg("check").arg("--config").arg(&file).env("XDG_CACHE_HOME", directory.path());
+        weir.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    // The second time, some find what others kept.
+    for _ in 0..2 {
+        for weir in [(); 4].map(|()| check()) {
+            let output = weir.wait_with_output().unwrap();
+            let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert!(output.status.success() && said.contains("no mistakes"), "{said}");
+        }
+        let kept = fs::read_dir(directory.path().join("weir/components")).unwrap();
+        let mut kept: Vec<_> =
+            kept.map(|it| it.unwrap().path().extension().unwrap().to_owned()).collect();
+        kept.sort();
+        kept.retain(|it| it != "note");
+        assert_eq!(kept, ["cwasm"], "no second, and nothing unfinished");
+    }
 }

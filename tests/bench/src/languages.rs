@@ -3,6 +3,8 @@
 //! It drains a real server that is down, by one call of the host for each change that it is told
 //! of, whatever it is written in. All languages are measured in turns; beside each stands Rust.
 
+mod runner;
+
 use std::{
     fs,
     path::PathBuf,
@@ -130,6 +132,10 @@ pub(crate) fn run(bed: &Bed) -> Result<Vec<Outcome>> {
             outcomes.extend(rows.next().map(|it| Outcome::Measured(Row { original, ..it })));
         }
     }
+    outcomes.push(match runner::run(bed, &rig.runtime) {
+        Ok(row) => Outcome::Measured(row),
+        Err(error) => failed("the built-in interpreter", &error),
+    });
     Ok(outcomes)
 }
 
