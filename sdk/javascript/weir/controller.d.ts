@@ -34,7 +34,7 @@ export interface RealServerConfig {
 export interface OwnedService {
   /** For logs and grants, and unique. */
   name: string;
-  config: { key: ServiceKey; scheduler: string; persistence?: number; netmask: number };
+  config: { key: ServiceKey; scheduler: string; persistence?: number | null; netmask: number };
   /** All its real servers, with their base weights. */
   realServers: RealServerConfig[];
 }

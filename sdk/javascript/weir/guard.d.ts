@@ -39,7 +39,7 @@ export function deny(message: string): Verdict;
 export function warn(message: string): Verdict;
 
 /** The plugin's `config` table. */
-export function config(): Record<string, unknown>;
+export function config(): any;
 
 /** The real servers that a service has now; none if the grant does not show it. */
 export function serversNow(key: ServiceKey): RealServer[];

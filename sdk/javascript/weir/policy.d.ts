@@ -1,4 +1,7 @@
 // Policies: what happened comes in, what weights should be goes out.
+//
+// All numbers are of the type `number`, of 64 bits, too: above 2 to the 53rd the last digits are
+// lost. What is not there is null.
 
 /** Health of a real server, after rise and fall counting by the host. */
 export type Health = "unknown" | "up" | "down";
@@ -30,11 +33,11 @@ export interface Server {
 
 /** Since zeroed, or per second. */
 export interface Traffic {
-  connections: bigint;
-  packetsIn: bigint;
-  packetsOut: bigint;
-  bytesIn: bigint;
-  bytesOut: bigint;
+  connections: number;
+  packetsIn: number;
+  packetsOut: number;
+  bytesIn: number;
+  bytesOut: number;
 }
 
 /** A real server as the kernel has it. */
@@ -54,7 +57,7 @@ export interface HealthChange {
   before: Health;
   after: Health;
   /** Milliseconds it had been in `before`. */
-  lasted: bigint;
+  lasted: number;
 }
 
 /** Why there is no answer by HTTP. */

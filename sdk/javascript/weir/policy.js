@@ -24,7 +24,7 @@ export function policy(handlers) {
     for (const { key, status } of handlers.health ? health.current(keys) : []) {
       if (status === "unknown") continue;
       const detail = "found so when the policy started";
-      handlers.health({ server: key, detail, before: "unknown", after: status, lasted: 0n });
+      handlers.health({ server: key, detail, before: "unknown", after: status, lasted: 0 });
     }
   };
   const dispatch = ({ tag, val }) => {

@@ -13,8 +13,8 @@ export interface Candidate {
   /** Its weight if this plugin said nothing; 0 = no new connections. */
   unweighed: number;
   health: Health;
-  /** Nanoseconds that the newest probe took; undefined where it failed, or there was none. */
-  latency?: bigint;
+  /** Nanoseconds that the newest probe took; null where it failed, or there was none. */
+  latency: number | null;
   /** Its traffic since the call before. */
   delta: Traffic;
 }
@@ -28,12 +28,12 @@ export interface Service<Memo = unknown> {
   labels: [string, string][];
   /** The plugin's `config` table. */
   settings: Record<string, unknown>;
-  /** Nanoseconds since the Unix epoch. */
-  at: bigint;
+  /** Nanoseconds since the Unix epoch, to within 256. */
+  at: number;
   /** Seconds that local time is ahead of UTC. */
   utcOffset: number;
   /** Milliseconds since the call before; 0 = this is the first. */
-  period: bigint;
+  period: number;
   /** In the order of their addresses. */
   candidates: Candidate[];
   /** What the call before returned as `memo`. */
