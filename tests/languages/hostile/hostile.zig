@@ -26,7 +26,7 @@ pub fn health(change: weir.HealthChange) weir.Error!void {
         },
         't' => @trap(),
         else => {
-            const zone = weir.label(&change.server, "zone") orelse "no zone";
+            const zone = weir.label(change.server, "zone") orelse "no zone";
             var room: [64]u8 = undefined;
             const words = std.fmt.bufPrint(&room, "nothing is right in {s}", .{zone});
             return weir.fail(words catch unreachable);
