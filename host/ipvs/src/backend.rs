@@ -2,7 +2,7 @@
 
 use crate::{
     Change, Connection, Error, Failure, Fields, OnFailure, Scheduler, Scope, Snapshot, Stats,
-    SyncDaemon, Timeouts,
+    SyncDaemon, TableEntry, Timeouts,
 };
 
 /// What IPVS says of itself.
@@ -32,6 +32,16 @@ pub trait Ipvs: Send {
     /// [`Error::NoSuchService`] if the scope is one service and it is not there.
     fn read(&mut self, scope: Scope, fields: Fields) -> Result<Snapshot, Error>;
 
+    /// Begins a walk through the table, for who has something else to do between two
+    /// services: of a big table all take a second. What is changed meanwhile may come as it
+    /// was, as it is, or not at all.
+    ///
+    /// Fails, or ends with an error, where [`Ipvs::read`] of the whole table would fail.
+    fn walk(&mut self, fields: Fields) -> Result<Entries, Error> {
+        let snapshot = self.read(Scope::All, fields)?;
+        Ok(Box::new(snapshot.entries.into_iter().map(Ok)))
+    }
+
     /// Makes `changes` in their order, each once and as given: none is left out because
     /// nothing seems to change, none is merged with another. All is done on return. What
     /// is not among the failures, which come in the order of their steps, succeeded; with
@@ -58,6 +68,9 @@ pub trait Ipvs: Send {
     /// with [`Error::Unsupported`] if it lacks even its heading.
     fn connections(&mut self) -> Result<Connections, Error>;
 }
+
+/// A walk through the table. After an error it ends.
+pub type Entries = Box<dyn Iterator<Item = Result<TableEntry, Error>> + Send>;
 
 /// A walk through the connection table. After an error it ends.
 pub type Connections = Box<dyn Iterator<Item = Result<Connection, Error>> + Send>;

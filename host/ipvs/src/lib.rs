@@ -23,7 +23,7 @@ pub mod sync;
 pub mod timeouts;
 
 pub use address::{Endpoint, Family, NotAPrefix, Prefix};
-pub use backend::{Connections, Info, Ipvs};
+pub use backend::{Connections, Entries, Info, Ipvs};
 pub use change::{Change, Failure, OnFailure};
 pub use connection::Connection;
 pub use diff::{PlannedService, diff};

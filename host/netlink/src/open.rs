@@ -13,8 +13,8 @@ use neli::{
     types::GenlBuffer,
 };
 use weir_ipvs::{
-    Change, Connections, Error, Failure, Fields, Info, Ipvs, OnFailure, Scheduler, Scope, Snapshot,
-    Stats, SyncDaemon, Timeouts,
+    Change, Connections, Entries, Error, Failure, Fields, Info, Ipvs, OnFailure, Scheduler, Scope,
+    Snapshot, Stats, SyncDaemon, Timeouts,
 };
 
 use crate::{
@@ -88,6 +88,10 @@ impl Ipvs for Netlink {
 
     fn read(&mut self, scope: Scope, fields: Fields) -> Result<Snapshot, Error> {
         self.read_table(scope, fields)
+    }
+
+    fn walk(&mut self, fields: Fields) -> Result<Entries, Error> {
+        self.walk_table(fields)
     }
 
     fn apply(&mut self, changes: &[Change], on_failure: OnFailure) -> Vec<Failure> {

@@ -10,19 +10,19 @@
 //!
 //! Real servers come by a quicker way where it tells enough: see [`crate::sockopt`].
 
-use std::{collections::HashSet, hash::Hash};
+use std::{collections::HashSet, hash::Hash, iter, vec};
 
 use neli::consts::nl::NlmF;
 use weir_ipvs::{
-    Endpoint, Error, Fields, Info, RealServerStatus, Scope, ServiceKey, ServiceStatus, Snapshot,
-    SyncDaemon, TableEntry, Timeouts,
+    Endpoint, Entries, Error, Fields, Info, RealServerStatus, Scope, ServiceKey, ServiceStatus,
+    Snapshot, SyncDaemon, TableEntry, Timeouts,
 };
 
 use crate::{
     errno,
     message::{self, Command, GENERIC_HEADER_BYTES},
     open::Netlink,
-    socket::{Kind, Wait, put_message},
+    socket::{Kind, Socket, Wait, put_message},
     sockopt::{self, Sockopt},
 };
 
@@ -65,18 +65,27 @@ impl Netlink {
     }
 
     fn read_all(&mut self, fields: Fields) -> Result<Snapshot, Error> {
-        let services = self.read_services()?;
-        let quick = services.len() >= sockopt::SERVICES_MIN && sockopt::tells(fields);
-        let mut sockopt = if quick { Sockopt::open(services.len()) } else { None };
-        let mut entries = Vec::with_capacity(services.len());
-        for service in services {
-            let told = sockopt.as_mut().and_then(|it| it.servers(&service.config.key, fields));
-            match told {
-                Some(servers) => entries.push(TableEntry { service, servers }),
-                None => entries.extend(self.read_entry(service, fields)?),
-            }
+        let mut left = self.left_to_read(fields)?;
+        let mut entries = Vec::with_capacity(left.services.len());
+        while let Some(entry) = left.next(self) {
+            entries.push(entry?);
         }
         Ok(Snapshot { entries })
+    }
+
+    /// Reads the services, and walks through their real servers on a socket of its own.
+    pub(crate) fn walk_table(&mut self, fields: Fields) -> Result<Entries, Error> {
+        let mut left = self.left_to_read(fields)?;
+        let socket = Socket::open().map_err(|error| errno::of_io(&error))?;
+        let mut netlink = Self { socket, family: self.family, requests: Vec::new() };
+        Ok(Box::new(iter::from_fn(move || left.next(&mut netlink))))
+    }
+
+    fn left_to_read(&mut self, fields: Fields) -> Result<Left, Error> {
+        let services = self.read_services()?;
+        let quick = services.len() >= sockopt::SERVICES_MIN && sockopt::tells(fields);
+        let sockopt = if quick { Sockopt::open(services.len()) } else { None };
+        Ok(Left { services: services.into_iter(), sockopt, fields })
     }
 
     /// None if the service is gone: of such the kernel says that it has no real servers.
@@ -248,6 +257,36 @@ impl Netlink {
     }
 }
 
+/// Services whose real servers are still to be read.
+struct Left {
+    services: vec::IntoIter<ServiceStatus>,
+    /// The quicker way to them, if there is one.
+    sockopt: Option<Sockopt>,
+    fields: Fields,
+}
+
+impl Left {
+    /// The next service that is still there. After an error there is none.
+    fn next(&mut self, netlink: &mut Netlink) -> Option<Result<TableEntry, Error>> {
+        let fields = self.fields;
+        while let Some(service) = self.services.next() {
+            let quick = self.sockopt.as_mut();
+            if let Some(servers) = quick.and_then(|it| it.servers(&service.config.key, fields)) {
+                return Some(Ok(TableEntry { service, servers }));
+            }
+            match netlink.read_entry(service, fields) {
+                Ok(None) => {}
+                Ok(Some(entry)) => return Some(Ok(entry)),
+                Err(error) => {
+                    self.services = Vec::new().into_iter();
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}
+
 /// What follows the generic netlink header.
 fn attributes(reply: &[u8]) -> &[u8] {
     reply.get(GENERIC_HEADER_BYTES..).unwrap_or_default()
@@ -256,7 +295,6 @@ fn attributes(reply: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::socket::Socket;
 
     /// The controller of generic netlink, which every kernel has. Its `GETFAMILY` has the
     /// number of our `DelService`.

@@ -48,6 +48,7 @@ mod statements;
 mod status;
 mod timers;
 mod view;
+mod walk;
 mod weighers;
 
 #[cfg(test)]
@@ -68,7 +69,7 @@ use weir_wasm::{Event as PolicyEvent, HealthChange, HealthStatus, HttpAnswer, Ht
 use self::{
     checkers::Offered, freeze::Freezes, memory::Memory, operator::Awaiting, owned::Owned,
     plugin::Plugin, reload::Refused, self_probes::SelfProbes, statements::Statements,
-    timers::Timers, view::World,
+    timers::Timers, view::World, walk::Walk,
 };
 pub(crate) use self::{
     checkers::idle,
@@ -89,9 +90,6 @@ use crate::{
     report::Line,
     safety::{doubt::Doubt, order::Order},
 };
-
-/// How often the table is looked at for edits by others.
-const POLL: Duration = Duration::from_secs(10);
 
 /// How soon a write that did not succeed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -211,7 +209,12 @@ pub(crate) struct Manager {
     world: World,
     /// Which plugins check, as it was told last.
     offered: Offered,
+    /// When the whole table is to be read at once; the maximum = not before the next walk.
     next_poll: Duration,
+    /// When the next walk through the table begins.
+    next_walk: Duration,
+    /// The one that is under way.
+    walk: Option<Walk>,
     next_watch: u64,
     /// What could not be done, so that it is said once, not at every attempt.
     troubles: BTreeMap<String, String>,
@@ -254,6 +257,8 @@ impl Manager {
             world,
             offered: Offered::new(),
             next_poll: Duration::ZERO,
+            next_walk: Duration::ZERO,
+            walk: None,
             next_watch: 0,
             troubles: BTreeMap::new(),
             output: VecDeque::new(),
@@ -337,6 +342,8 @@ impl Manager {
         self.reconcile(now, ipvs);
         if self.next_poll <= now.monotonic {
             self.poll(now, ipvs);
+        } else if self.walk.is_some() || self.next_walk <= now.monotonic {
+            self.walk_on(now, ipvs);
         }
         self.offer_checkers();
         self.remember(now);
@@ -355,7 +362,8 @@ impl Manager {
         let leases = self.statements.next_expiry().into_iter().chain(self.statements.next_step());
         let leases = leases.chain(self.statements.next_asking());
         let times = starts.chain(leases).chain(self.timers.next()).chain(self.freezes.until());
-        let times = times.chain(self.keeps_at());
+        let walk = if self.walk.is_some() { Duration::ZERO } else { self.next_walk };
+        let times = times.chain(self.keeps_at()).chain([walk]);
         times.fold(self.next_poll, Duration::min)
     }
 

@@ -135,6 +135,28 @@ fn changes_for(table: &[(Service, Vec<RealServer>)]) -> Vec<Change> {
     table.iter().flat_map(one).collect()
 }
 
+/// The table as a walk tells it.
+fn walk(ipvs: &mut Netlink, fields: Fields) -> Snapshot {
+    let entries = ipvs.walk(fields).expect("the table can be walked through");
+    Snapshot { entries: entries.map(|it| it.expect("it can to its end")).collect() }
+}
+
+#[test]
+fn what_changes_during_a_walk_is_told_as_it_is_when_it_is_passed() {
+    with_ipvs(|ipvs| {
+        let service = |n| Service::new(numbered(n), "rr");
+        make(ipvs, &[0, 1, 2].map(|n| Change::AddService(service(n))));
+        let mut entries = ipvs.walk(Fields::ALL).unwrap();
+        let first = entries.next().unwrap().unwrap().service.config.key;
+        let left: Vec<_> = [0, 1, 2].map(numbered).into_iter().filter(|it| *it != first).collect();
+        make(ipvs, &[Change::DeleteService(left[0]), Change::AddServer(left[1], server(0))]);
+        let entries: Vec<_> = entries.map(Result::unwrap).collect();
+        assert_eq!(entries.len(), 1, "a service that is gone does not come");
+        assert_eq!(entries[0].service.config.key, left[1]);
+        assert_eq!(entries[0].servers.len(), 1);
+    });
+}
+
 #[test]
 fn what_is_written_is_read_back() {
     with_ipvs(|ipvs| {
@@ -170,6 +192,8 @@ fn the_quick_way_to_read_tells_the_same() {
             server.stats = Stats::default();
         }
         assert_eq!(ipvs.read(Scope::All, Fields::BUT_STATS).unwrap(), expected);
+        assert_eq!(walk(ipvs, Fields::BUT_STATS), expected);
+        assert_eq!(walk(ipvs, Fields::ALL), read(ipvs));
         let mut found = ipvs.read(Scope::All, PLAIN).unwrap();
         let all = expected.entries.iter().zip(&mut found.entries);
         for (expected, found) in

@@ -20,24 +20,39 @@ impl Manager {
     /// Takes a reading of the whole table in: makes the claims that the configuration has
     /// on it, ends those of matches whose service is gone, and looks at each.
     pub(super) fn claim_all(&mut self, now: Now, snapshot: Snapshot) {
+        let mut missing = self.claim_stated();
+        for entry in snapshot.entries {
+            missing.remove(&entry.service.config.key);
+            self.take_in(now, entry);
+        }
+        self.miss(now, missing);
+    }
+
+    /// Makes the claims that the configuration has by name. Returns all that are claimed.
+    pub(super) fn claim_stated(&mut self) -> BTreeSet<ServiceKey> {
         for key in self.config.services.iter().map(|it| it.service.key) {
             if !self.claims.contains_key(&key) {
                 self.claims.extend(plan::claim(&self.config, &key).map(|it| (key, it)));
                 self.world.touch(key);
             }
         }
-        let mut missing: BTreeSet<ServiceKey> = self.claims.keys().copied().collect();
-        for entry in snapshot.entries {
-            let key = entry.service.config.key;
-            if !self.claims.contains_key(&key) {
-                let claim = plan::claim(&self.config, &key);
-                let Some(claim) = claim.or_else(|| self.left_behind(&entry)) else { continue };
-                self.claims.insert(key, claim);
-                self.world.touch(key);
-            }
-            missing.remove(&key);
-            self.observe(now, key, Some(entry));
+        self.claims.keys().copied().collect()
+    }
+
+    /// Takes a reading of a service in, if it is claimed or is to be.
+    pub(super) fn take_in(&mut self, now: Now, entry: TableEntry) {
+        let key = entry.service.config.key;
+        if !self.claims.contains_key(&key) {
+            let claim = plan::claim(&self.config, &key);
+            let Some(claim) = claim.or_else(|| self.left_behind(&entry)) else { return };
+            self.claims.insert(key, claim);
+            self.world.touch(key);
         }
+        self.observe(now, key, Some(entry));
+    }
+
+    /// Ends a look at the whole table, in which these claimed services were not found.
+    pub(super) fn miss(&mut self, now: Now, missing: BTreeSet<ServiceKey>) {
         for key in missing {
             self.observe(now, key, None);
         }
@@ -49,6 +64,9 @@ impl Manager {
     /// Takes a reading of one claimed service in. What differs from the last is to be
     /// decided anew.
     pub(super) fn observe(&mut self, now: Now, key: ServiceKey, entry: Option<TableEntry>) {
+        if let Some(walk) = &mut self.walk {
+            walk.passed(&key);
+        }
         let Some(mut claim) = self.claims.remove(&key) else { return };
         if (claim.stated.is_none() || claim.is_leaving) && entry.is_none() {
             return self.unclaim(now, key, claim, REMOVED);

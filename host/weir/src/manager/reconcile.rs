@@ -9,7 +9,7 @@ use weir_ipvs::{
     diff::{Plan, diff},
 };
 
-use super::{Manager, Now, Output, POLL, RETRY};
+use super::{Manager, Now, Output, RETRY};
 use crate::{
     plan::{Claim, Role, Surroundings},
     report::Line,
@@ -22,15 +22,14 @@ impl Manager {
     /// Reads the whole table, but for the traffic of real servers, which stays as it was
     /// last read for who asked for it.
     pub(super) fn read_all(&mut self, now: Now, ipvs: &mut dyn Ipvs) -> Result<Snapshot, Error> {
-        self.next_poll = now.monotonic.saturating_add(POLL);
+        self.walk_later(now);
         let mut snapshot = ipvs.read(Scope::All, Fields::BUT_STATS)?;
         snapshot.entries.iter_mut().for_each(|it| self.world.add_stats(it));
         self.world.refresh(ipvs);
         Ok(snapshot)
     }
 
-    /// Looks at the whole table for edits by others, and undoes them where they are ours to
-    /// undo.
+    /// Looks at the whole table at once, where it is known to be another than it was.
     pub(super) fn poll(&mut self, now: Now, ipvs: &mut dyn Ipvs) {
         match self.read_all(now, ipvs) {
             Ok(snapshot) => {
@@ -39,6 +38,11 @@ impl Manager {
             }
             Err(error) => return self.trouble(now, "read the table", &error),
         }
+        self.write_all(now, ipvs);
+    }
+
+    /// Writes what is wanted, where all of the table was looked at.
+    pub(super) fn write_all(&mut self, now: Now, ipvs: &mut dyn Ipvs) {
         // A grant may have changed with the claims.
         self.start_plugins(now);
         self.deliver(now);

@@ -14,6 +14,7 @@ mod random;
 mod rehearsal;
 mod reload;
 mod safety;
+mod walk;
 
 use weir_ipvs::{Change, Failure};
 use weir_wasm::Intent;
