@@ -41,6 +41,10 @@ fn taken() -> MutexGuard<'static, BTreeMap<usize, usize>> {
 
 const PAGE: usize = align_of::<PageAligned<()>>();
 
+/// Of more code than this, 13 MiB of the interpreter of scripts, most is never run: to have it
+/// all there takes longer than the faults do.
+const POPULATED_MAX: usize = 1 << 20;
+
 impl CustomCodeMemory for InPlace {
     fn required_alignment(&self) -> usize {
         PAGE
@@ -49,9 +53,9 @@ impl CustomCodeMemory for InPlace {
     fn publish_executable(&self, code: *const u8, length: usize) -> wasmtime::Result<()> {
         let access = libc::PROT_READ | libc::PROT_EXEC;
         let pages = ptr::without_provenance_mut(code.addr());
-        if is_in_place(code.addr()) {
+        if is_in_place(code.addr()) && length <= POPULATED_MAX {
             // One call in the place of many faults; where it is refused, there are faults. Not
-            // for a file of the cache: most of what a large one holds is never run.
+            // for a file of the cache, whose pages may have to be read from a disk.
             // SAFETY: these are whole pages that stay as they are.
             unsafe { libc::madvise(pages, length, libc::MADV_POPULATE_READ) };
         }
