@@ -5,20 +5,12 @@
 
 mod runner;
 
-use std::{
-    fs,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use weir_build::Language;
+use weir_languages::Ticking;
 use weir_wasm::{
     Cache, Envelope, Event, HealthStatus, Intent, Plugin, Policy, Runtime, Statement, View,
 };
@@ -62,9 +54,6 @@ const CALLS: usize = 50;
 /// Live instances that memory is divided by: so many, or fewer once they hold this much.
 const INSTANCES: usize = 1000;
 const INSTANCES_BYTES: f64 = (256_u32 << 20) as f64;
-
-/// Between two ticks, as in the daemon while a plugin is called.
-const TICK: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -324,27 +313,4 @@ fn batches(changes: usize, servers: u32) -> [(View, Vec<Envelope>); 2] {
         down.held.push(Statement { key: *key, intent: Intent::Drain, lease, reason });
     }
     [(up, told(HealthStatus::Down)), (down, told(HealthStatus::Up))]
-}
-
-/// Makes time pass for guests, as the daemon does.
-struct Ticking(Arc<AtomicBool>);
-
-impl Ticking {
-    fn start(runtime: &Runtime) -> Self {
-        let (ticker, is_over) = (runtime.ticker(), Arc::new(AtomicBool::new(false)));
-        let over = Arc::clone(&is_over);
-        thread::spawn(move || {
-            while !over.load(Ordering::Relaxed) {
-                thread::sleep(TICK);
-                ticker.tick();
-            }
-        });
-        Self(is_over)
-    }
-}
-
-impl Drop for Ticking {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

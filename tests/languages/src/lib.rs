@@ -5,8 +5,10 @@ mod functions;
 mod host;
 mod sources;
 mod table;
+mod ticking;
 
 pub use functions::{Served, check, judge, weigh};
 pub use host::{Host, Setup};
 pub use sources::{component, example, lay_out};
 pub use table::{DNS, WEB, change, key};
+pub use ticking::Ticking;

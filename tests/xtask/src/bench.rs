@@ -24,6 +24,7 @@ use crate::{
     guest::Guest,
     kernel,
     languages::{self, COMPILERS},
+    toolchain,
 };
 use build::Programs;
 use report::Report;
@@ -72,6 +73,7 @@ const MEMORY: &str = "1G";
 const TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
+    toolchain::add_missing(&mut crate::note)?;
     let cache = Cache::open()?;
     let programs = build::all(&mut crate::note)?;
     let mut report = Report::new();

@@ -60,6 +60,7 @@ enum Command {
 
 /// Does it.
 pub(crate) fn run(options: Options, socket: Option<&Path>) -> Result<ExitCode> {
+    inherited::restore_sigpipe();
     match options.command {
         Command::Author(command) => authoring::run(&command),
         Command::List { json } => list(json, socket),
@@ -73,7 +74,6 @@ pub(crate) fn run(options: Options, socket: Option<&Path>) -> Result<ExitCode> {
 }
 
 fn list(is_json: bool, socket: Option<&Path>) -> Result<ExitCode> {
-    inherited::restore_sigpipe();
     let plugins: Vec<PluginLine> = control::daemon(socket)?.get(protocol::PLUGINS)?.whole()?;
     show(&plugins, &plugins, is_json)
 }
@@ -84,7 +84,6 @@ fn order(
     is_json: bool,
     socket: Option<&Path>,
 ) -> Result<ExitCode> {
-    inherited::restore_sigpipe();
     match control::daemon(socket)?.order::<PluginLine>(path, order) {
         Ok(plugin) => show(&plugin, std::slice::from_ref(&plugin), is_json),
         Err(unasked) => operator::refused(unasked),

@@ -99,14 +99,14 @@ impl Manager {
         let (claim, entry) = (self.claims.get(&key)?, self.world.get(&key)?);
         let past = self.plugins[index].weighings.past.get(&key)?;
         let (terms, name) = (claim.terms(), &self.plugins[index].name);
-        let labels = self.world.labels(&key).cloned().unwrap_or_default();
+        let labels = self.world.labels(&key);
         let candidate = |endpoint: &Endpoint| {
             let server = claim.servers.get(endpoint).filter(|it| it.role == Role::Real)?;
             let status = entry.servers.iter().find(|it| it.config.endpoint == *endpoint)?;
             let before = past.totals.get(endpoint);
             Some(Candidate {
                 server: *status,
-                labels: labels.servers.get(endpoint).cloned().unwrap_or_default(),
+                labels: labels.and_then(|it| it.servers.get(endpoint)).cloned().unwrap_or_default(),
                 base: server.base,
                 unweighed: server.decision.without(&terms, name),
                 health: server.health.state.status(),
@@ -118,7 +118,7 @@ impl Manager {
         (!candidates.is_empty()).then(|| Weighing {
             service: entry.service.config.clone(),
             name: claim.name.clone(),
-            labels: labels.service.clone(),
+            labels: labels.map(|it| it.service.clone()).unwrap_or_default(),
             at_ns: now.wall_ns(),
             period: past.at.map_or(Duration::ZERO, |it| now.monotonic.saturating_sub(it)),
             candidates,
