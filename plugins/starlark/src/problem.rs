@@ -28,6 +28,14 @@ pub(crate) fn describe(error: &Error) -> String {
     text
 }
 
+/// What went wrong, and not where: for a script that goes on. What it said itself by `fail` is
+/// nothing else than that.
+pub(crate) fn message(error: &Error) -> String {
+    let message = error.without_diagnostic().to_string();
+    let message = first_line(&message);
+    message.strip_prefix("fail: ").unwrap_or(message).to_owned()
+}
+
 /// `policy.star:3: MESSAGE: x = 1 // 0`.
 pub(crate) fn with_line(span: &FileSpan, message: &str) -> String {
     format!("{}: {message}: {}", position(span), line(span))

@@ -6,7 +6,7 @@ use starlark::{
     PrintHandler,
     environment::{FrozenModule, Globals, GlobalsBuilder, LibraryExtension, Module},
     eval::{BeforeStmtFunc, Evaluator},
-    syntax::{AstModule, Dialect},
+    syntax::{AstModule, Dialect, DialectTypes},
     values::{Heap, OwnedFrozenValue, Value},
 };
 use weir_sdk::{
@@ -154,6 +154,7 @@ fn evaluate(settings: &Settings) -> starlark::Result<FrozenModule> {
         enable_f_strings: true,
         enable_keyword_only_arguments: true,
         enable_top_level_stmt: true,
+        enable_types: DialectTypes::Enable,
         ..Dialect::Standard
     };
     let syntax = AstModule::parse(&source.name, source.text.clone(), &dialect)?;

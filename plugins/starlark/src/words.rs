@@ -1,5 +1,5 @@
 //! The vocabulary of scripts: services and their real servers, changes of health, what is
-//! said of weights, what is to be weighed, judged and checked.
+//! said of weights, what is to be weighed, judged and checked, what is asked and owned.
 //!
 //! Each word looks up what it is asked for when it is asked; during one call of the plugin
 //! all of them see one moment.
@@ -7,7 +7,9 @@
 #![expect(unused_qualifications, reason = "what the derives of starlark write")]
 
 mod answer;
+mod attempt;
 mod change;
+mod log;
 mod memory;
 mod owning;
 mod planned;
@@ -39,6 +41,8 @@ pub(crate) fn globals(builder: &mut GlobalsBuilder) {
     target::globals(builder);
     answer::globals(builder);
     owning::globals(builder);
+    attempt::globals(builder);
+    log::globals(builder);
 }
 
 /// Functions for looking at the table.

@@ -213,7 +213,7 @@ const MALFORMED: [&str; 12] = [
     r#"{"name":"a","address":"192.0.2.12:80","servers":[{"address":"10.0.0.1:80","weight":-1}]}"#,
 ];
 
-fn answered(status: u16, body: &str) -> Event {
+pub(crate) fn answered(status: u16, body: &str) -> Event {
     let reply = HttpReply { status, headers: Vec::new(), body: body.as_bytes().to_vec() };
     Event::Answered(HttpAnswer { tag: "services".to_owned(), outcome: Ok(reply) })
 }
@@ -242,8 +242,8 @@ fn discover(runtime: &Runtime, plugin: &Plugin, configured: Configured<'_>) -> S
 }
 
 /// The same by what a registry should not list, and where weir refuses something.
-fn discover_oddly(runtime: &Runtime, plugin: &Plugin) -> String {
-    let setup = Setup { config_json: REGISTRY.to_owned(), ..Setup::default() };
+fn discover_oddly(runtime: &Runtime, plugin: &Plugin, configured: Configured<'_>) -> String {
+    let setup = Setup { config_json: configured(REGISTRY), ..Setup::default() };
     let mut host = Host::start(runtime, plugin, setup).unwrap();
     let asks = host.tell((0..9).map(|_| Event::Stats(Duration::from_secs(10))).collect());
     let mut text = format!("nine times at once: {} requests\n", asks.lines().count());
@@ -258,18 +258,18 @@ fn discover_oddly(runtime: &Runtime, plugin: &Plugin) -> String {
 }
 
 /// The example of a controller does as `discovery`.
-pub(crate) fn check_discovery(runtime: &Runtime, plugin: &Plugin) {
+pub(crate) fn check_discovery(runtime: &Runtime, plugin: &Plugin, configured: Configured<'_>) {
     let rust = components::discovery(runtime).unwrap();
     let as_is: Configured<'_> = &str::to_owned;
-    assert_eq!(discover(runtime, plugin, as_is), discover(runtime, &rust, as_is));
-    assert_eq!(discover_oddly(runtime, plugin), discover_oddly(runtime, &rust));
-    check_its_settings(runtime, plugin);
+    assert_eq!(discover(runtime, plugin, configured), discover(runtime, &rust, as_is));
+    assert_eq!(discover_oddly(runtime, plugin, configured), discover_oddly(runtime, &rust, as_is));
+    check_its_settings(runtime, plugin, configured);
 }
 
 /// A setting that is not known is said, and the secret that is named is asked for.
-fn check_its_settings(runtime: &Runtime, plugin: &Plugin) {
+fn check_its_settings(runtime: &Runtime, plugin: &Plugin, configured: Configured<'_>) {
     let start = |more: &str| {
-        let config_json = REGISTRY.replace('}', more);
+        let config_json = configured(&REGISTRY.replace('}', more));
         Host::start(runtime, plugin, Setup { config_json, ..Setup::default() })
     };
     let refused = start(r#","urls":1}"#).err().unwrap().to_string();
@@ -301,7 +301,7 @@ fn rust_discovers() {
     gives up tcp 192.0.2.10:80
     owns names, tcp 192.0.2.11:53 by wlc: 10.0.0.3:53 weight 1
     "#);
-    insta::assert_snapshot!(discover_oddly(&runtime, &rust), @r#"
+    insta::assert_snapshot!(discover_oddly(&runtime, &rust, &str::to_owned), @r#"
     nine times at once: 8 requests
     one outside the grant, and one by UDP
     owns names, udp 192.0.2.11:53 by wlc: 10.0.0.3:53 weight 1
@@ -322,17 +322,13 @@ fn rust_discovers() {
     owns shop, tcp 192.0.2.10:80 by wrr: 10.0.0.1:80 weight 3, 10.0.0.2:80 weight 1
     gives up udp 192.0.2.11:53
     "#);
-    check_its_settings(&runtime, &rust);
+    check_its_settings(&runtime, &rust, &str::to_owned);
 }
 
 #[test]
 fn starlark_discovers_as_rust_does() {
     let runtime = Runtime::for_daemon().unwrap();
-    let rust = components::discovery(&runtime).unwrap();
     let starlark = components::starlark(&runtime).unwrap();
     let script = include_str!("../../../sdk/starlark/discover.star");
-    assert_eq!(
-        discover(&runtime, &starlark, &|it| settings(script, it)),
-        discover(&runtime, &rust, &str::to_owned)
-    );
+    check_discovery(&runtime, &starlark, &|it| settings(script, it));
 }

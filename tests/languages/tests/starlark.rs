@@ -1,12 +1,12 @@
 //! Scripts: their vocabulary, their mistakes and their limits.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::json;
 use weir_languages::{Host, Served, Setup, WEB, change, key};
 use weir_wasm::{Event, HealthStatus, PolicyGrant, ProbeError, Runtime, Services, World};
 
-use crate::components;
+use crate::{components, decisions::answered};
 
 /// The settings of the component with this script, as `weir run` hands them over.
 pub(crate) fn settings(script: &str, config: &str) -> String {
@@ -229,6 +229,105 @@ def check(target):
     insta::assert_snapshot!(check("return degraded(100)", Ok(200)), @r#"Inconclusive("policy.star:2: percent is 100: expected 1 to 99: return degraded(100)")"#);
     insta::assert_snapshot!(check("target.http(\"/\")", Ok(200)), @r#"Inconclusive("policy.star:2: expected up(), degraded(percent, reason), down(reason) or inconclusive(reason), found NoneType: target.http(\"/\")")"#);
     insta::assert_snapshot!(check("return target.htp(\"/\")", refused), @r#"Inconclusive("policy.star:2: Object of type `target` has no attribute `htp`, did you mean `http`?: return target.htp(\"/\")")"#);
+}
+
+#[test]
+fn every_word_of_controllers_means_something() {
+    let script = r#"
+URL = "https://registry.example/services"
+
+def on_start(weights):
+    shop = service("shop", "192.0.2.10:80", [("10.0.0.1:80", 3), ("10.0.0.2:80", 1)], "wrr")
+    dns = service("dns", "192.0.2.11:53", (), protocol = "udp")
+    own(shop)
+    own(dns)
+    give_up(dns)
+    print(dns, shop.name, shop.address, shop.servers, shop.scheduler, shop.protocol)
+    print(owned() == [shop], dns in owned(), shop in {shop: 1}, shop == "tcp 192.0.2.10:80")
+    again = service("again", "[2001:DB8:0::1]:80", [("[::1]:80", 0)])
+    print(again.address, again.servers, again == service("other", "[2001:db8::1]:80", []))
+
+def on_time(weights):
+    print(ask(URL, "services", "GET", {"accept": "text/plain"}, body = "x", timeout_ms = 500))
+    print([ask(URL) for _ in range(8)])
+
+def on_answer(answer, weights):
+    print(answer, answer.tag, answer.status, answer.headers, answer.body, answer.error)
+    print(answer.json())
+"#;
+    let mut host = start(script, Setup::default()).unwrap();
+    insta::assert_snapshot!(host.tell(vec![Event::Started]), @"owns shop, tcp 192.0.2.10:80 by wrr: 10.0.0.1:80 weight 3, 10.0.0.2:80 weight 1");
+    let asked = host.tell(vec![Event::Stats(Duration::ZERO)]);
+    assert_eq!(asked.lines().count(), 8, "{asked}");
+    insta::assert_snapshot!(asked.lines().next().unwrap(), @r#"asks GET https://registry.example/services for "services""#);
+    assert_eq!(host.tell(vec![answered(200, "[1]")]), "");
+    insta::assert_snapshot!(host.log().join("\n"), @r#"
+    udp 192.0.2.11:53 shop 192.0.2.10:80 [("10.0.0.1:80", 3), ("10.0.0.2:80", 1)] wrr tcp
+    True False True False
+    [2001:db8::1]:80 [("[::1]:80", 0)] True
+    True
+    [True, True, True, True, True, True, True, False]
+    answer to services services 200 {} [1] None
+    [1]
+    "#);
+}
+
+#[test]
+fn what_cannot_be_owned_or_asked_says_why() {
+    insta::assert_snapshot!(body("    service(\"x\", \"192.0.2.10\", [])"), @r#"test: handle failed: policy.star:2: expected an address and a port, "10.0.0.1:80", found "192.0.2.10": service("x", "192.0.2.10", [])"#);
+    insta::assert_snapshot!(body("    service(\"x\", \"192.0.2.10:80\", [(\"10.0.0.1:80\", -1)])"), @r#"test: handle failed: policy.star:2: Error unpacking value for parameter `servers` of type `list[(str, int)] | tuple[(str, int), ...]: service("x", "192.0.2.10:80", [("10.0.0.1:80", -1)])"#);
+    insta::assert_snapshot!(body("    service(\"x\", \"192.0.2.10:80\", [], protocol = \"icmp\")"), @r#"test: handle failed: policy.star:2: protocol is "icmp": expected tcp, udp or sctp: service("x", "192.0.2.10:80", [], protocol = "icmp")"#);
+    insta::assert_snapshot!(body("    own(service(\"x\", \"198.51.100.1:80\", []))"), @r#"test: handle failed: policy.star:2: service tcp 198.51.100.1:80 is outside the plugin's grant.structure: own(service("x", "198.51.100.1:80", []))"#);
+    insta::assert_snapshot!(body("    own(change.service)"), @"test: handle failed: policy.star:2: Type of parameter `service` doesn't match, expected `owned_service`, actual `service (repr: tcp 192.0.2.1:80)`: own(change.service)");
+    insta::assert_snapshot!(body("    ask(\"https://elsewhere.example/\")"), @r#"test: handle failed: policy.star:2: GET https://elsewhere.example/ is outside the plugin's grant.http: ask("https://elsewhere.example/")"#);
+}
+
+#[test]
+fn a_line_has_a_level() {
+    let script = "log(\"said\")\nfor it in [\"trace\", \"debug\", \"info\", \"warn\", \"error\"]:\n    log(it, it)\ndef on_start(weights):\n    log(\"said\", \"loud\")\n";
+    let mut host = start(script, Setup::default()).unwrap();
+    assert_eq!(host.log(), ["said", "trace", "debug", "info", "warn", "error"]);
+    insta::assert_snapshot!(host.tell(vec![Event::Started]), @r#"test: handle failed: policy.star:5: level is "loud": expected trace, debug, info, warn or error: log("said", "loud")"#);
+}
+
+#[test]
+fn a_failure_is_a_value_where_it_is_attempted() {
+    let script = r#"
+def share(part, whole = 1):
+    return part // whole
+
+def on_health(change, weights):
+    print(attempt(share, 6, whole = 2))
+    print(attempt(share, 6, whole = 0))
+    print(attempt(weights.scale, change.server, 0), attempt(fail, "no", 3), attempt(fail))
+    print(attempt(lambda: change.sever), attempt(7), attempt(attempt, share))
+    weights.drain(change.server)
+    attempt(weights.scale, change.server, 0)
+"#;
+    let mut host = start(script, Setup::default()).unwrap();
+    insta::assert_snapshot!(host.tell(down()), @"tcp 192.0.2.1:80 10.0.0.1:80: Drain for 60s:");
+    insta::assert_snapshot!(host.log().join("\n"), @r#"
+    (3, None)
+    (None, "Floor division by zero: 6 // 0")
+    (None, "a scale of 0: say drain") (None, "no 3") (None, "fail:")
+    (None, "Object of type `change` has no attribute `sever`, did you mean `server`?") (None, "Operation `call()` not supported on type `int`") ((None, "Missing parameter `part` for call to `policy.star.share`"), None)
+    "#);
+    let refused = Err(ProbeError::Refused);
+    insta::assert_snapshot!(check("return down(attempt(target.connect)[1])", refused), @r#"Fail("refused")"#);
+}
+
+#[test]
+fn limits_are_not_attempted_away() {
+    insta::assert_snapshot!(body("    attempt(spin)\n\ndef spin():\n    for i in range(1000000000):\n        pass"), @"test: handle failed: policy.star:2: Execution duration limit of 1000000 ticks has been exceeded: attempt(spin)");
+    insta::assert_snapshot!(body("    attempt(grow, [])\n\ndef grow(x):\n    for i in range(1000000):\n        x.append(str(i) * 100)"), @"test: handle failed: policy.star:2: Heap memory limit of 16777216 bytes exceeded: attempt(grow, [])");
+    insta::assert_snapshot!(body("    attempt(on_health, change, weights)"), @"test: handle failed: policy.star:2: Starlark call stack overflow: attempt(on_health, change, weights)");
+}
+
+#[test]
+fn types_that_are_written_are_kept() {
+    insta::assert_snapshot!(told("LIMIT: int = \"x\"\n", down()), @r#"test: init failed: policy.star:1: Value `x` of type `string` does not match the type annotation `int` for return type: LIMIT: int = "x""#);
+    insta::assert_snapshot!(body("    halve(change.detail)\n\ndef halve(weight: int):\n    return weight // 2"), @"test: handle failed: policy.star:2: Value `connection refused` of type `string` does not match the type annotation `int` for argument `weight`: halve(change.detail)");
+    insta::assert_snapshot!(body("    print(halve(None))\n\ndef halve(weight: int | None) -> str:\n    return weight"), @"test: handle failed: policy.star:5: Value `None` of type `NoneType` does not match the type annotation `str` for return type: return weight, called from policy.star:2: print(halve(None))");
 }
 
 /// What this script makes of turns in which the real servers have these connections open.

@@ -1,20 +1,10 @@
 //! The examples in languages that need a compiler of their own, which `cargo xtask test`
 //! installs: built as their pages say, they decide as those in Rust do.
 
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use weir_build::Language;
-use weir_languages::{Host, Served, Setup, WEB, change};
+use weir_languages::{Host, Served, Setup, Ticking, WEB, change};
 use weir_wasm::{Event, HealthStatus, Limits, Plugin, ProbeError, Runtime};
 
 use crate::{
@@ -84,7 +74,7 @@ fn checks_as_rust_does(language: Language) {
 fn discovers_as_rust_does(language: Language) {
     let runtime = Runtime::for_daemon().unwrap();
     let plugin = example(&runtime, language, "controller", "discover");
-    decisions::check_discovery(&runtime, &plugin);
+    decisions::check_discovery(&runtime, &plugin, &str::to_owned);
 }
 
 /// The words of a checker mean what they should: each question is asked, and what is said of one
@@ -134,29 +124,6 @@ fn hostile(language: Language) -> String {
         sane.tell(vec![change(WEB[0], HealthStatus::Up)]);
     }
     text
-}
-
-/// Makes time pass for guests.
-struct Ticking(Arc<AtomicBool>);
-
-impl Ticking {
-    fn start(runtime: &Runtime) -> Self {
-        let (ticker, is_over) = (runtime.ticker(), Arc::new(AtomicBool::new(false)));
-        let over = Arc::clone(&is_over);
-        thread::spawn(move || {
-            while !over.load(Ordering::Relaxed) {
-                ticker.tick();
-                thread::sleep(Duration::from_millis(5));
-            }
-        });
-        Self(is_over)
-    }
-}
-
-impl Drop for Ticking {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// The page on toolchains is true of C++.

@@ -8,7 +8,6 @@ use starlark::{
     values::{
         Heap, NoSerialize, ProvidesStaticType, StarlarkPagablePanic, StarlarkValue, Value,
         dict::{AllocDict, UnpackDictEntries},
-        none::NoneType,
         starlark_value,
         tuple::UnpackTuple,
     },
@@ -21,7 +20,8 @@ use weir_sdk::policy::{
 /// Functions for asking.
 #[starlark_module]
 pub(super) fn globals(builder: &mut GlobalsBuilder) {
-    /// Asks by HTTP; `on_answer` is told, with this tag.
+    /// Asks by HTTP; `on_answer` is told, with this tag. False = nothing is asked, for as many
+    /// questions as may be are under way: that is nobody's mistake, and passes.
     fn ask(
         url: &str,
         #[starlark(default = "")] tag: &str,
@@ -36,7 +36,7 @@ pub(super) fn globals(builder: &mut GlobalsBuilder) {
         >,
         #[starlark(default = "")] body: &str,
         #[starlark(default = 10_000)] timeout_ms: u64,
-    ) -> anyhow::Result<NoneType> {
+    ) -> anyhow::Result<bool> {
         let plain = headers.entries.into_iter().map(|(name, it)| (name, HeaderValue::Plain(it)));
         let mut headers: Vec<_> = plain.collect();
         for (header, parts) in secrets.entries {
@@ -56,8 +56,11 @@ pub(super) fn globals(builder: &mut GlobalsBuilder) {
             body: body.as_bytes().to_vec(),
             timeout: timeout_ms,
         };
-        let asked = policy::ask(&request);
-        asked.map(|()| NoneType).map_err(|failure| anyhow::anyhow!(failure.message))
+        match policy::ask(&request) {
+            Ok(()) => Ok(true),
+            Err(failure) if failure.retryable => Ok(false),
+            Err(failure) => Err(anyhow::anyhow!(failure.message)),
+        }
     }
 }
 
