@@ -63,13 +63,13 @@ use std::{
     time::Duration,
 };
 
-use weir_ipvs::{Error, Ipvs, RealServerKey, ServiceKey, SyncRole};
+use weir_ipvs::{Entries, Error, Ipvs, RealServerKey, ServiceKey, SyncRole};
 use weir_wasm::{Event as PolicyEvent, HealthChange, HealthStatus, HttpAnswer, HttpCall};
 
 use self::{
     checkers::Offered, freeze::Freezes, memory::Memory, operator::Awaiting, owned::Owned,
     plugin::Plugin, reload::Refused, self_probes::SelfProbes, statements::Statements,
-    timers::Timers, view::World, walk::Walk,
+    timers::Timers, view::World,
 };
 pub(crate) use self::{
     checkers::idle,
@@ -180,7 +180,9 @@ pub(crate) struct Manager {
     statements: Statements,
     /// What controllers own.
     owned: Owned,
-    /// Services to be decided anew, or not yet what was decided.
+    /// Services to be decided anew.
+    undecided: BTreeSet<ServiceKey>,
+    /// Services that may not be what was decided.
     dirty: BTreeSet<ServiceKey>,
     /// What commands ask, in the order in which it came.
     requests: VecDeque<Request>,
@@ -214,7 +216,9 @@ pub(crate) struct Manager {
     /// When the next walk through the table begins.
     next_walk: Duration,
     /// The one that is under way.
-    walk: Option<Walk>,
+    walk: Option<Entries>,
+    /// The number of the look at the whole table that is under way, or was the last.
+    look: u64,
     next_watch: u64,
     /// What could not be done, so that it is said once, not at every attempt.
     troubles: BTreeMap<String, String>,
@@ -239,6 +243,7 @@ impl Manager {
             plugins,
             statements,
             owned: Owned::default(),
+            undecided: BTreeSet::new(),
             dirty: BTreeSet::new(),
             requests: VecDeque::new(),
             timers: Timers::default(),
@@ -259,6 +264,7 @@ impl Manager {
             next_poll: Duration::ZERO,
             next_walk: Duration::ZERO,
             walk: None,
+            look: 0,
             next_watch: 0,
             troubles: BTreeMap::new(),
             output: VecDeque::new(),
@@ -334,7 +340,7 @@ impl Manager {
         self.weigh(now, ipvs);
         self.thaw_when_due(now);
         while let Some(service) = self.timers.pop(now.monotonic) {
-            self.dirty.insert(service);
+            self.undecided.insert(service);
             if self.claims.get(&service).is_some_and(Claim::drains) {
                 self.stale.insert(service);
             }
@@ -393,7 +399,7 @@ impl Manager {
             _ => {}
         }
         let after = verdict.state;
-        self.dirty.insert(key.service);
+        self.undecided.insert(key.service);
         self.world.touch(key.service);
         self.log(
             Line::info("health")

@@ -50,8 +50,9 @@ pub(crate) struct Claim {
     pub(crate) servers: BTreeMap<Endpoint, Server>,
     /// The service as the kernel had it when last looked at.
     pub(crate) seen: Option<Service>,
-    /// Whether it was ever looked at.
-    pub(crate) looked: bool,
+    /// The number of the look at the whole table in which, or after which, it was last looked
+    /// at; 0 = never.
+    pub(crate) look: u64,
     /// Whether it has real servers that are not claimed.
     pub(crate) has_foreign: bool,
     /// Whether the configuration has it no more: it goes once its servers are drained.
@@ -310,7 +311,7 @@ impl Claim {
             is_scaled: config.plugins.iter().any(|it| it.may_scale(name)),
             servers: BTreeMap::new(),
             seen: None,
-            looked: false,
+            look: 0,
             has_foreign: false,
             is_leaving: false,
             is_given_up: false,

@@ -157,7 +157,7 @@ impl Manager {
             Effect::Publish(statement) => self.publish(now, index, Voice::Policy, statement),
             Effect::Withdraw(key) => {
                 if self.statements.withdraw(&self.plugins[index].name, &key) {
-                    self.dirty.insert(key.service);
+                    self.undecided.insert(key.service);
                 }
             }
             Effect::Own(key, owned) => self.take_owned(now, index, key, owned),
@@ -213,7 +213,7 @@ impl Manager {
         match self.plugins[index].mode {
             Mode::Shadow => self.tell_shadow(&name, &key, voice),
             _ => {
-                self.dirty.insert(key.service);
+                self.undecided.insert(key.service);
             }
         }
     }
@@ -248,6 +248,6 @@ impl Manager {
         let moved = self.statements.step(now.monotonic);
         let asked = self.statements.ask_again(now.monotonic);
         let all = expired.into_iter().chain(moved).chain(asked);
-        self.dirty.extend(all.map(|it| it.service));
+        self.undecided.extend(all.map(|it| it.service));
     }
 }

@@ -1,6 +1,6 @@
 //! What is ours: claims as the table comes and goes, and the checks they want.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use weir_ipvs::{Endpoint, RealServer, RealServerKey, ServiceKey, Snapshot, TableEntry};
 use weir_wasm::Latency;
@@ -20,23 +20,22 @@ impl Manager {
     /// Takes a reading of the whole table in: makes the claims that the configuration has
     /// on it, ends those of matches whose service is gone, and looks at each.
     pub(super) fn claim_all(&mut self, now: Now, snapshot: Snapshot) {
-        let mut missing = self.claim_stated();
+        self.begin_look();
         for entry in snapshot.entries {
-            missing.remove(&entry.service.config.key);
             self.take_in(now, entry);
         }
-        self.miss(now, missing);
+        self.end_look(now);
     }
 
-    /// Makes the claims that the configuration has by name. Returns all that are claimed.
-    pub(super) fn claim_stated(&mut self) -> BTreeSet<ServiceKey> {
+    /// Begins a look at the whole table, with the claims that the configuration has by name.
+    pub(super) fn begin_look(&mut self) {
+        self.look += 1;
         for key in self.config.services.iter().map(|it| it.service.key) {
             if !self.claims.contains_key(&key) {
                 self.claims.extend(plan::claim(&self.config, &key).map(|it| (key, it)));
                 self.world.touch(key);
             }
         }
-        self.claims.keys().copied().collect()
     }
 
     /// Takes a reading of a service in, if it is claimed or is to be.
@@ -51,9 +50,11 @@ impl Manager {
         self.observe(now, key, Some(entry));
     }
 
-    /// Ends a look at the whole table, in which these claimed services were not found.
-    pub(super) fn miss(&mut self, now: Now, missing: BTreeSet<ServiceKey>) {
-        for key in missing {
+    /// Ends a look at the whole table: what is claimed and was not seen is not there.
+    pub(super) fn end_look(&mut self, now: Now) {
+        let is_missing = |it: &Claim| it.look < self.look;
+        let missing = self.claims.iter().filter(|it| is_missing(it.1)).map(|it| *it.0);
+        for key in missing.collect::<Vec<_>>() {
             self.observe(now, key, None);
         }
         self.renew_grants();
@@ -64,18 +65,16 @@ impl Manager {
     /// Takes a reading of one claimed service in. What differs from the last is to be
     /// decided anew.
     pub(super) fn observe(&mut self, now: Now, key: ServiceKey, entry: Option<TableEntry>) {
-        if let Some(walk) = &mut self.walk {
-            walk.passed(&key);
-        }
         let Some(mut claim) = self.claims.remove(&key) else { return };
         if (claim.stated.is_none() || claim.is_leaving) && entry.is_none() {
             return self.unclaim(now, key, claim, REMOVED);
         }
+        let was_looked_at = claim.look > 0;
         let before: Vec<_> = claim.servers.values().map(|it| it.seen).collect();
         self.update_servers(now, key, &mut claim, entry.as_ref());
         for (endpoint, server) in &mut claim.servers {
             let found = find(entry.as_ref(), endpoint);
-            if claim.looked && server.seen != found {
+            if was_looked_at && server.seen != found {
                 let key = RealServerKey { service: key, server: *endpoint };
                 self.server_edited(key, claim.rules.drift, server, found);
             }
@@ -86,22 +85,23 @@ impl Manager {
             it.servers.iter().any(|it| !claim.servers.contains_key(&it.config.endpoint))
         });
         let found = entry.as_ref().map(|it| it.service.config.clone());
-        if claim.looked && claim.stated.is_some() && claim.seen != found {
+        if was_looked_at && claim.stated.is_some() && claim.seen != found {
             self.service_edited(key, &mut claim, found.as_ref());
         }
-        let is_same = claim.looked
+        let is_same = was_looked_at
             && claim.seen == found
             && claim.servers.values().map(|it| it.seen).eq(before);
-        if !is_same {
-            self.dirty.insert(key);
+        // Whether a drain is over is decided by connections, too.
+        if !is_same || claim.drains() {
+            self.undecided.insert(key);
         }
-        if !claim.looked {
+        if !was_looked_at {
             claim.settled_at = now.monotonic.saturating_add(GRACE);
             claim.is_quorum_lost =
                 claim.servers.values().any(|it| it.role == Role::Sorry && it.seen.is_some());
         }
         claim.seen = found;
-        claim.looked = true;
+        claim.look = self.look;
         let owned = entry.map(|mut it| {
             it.servers.retain(|it| claim.servers.contains_key(&it.config.endpoint));
             it
@@ -161,7 +161,7 @@ impl Manager {
             for (endpoint, server) in gone.collect::<Vec<_>>() {
                 self.release(RealServerKey { service: key, server: endpoint }, &server, REMOVED);
             }
-        } else if !claim.looked {
+        } else if claim.look == 0 {
             new.extend(left);
         }
         for mut server in new {
@@ -220,6 +220,7 @@ impl Manager {
         self.world.set(now, &key, None);
         self.world.touch(key);
         self.memory.touched.insert(key);
+        self.undecided.remove(&key);
         self.dirty.remove(&key);
         self.timers.set(key, None);
     }

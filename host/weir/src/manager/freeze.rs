@@ -60,7 +60,7 @@ impl Manager {
         );
         let (since, until) = (now.monotonic, Some(now.monotonic.saturating_add(window)));
         self.freezes.doubt = Some(Freeze { who: Word::WEIR, reason, since, until });
-        self.dirty.extend(self.claims.keys());
+        self.undecided.extend(self.claims.keys());
     }
 
     /// Ends a freeze whose time has come: every check had its round since.
@@ -68,7 +68,7 @@ impl Manager {
         if self.freezes.until().is_some_and(|it| it <= now.monotonic) {
             self.freezes.doubt = None;
             self.log(Line::info("thawed"));
-            self.dirty.extend(self.claims.keys());
+            self.undecided.extend(self.claims.keys());
         }
     }
 

@@ -30,7 +30,7 @@ impl Manager {
         let rests = claim.check.as_ref().is_some_and(|it| server.agent.rests(it));
         let line = Line::info("agent").with("service", key.service).with("server", key.server);
         let line = line.with("says", &server.agent.says);
-        self.dirty.insert(key.service);
+        self.undecided.insert(key.service);
         if is_new {
             self.log(line);
         }

@@ -106,7 +106,7 @@ impl Manager {
                 .with("connections", left.map_or(0, |it| it.active + it.inactive))
                 .with("then", if is_kept { "it stays, with weight 0" } else { "it is removed" }),
         );
-        self.dirty.insert(key.service);
+        self.undecided.insert(key.service);
         self.memory.touched.insert(key.service);
         self.timers.set(key.service, Some(now.monotonic));
     }
@@ -120,7 +120,7 @@ impl Manager {
                     Some(order) => self.orders.insert(key, order),
                     None => self.orders.remove(&key),
                 };
-                self.dirty.insert(key.service);
+                self.undecided.insert(key.service);
                 match (was_maintained, self.is_maintained(&key)) {
                     (true, false) => self.check_again(now, key),
                     (false, true) => self.check_no_more(now, key),
@@ -132,7 +132,8 @@ impl Manager {
                     Some(freeze) => self.freezes.ordered.insert(of, freeze),
                     None => self.freezes.ordered.remove(&of),
                 };
-                self.dirty.extend(self.claims.keys().filter(|it| of.is_none_or(|of| of == **it)));
+                let theirs = self.claims.keys().filter(|it| of.is_none_or(|of| of == **it));
+                self.undecided.extend(theirs);
             }
         }
     }

@@ -87,7 +87,7 @@ impl Manager {
         }
         let had_via = BTreeMap::new();
         self.reclaim(now, key, &had_via);
-        self.dirty.insert(key);
+        self.undecided.insert(key);
         // What is new is claimed when the table is read.
         self.next_poll = now.monotonic;
     }

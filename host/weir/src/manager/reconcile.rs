@@ -61,7 +61,7 @@ impl Manager {
         self.write(now, ipvs);
     }
 
-    /// Writes what is wanted of the dirty services, which were just looked at.
+    /// Writes what is wanted of the services that were just looked at.
     pub(super) fn write(&mut self, now: Now, ipvs: &mut dyn Ipvs) {
         for _ in 0..ATTEMPTS {
             self.decide(now);
@@ -79,9 +79,10 @@ impl Manager {
         self.forget_settled(now);
     }
 
-    /// Decides the dirty services anew.
+    /// Decides what is to be decided anew.
     pub(super) fn decide(&mut self, now: Now) {
-        for key in self.dirty.clone() {
+        for key in std::mem::take(&mut self.undecided) {
+            self.dirty.insert(key);
             self.decide_one(now, key);
         }
     }

@@ -104,6 +104,7 @@ impl Manager {
             freezes: self.freezes.clone(),
             orders: self.orders.clone(),
             is_started: self.is_started,
+            look: self.look,
             world: self.world.clone(),
             next_watch: self.next_watch,
             checked: self.checked,

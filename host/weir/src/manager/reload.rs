@@ -131,7 +131,7 @@ impl Manager {
             self.reclaim(now, key, &vias);
         }
         self.reload_plugins(&before, reload.codes, &reload.replaced);
-        self.dirty.extend(self.claims.keys());
+        self.undecided.extend(self.claims.keys());
         self.probe_itself_anew(now, &before.self_probes);
         // What is new in the configuration is claimed when the table is read.
         self.next_poll = now.monotonic;

@@ -189,7 +189,7 @@ impl Manager {
     pub(super) fn decide_what_it_reaches(&mut self, index: usize) {
         let grant = &self.plugins[index].grant;
         let reached = self.claims.iter().filter(|(_, it)| grant.reaches(&it.name));
-        self.dirty.extend(reached.map(|(key, _)| *key));
+        self.undecided.extend(reached.map(|(key, _)| *key));
     }
 
     /// Which services a plugin may scale now.

@@ -103,7 +103,7 @@ impl Manager {
                 .with("then", "checks are followed a round after it passes"),
         );
         self.freezes.doubt = Some(Freeze { who: Word::WEIR, reason, since, until: None });
-        self.dirty.extend(self.claims.keys());
+        self.undecided.extend(self.claims.keys());
     }
 
     /// Every self-probe passes: after one more round of checks, what they say counts.

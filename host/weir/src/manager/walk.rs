@@ -4,9 +4,9 @@
 //! What is looked at meanwhile for another reason, and all that is written is looked at first,
 //! is passed over: the walk may show it as it was before.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
-use weir_ipvs::{Entries, Error, Fields, Ipvs, ServiceKey, TableEntry};
+use weir_ipvs::{Error, Fields, Ipvs, TableEntry};
 
 use super::{Manager, Now};
 
@@ -16,20 +16,6 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Services that are looked at before the manager looks for events again. One takes some 10 us,
 /// in a guest kernel 60. In tests so few that their tables take several turns, too.
 const WALKED_AT_ONCE: usize = if cfg!(test) { 2 } else { 128 };
-
-/// A look at the whole table that is under way.
-pub(super) struct Walk {
-    entries: Entries,
-    /// Claimed services that were not looked at since it began.
-    unseen: BTreeSet<ServiceKey>,
-}
-
-impl Walk {
-    /// A service was looked at.
-    pub(super) fn passed(&mut self, key: &ServiceKey) {
-        self.unseen.remove(key);
-    }
-}
 
 impl Manager {
     /// Has the next walk begin when the usual time has passed; one that is under way ends.
@@ -56,18 +42,17 @@ impl Manager {
     fn look_on(&mut self, now: Now, ipvs: &mut dyn Ipvs) -> Result<(), Error> {
         if self.walk.is_none() {
             self.walk_later(now);
-            let entries = ipvs.walk(Fields::BUT_STATS)?;
+            self.walk = Some(ipvs.walk(Fields::BUT_STATS)?);
             self.world.refresh(ipvs);
-            self.walk = Some(Walk { entries, unseen: self.claim_stated() });
+            self.begin_look();
         }
         for _ in 0..WALKED_AT_ONCE {
             let Some(walk) = &mut self.walk else { break };
-            match walk.entries.next().transpose()? {
+            match walk.next().transpose()? {
                 Some(entry) => self.pass(now, entry),
                 None => {
-                    let unseen = std::mem::take(&mut walk.unseen);
                     self.walk = None;
-                    self.miss(now, unseen);
+                    self.end_look(now);
                 }
             }
         }
@@ -75,9 +60,8 @@ impl Manager {
     }
 
     fn pass(&mut self, now: Now, mut entry: TableEntry) {
-        let key = entry.service.config.key;
-        let is_unseen = self.walk.as_ref().is_some_and(|it| it.unseen.contains(&key));
-        if is_unseen || !self.claims.contains_key(&key) {
+        let claim = self.claims.get(&entry.service.config.key);
+        if claim.is_none_or(|it| it.look < self.look) {
             self.world.add_stats(&mut entry);
             self.take_in(now, entry);
         }
