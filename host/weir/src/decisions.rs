@@ -180,7 +180,7 @@ mod tests {
 
     fn line(number: u64, server: &str) -> String {
         let line = Line::info("weight").with("server", server);
-        serde_json::to_string(&Event::new(number, &line, Duration::ZERO)).unwrap() + "\n"
+        serde_json::to_string(&Event::new(number, &line, "")).unwrap() + "\n"
     }
 
     fn sizes(directory: &Path) -> u64 {

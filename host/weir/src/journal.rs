@@ -12,7 +12,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
-    time::Duration,
 };
 
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
@@ -115,17 +114,17 @@ impl Journal {
         }))
     }
 
-    /// Takes note of what happened at `wall`, and tells whoever follows.
-    pub(crate) fn tell(&self, lines: &[Line], wall: Duration) {
+    /// Takes note of what happened at this time, by RFC 3339, and tells whoever follows.
+    pub(crate) fn tell(&self, lines: &[Line], at: &str) {
         let mut inner = self.inner();
         let numbered = (inner.number + 1..).zip(lines);
-        let told: Vec<_> = numbered.map(|(number, line)| told(number, line, wall)).collect();
+        let told: Vec<_> = numbered.map(|(number, line)| told(number, line, at)).collect();
         inner.number += u64::try_from(told.len()).unwrap_or(u64::MAX);
         inner.recent.extend(told.iter().cloned());
         let too_many = inner.recent.len().saturating_sub(RECENT);
         inner.recent.drain(..too_many);
-        inner.followers.retain_mut(|it| it.tell(&told, wall));
-        if inner.writer.as_mut().is_some_and(|it| !it.tell(&told, wall)) {
+        inner.followers.retain_mut(|it| it.tell(&told, at));
+        if inner.writer.as_mut().is_some_and(|it| !it.tell(&told, at)) {
             inner.writer = None;
         }
     }
@@ -185,13 +184,13 @@ impl Queue for Lines {
 
 impl<S: Queue> Follower<S> {
     /// Whether it follows on.
-    fn tell(&mut self, told: &[Told], wall: Duration) -> bool {
-        self.try_tell(told, wall).is_ok()
+    fn tell(&mut self, told: &[Told], at: &str) -> bool {
+        self.try_tell(told, at).is_ok()
     }
 
-    fn try_tell(&mut self, told: &[Told], wall: Duration) -> Result<(), ()> {
+    fn try_tell(&mut self, told: &[Told], at: &str) -> Result<(), ()> {
         if self.lost > 0 {
-            let line = self::told(0, &Line::warn("lost").with("events", self.lost), wall);
+            let line = self::told(0, &Line::warn("lost").with("events", self.lost), at);
             if self.sender.offer(slice::from_ref(&line))? > 0 {
                 self.lost = 0;
             }
@@ -202,8 +201,8 @@ impl<S: Queue> Follower<S> {
     }
 }
 
-fn told(number: u64, line: &Line, wall: Duration) -> Told {
-    let event = protocol::Event::new(number, line, wall);
+fn told(number: u64, line: &Line, at: &str) -> Told {
+    let event = protocol::Event::new(number, line, at);
     let mut json = serde_json::to_string(&event).expect("it has no keys but text");
     json.push('\n');
     json.into()
@@ -216,7 +215,7 @@ mod tests {
     fn happened(journal: &Journal, count: u64) {
         for _ in 0..count {
             let line = Line::info("ready").with("version", "1");
-            journal.tell(&[line], Duration::from_secs(1));
+            journal.tell(&[line], "1970-01-01T00:00:01.000Z");
         }
     }
 
@@ -275,7 +274,7 @@ mod tests {
         journal.write_to(Some(lines));
         let tell = |events: &[&'static str]| {
             let lines: Vec<_> = events.iter().map(|it| Line::info(it)).collect();
-            journal.tell(&lines, Duration::from_secs(1));
+            journal.tell(&lines, "1970-01-01T00:00:01.000Z");
         };
         let events = |told: Vec<Told>| -> Vec<String> {
             let event = |it: &Told| serde_json::from_str::<protocol::Event>(it).unwrap().event;

@@ -101,9 +101,9 @@ impl Line {
         format!("<{priority}>{self}")
     }
 
-    /// The line as it is written at `wall`, the time since the Unix epoch.
-    pub(crate) fn at(&self, wall: Duration) -> String {
-        format!("{} {:5} {self}", rfc3339(wall), self.level())
+    /// The line as it is written at this time, by RFC 3339.
+    pub(crate) fn at(&self, time: &str) -> String {
+        format!("{time} {:5} {self}", self.level())
     }
 }
 
@@ -204,7 +204,7 @@ mod tests {
             .with("report", "a \"b\"\n\u{1b}[2J")
             .with("empty", "");
         assert_eq!(
-            line.at(Duration::from_millis(1)),
+            line.at(&rfc3339(Duration::from_millis(1))),
             "1970-01-01T00:00:00.001Z warn  plugin-failed plugin=x \
              report=\"a \\\"b\\\"\\n\\u{1b}[2J\" empty=\"\""
         );

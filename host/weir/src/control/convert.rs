@@ -3,8 +3,6 @@
 //! What we can say and IPVS can mean passes unaltered in both directions; `tests` shows it
 //! for every type.
 
-use std::time::Duration;
-
 use weir_ipvs::{
     Availability, Change, Connection, Error, Failure, Fields, Forwarding, Info, OnFailure,
     RealServer, RealServerKey, RealServerStatus, Scheduler, Scope, Service, ServiceFlags,
@@ -18,7 +16,7 @@ use crate::{
     config::{Difference, DifferenceKind},
     manager::{PluginStanding, Rehearsal, Step},
     problems::{Place, Problem, Problems},
-    report::{Line, rfc3339},
+    report::Line,
 };
 
 /// Variants of the same names on both sides, those after the semicolon with a number.
@@ -393,11 +391,11 @@ impl From<protocol::Problem> for Error {
 }
 
 impl protocol::Event {
-    /// What `line` tells, at `wall`.
-    pub(crate) fn new(number: u64, line: &Line, wall: Duration) -> Self {
+    /// What `line` tells, at this time, by RFC 3339.
+    pub(crate) fn new(number: u64, line: &Line, at: &str) -> Self {
         Self {
             number,
-            at: rfc3339(wall),
+            at: at.to_owned(),
             level: line.level().to_owned(),
             event: line.event().to_owned(),
             fields: protocol::EventFields(line.fields_owned()),

@@ -23,7 +23,7 @@ use crate::{
     events::Events,
     journal::{Incoming, JOURNAL, Lines},
     manager::Event,
-    report::Line,
+    report::{Line, rfc3339},
 };
 
 /// Lines on their way to the decision log; what comes when there are more is lost to it,
@@ -80,11 +80,11 @@ fn tell(lines: &[Line]) {
     if lines.is_empty() {
         return;
     }
-    let wall = wall();
-    JOURNAL.tell(lines, wall);
+    let at = rfc3339(wall());
+    JOURNAL.tell(lines, &at);
     let mut text = String::new();
     for line in lines {
-        text += &if *IS_JOURNAL { line.for_journal() } else { line.at(wall) };
+        text += &if *IS_JOURNAL { line.for_journal() } else { line.at(&at) };
         text.push('\n');
     }
     // Nobody can be told if even this cannot be written.
