@@ -97,7 +97,7 @@ const MEASUREMENTS: [Measurement; 23] = [
         fits: Bed::is_machine,
         run: Run::Several(scale::simulated::run),
     },
-    Measurement { name: "scale-adopt", fits: Bed::has_kernel, run: Run::One(scale::adopt) },
+    Measurement { name: "scale-adopt", fits: Bed::has_table, run: Run::One(scale::adopt) },
 ];
 
 fn main() -> ExitCode {
