@@ -61,6 +61,16 @@ pub(crate) fn together(checks: &[Standing], needed: usize) -> Option<usize> {
     sorted.get(last).map(|it| it.0)
 }
 
+/// What a server that needs so many of its checks keeps of its weight: what the last of those
+/// that it needs leaves, of the checks that it is up for, the best first.
+pub(crate) fn percent(checks: &[Standing], needed: usize) -> u32 {
+    let is_up = |it: &&Standing| matches!(it.state, State::Up | State::Suspect);
+    let mut percents: Vec<u32> = checks.iter().filter(is_up).map(|it| it.percent).collect();
+    percents.sort_by_key(|it| Reverse(*it));
+    let last = needed.clamp(1, checks.len().max(1)) - 1;
+    percents.get(last).copied().unwrap_or(100)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +93,20 @@ mod tests {
         let standings: Vec<_> = checks.chars().map(standing).collect();
         let decides = together(&standings, needed).and_then(|it| checks.chars().nth(it));
         assert_eq!(decides, Some(expected), "{needed} of {checks}");
+    }
+
+    #[test]
+    fn one_that_begins_to_fail_takes_nothing_and_gives_nothing_back() {
+        let check = |needed, checks: &[(State, u32)], expected| {
+            let standing = |&(state, percent)| Standing { state, percent, ..Standing::NONE };
+            let standings: Vec<_> = checks.iter().map(standing).collect();
+            assert_eq!(percent(&standings, needed), expected, "{needed} of {checks:?}");
+        };
+        check(2, &[(State::Up, 20), (State::Up, 100)], 20);
+        check(2, &[(State::Up, 20), (State::Suspect, 100)], 20);
+        check(1, &[(State::Up, 40), (State::Suspect, 100)], 100);
+        check(1, &[(State::Up, 40), (State::Down, 100)], 40);
+        check(2, &[(State::Up, 40), (State::Down, 100)], 100);
     }
 
     #[test]

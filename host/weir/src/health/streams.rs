@@ -435,7 +435,8 @@ impl Watch {
     fn verdict(&mut self, watch: u64, streams: &BTreeMap<StreamId, Stream>) -> Option<Told> {
         let standings: Vec<Standing> = self.standings.iter().map(|it| it.1.clone()).collect();
         let decides = standing::together(&standings, self.needed)?;
-        let now = &standings[decides];
+        let percent = standing::percent(&standings, self.needed);
+        let now = Standing { percent, ..standings[decides].clone() };
         if now.state == State::Unknown || !now.differs(&self.told) {
             return None;
         }
@@ -444,15 +445,16 @@ impl Watch {
             Some(it) => format!("{}: {}", it.ask.check.kind, now.detail),
             None => now.detail.clone(),
         };
-        self.told = now.clone();
-        Some(Told::Verdict(Verdict {
+        let verdict = Verdict {
             subject: self.subject,
             watch,
             state: now.state,
             evidence: now.evidence,
-            percent: now.percent,
+            percent,
             detail,
-        }))
+        };
+        self.told = now;
+        Some(Told::Verdict(verdict))
     }
 }
 
