@@ -166,8 +166,8 @@ impl Canary {
             let (canaries, others): (Vec<_>, Vec<_>) =
                 servers.partition(|(key, _)| all.contains(key));
             let others: u64 = others.iter().map(|(_, weight)| u64::from(*weight)).sum();
-            let together = (others * u64::from(*share)).div_ceil(u64::from(100 - share));
-            let each = together.div_ceil(canaries.len().max(1) as u64).max(1);
+            let together = others * u64::from(*share) / u64::from(100 - share);
+            let each = (together / canaries.len().max(1) as u64).max(1);
             let each = u32::try_from(each).unwrap_or(u32::MAX);
             let reason = format!("step {}: {share}% of new connections", self.progress.step + 1);
             canaries.iter().try_for_each(|(key, _)| cap(key, each, &reason))?;
@@ -244,12 +244,12 @@ mod tests {
 
     #[test]
     fn canaries_are_named_or_labelled() {
-        let second = ["10.0.0.2:80 cap 6: step 1: 5% of new connections"];
+        let second = ["10.0.0.2:80 cap 5: step 1: 5% of new connections"];
         assert_eq!(started(r#"{"servers": ["10.0.0.2:80"]}"#), second);
         assert_eq!(started(r#"{"labels": {"age": "new"}}"#), second);
         assert_eq!(started(r#"{"labels": {"age": "new", "zone": "a"}}"#), second);
         assert_eq!(started(r#"{"labels": {"age": "new", "zone": "b"}}"#), [""; 0]);
-        let first = ["10.0.0.1:80 cap 6: step 1: 5% of new connections"];
+        let first = ["10.0.0.1:80 cap 5: step 1: 5% of new connections"];
         assert_eq!(started(r#"{"servers": ["10.0.0.1:80"], "labels": {"age": "old"}}"#), first);
     }
 

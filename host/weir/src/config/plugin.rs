@@ -46,9 +46,9 @@ pub(crate) struct Plugin {
 }
 
 impl Plugin {
-    /// Whether it scales weights of the service or match of this name.
-    pub(crate) fn may_scale(&self, name: &str) -> bool {
-        self.mode == Mode::Enforce && self.grant.may_scale(name)
+    /// Whether it gives real servers of the service or match of this name a part of their weight.
+    pub(crate) fn may_steer(&self, name: &str) -> bool {
+        self.mode == Mode::Enforce && self.grant.may_steer(name)
     }
 }
 

@@ -196,7 +196,7 @@ impl Manager {
     pub(super) fn note_scaled(&mut self) {
         for claim in self.claims.values_mut() {
             let scales =
-                |it: &super::Plugin| it.mode == Mode::Enforce && it.grant.may_scale(&claim.name);
+                |it: &super::Plugin| it.mode == Mode::Enforce && it.grant.may_steer(&claim.name);
             claim.is_scaled = self.plugins.iter().any(scales);
         }
     }

@@ -124,9 +124,10 @@ impl Grant {
         self.weights.scale.is_some()
     }
 
-    /// Whether it lets a plugin scale weights of the service or match of this name.
-    pub(crate) fn may_scale(&self, name: &str) -> bool {
-        self.reaches(name) && self.scales()
+    /// Whether it lets a plugin give real servers of the service or match of this name a part
+    /// of their weight.
+    pub(crate) fn may_steer(&self, name: &str) -> bool {
+        self.reaches(name) && (self.scales() || self.weights.cap)
     }
 
     /// The same with relative paths looked for in `directory`.
