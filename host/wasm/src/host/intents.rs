@@ -82,8 +82,7 @@ impl PolicyState {
             }
             errors::Error::Denied(denial)
         })?;
-        let entry = self.view.table.get(&key.service).ok_or(errors::Error::NoSuchServer)?;
-        if !entry.servers.iter().any(|server| server.config.endpoint == key.server) {
+        if !self.is_there(&key) {
             return Err(errors::Error::NoSuchServer);
         }
         if !self.is_held(&key) && self.count_held() >= STATEMENTS_HELD {
@@ -101,6 +100,14 @@ impl PolicyState {
         self.refused.remove(&key);
         self.staged.insert(key, Some(Statement { key, intent, lease, reason }));
         Ok(clamped)
+    }
+
+    /// Whether the host knows it: it is in the table, or checked to be there again. What is said
+    /// of one that is out of the table counts when it comes back.
+    fn is_there(&self, key: &RealServerKey) -> bool {
+        let entry = self.view.table.get(&key.service);
+        let mut servers = entry.into_iter().flat_map(|it| &it.servers);
+        servers.any(|it| it.config.endpoint == key.server) || self.view.health.contains_key(key)
     }
 
     /// Whether it says another thing than what it holds.

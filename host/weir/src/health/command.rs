@@ -118,7 +118,9 @@ fn read(output: &pipe::Receiver, written: &mut Vec<u8>) -> io::Result<bool> {
 fn judge(status: ExitStatus, written: &[u8]) -> Outcome {
     let text = String::from_utf8_lossy(written);
     let line = text.lines().next().unwrap_or_default().trim();
-    let line: String = line.chars().take(DETAIL_CHARACTERS).collect();
+    // It comes from who knows where, and goes to terminals.
+    let plain = |it: char| if it.is_control() { ' ' } else { it };
+    let line: String = line.chars().map(plain).take(DETAIL_CHARACTERS).collect();
     let and = |what: String| if line.is_empty() { what } else { format!("{what}: {line}") };
     match status.code() {
         Some(0) => degraded(&line).unwrap_or(Outcome::Pass),
@@ -134,7 +136,15 @@ fn judge(status: ExitStatus, written: &[u8]) -> Outcome {
 /// `degraded 50%`, with why after it if there is a reason.
 fn degraded(line: &str) -> Option<Outcome> {
     let (percent, why) = line.strip_prefix("degraded ")?.split_once('%')?;
-    let percent = percent.trim().parse().ok().filter(|it| (1..=99).contains(it))?;
+    let percent = percent.trim().parse().ok()?;
+    match percent {
+        1..=99 => {}
+        100 => return None,
+        _ => {
+            let why = format!("the command says degraded {percent}%, expected 1% to 100%");
+            return Some(Outcome::Indeterminate(Hindrance::Unclear(why)));
+        }
+    }
     let why = why.trim_start_matches([':', ',', ' ']);
     let why = if why.is_empty() { "said by the command" } else { why };
     Some(Outcome::Degraded(percent, why.to_owned()))

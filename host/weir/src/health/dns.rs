@@ -77,6 +77,11 @@ fn judge(check: &DnsCheck, answer: &Message) -> Outcome {
     if code != check.rcode {
         return Outcome::content(format!("rcode {code}"));
     }
+    // Some leave the question out.
+    let is_ours = |it: &Query| *it.name() == check.name && it.query_type() == check.record;
+    if !answer.queries.is_empty() && !answer.queries.iter().any(is_ours) {
+        return Outcome::protocol("an answer to another question");
+    }
     if check.answers.is_empty() {
         return Outcome::Pass;
     }

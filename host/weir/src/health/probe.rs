@@ -45,7 +45,7 @@ impl Ask {
         match self.check.kind {
             CheckKind::Command(_) => Lane::Commands,
             CheckKind::Plugin(_) => Lane::Plugins,
-            _ => Lane::Address(self.place.address.ip(), self.place.mark),
+            _ => Lane::Server(self.place.address, self.place.mark),
         }
     }
 }

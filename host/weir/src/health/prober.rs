@@ -146,7 +146,7 @@ impl Prober {
             match self.probes.get(&stream) {
                 Some(probe) => spawn(self.work(stream, Arc::clone(probe), lane, due)),
                 // It ended while it waited.
-                None => self.turns.end(lane),
+                None => self.end_turn(lane),
             }
         }
     }
@@ -162,8 +162,16 @@ impl Prober {
         })
     }
 
+    /// Gives a turn to the next. Who waited for the server is late by it, not by us.
+    fn end_turn(&mut self, lane: Lane) {
+        let next = self.turns.end(lane);
+        if let (Lane::Server(..), Some((_, due))) = (lane, next) {
+            *due = Instant::now();
+        }
+    }
+
     fn end(&mut self, end: End) {
-        self.turns.end(end.lane);
+        self.end_turn(end.lane);
         let Some(ask) = self.streams.ask(end.stream) else { return };
         let (interval, limit) = (ask.check.interval, ask.check.timeout);
         let took = end.started.elapsed();

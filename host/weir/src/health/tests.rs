@@ -102,6 +102,24 @@ fn check_http(answer: &str, expected: &(State, &str)) {
     assert_eq!(verdicts(&told), [*expected], "{answer}");
 }
 
+/// They wait for each other's turn, longer than between two probes.
+#[test]
+fn a_silent_server_is_found_down_however_many_ask_it() {
+    let checks: Vec<Check> = (0..12)
+        .map(|it| check_of(&format!("type = \"http\", path = \"/{it}\""), &Authority::new()).kind)
+        .map(|kind| Check { kind, ..QUICK })
+        .collect();
+    let told = run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = target(1, listener.local_addr().unwrap(), &checks, 1);
+        tokio::select! {
+            () = serve(listener, "") => unreachable!("it serves for ever"),
+            told = told_until(target, |it| !verdicts(it).is_empty()) => told,
+        }
+    });
+    assert_eq!(verdicts(&told)[0].0, State::Down);
+}
+
 #[test]
 fn a_listening_server_is_up_after_one_pass_and_down_after_three_refusals() {
     let told = run(async {

@@ -1,19 +1,20 @@
-//! Whose turn it is to probe: so many probes in all, and so many to one address. Pure.
+//! Whose turn it is to probe: so many probes in all, and so many to one server. Pure.
 //!
-//! First come, first served, by the time at which probes were due. Who waits for an address
+//! First come, first served, by the time at which probes were due. Who waits for a server
 //! holds up nobody who asks another.
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::IpAddr,
+    net::SocketAddr,
 };
 
 /// Probes under way at one time, all together. Bounds descriptors; a probe that waits here is
 /// late, not failed.
 pub(crate) const PROBES_IN_FLIGHT: usize = 512;
 
-/// The same to one address: a server is not to be busy with being asked how it is.
-const TO_ONE_ADDRESS: usize = 2;
+/// The same to one address and port: a server is not to be busy with being asked how it is. Of a
+/// host that has fallen silent, each of its servers is found down as soon as if it were alone.
+const TO_ONE_SERVER: usize = 2;
 
 /// The same of external commands, each a process.
 const COMMANDS_IN_FLIGHT: usize = 16;
@@ -24,9 +25,9 @@ const PLUGINS_IN_FLIGHT: usize = 64;
 /// What is waited for beside a turn in general.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lane {
-    /// An address; of one that several servers have (a virtual one), with the mark that
-    /// tells them apart.
-    Address(IpAddr, Option<u32>),
+    /// A server; where several have one address (a virtual one), with the mark that tells them
+    /// apart.
+    Server(SocketAddr, Option<u32>),
     /// External commands, wherever they go.
     Commands,
     /// Checks by plugins.
@@ -36,7 +37,7 @@ pub(super) enum Lane {
 impl Lane {
     fn width(self) -> usize {
         match self {
-            Self::Address(..) => TO_ONE_ADDRESS,
+            Self::Server(..) => TO_ONE_SERVER,
             Self::Commands => COMMANDS_IN_FLIGHT,
             Self::Plugins => PLUGINS_IN_FLIGHT,
         }
@@ -88,17 +89,19 @@ impl<T> Turns<T> {
         Some(next)
     }
 
-    /// A turn in `lane` is over.
-    pub(super) fn end(&mut self, lane: Lane) {
+    /// A turn in `lane` is over. Returns who waited for it and is the next.
+    pub(super) fn end(&mut self, lane: Lane) -> Option<&mut T> {
         self.under_way -= 1;
-        let Some(line) = self.lanes.get_mut(&lane) else { return };
-        match line.waiting.pop_front() {
-            Some(next) => self.ready.push_back((next, lane)),
-            None => line.taken -= 1,
+        let line = self.lanes.get_mut(&lane)?;
+        if let Some(next) = line.waiting.pop_front() {
+            self.ready.push_back((next, lane));
+            return self.ready.back_mut().map(|it| &mut it.0);
         }
+        line.taken -= 1;
         if line.taken == 0 {
             self.lanes.remove(&lane);
         }
+        None
     }
 }
 
@@ -107,7 +110,7 @@ mod tests {
     use super::*;
 
     fn lane(last: u8) -> Lane {
-        Lane::Address(IpAddr::from([10, 0, 0, last]), None)
+        Lane::Server(SocketAddr::from(([10, 0, 0, last], 80)), None)
     }
 
     fn begun(turns: &mut Turns<usize>) -> Vec<usize> {
@@ -115,12 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn two_at_a_time_go_to_one_address_and_hold_up_no_other() {
+    fn two_at_a_time_go_to_one_server_and_hold_up_no_other() {
         let mut turns = Turns::default();
         (0..4).for_each(|it| turns.queue(it, lane(1)));
         turns.queue(4, lane(2));
         assert_eq!(begun(&mut turns), [0, 1, 4]);
-        turns.end(lane(1));
+        assert_eq!(turns.end(lane(1)), Some(&mut 2));
         assert_eq!(begun(&mut turns), [2]);
         turns.end(lane(2));
         turns.end(lane(1));
@@ -133,10 +136,10 @@ mod tests {
     #[test]
     fn servers_behind_one_address_are_told_apart_by_their_mark() {
         let mut turns = Turns::default();
-        let address = IpAddr::from([192, 0, 2, 1]);
+        let address = SocketAddr::from(([192, 0, 2, 1], 80));
         for who in 0..6 {
             let mark = u32::try_from(who / 3).unwrap();
-            turns.queue(who, Lane::Address(address, Some(mark)));
+            turns.queue(who, Lane::Server(address, Some(mark)));
         }
         assert_eq!(begun(&mut turns), [0, 1, 3, 4]);
     }
@@ -146,7 +149,7 @@ mod tests {
         let mut turns = Turns::default();
         let of = |it: usize| {
             let number = u32::try_from(it).unwrap();
-            Lane::Address(IpAddr::V4(std::net::Ipv4Addr::from_bits(number)), None)
+            Lane::Server((std::net::Ipv4Addr::from_bits(number), 80).into(), None)
         };
         let count = PROBES_IN_FLIGHT + 2;
         (0..count).for_each(|it| turns.queue(it, of(it)));

@@ -22,6 +22,8 @@ fn a_command_says_by_its_status_and_its_first_line_how_a_server_is() {
     check("echo degraded 40%: swapping", "degraded to 40%: swapping");
     check("echo degraded 40%", "degraded to 40%: said by the command");
     check("echo degraded 100%", "passed");
+    check("echo degraded 0%", "the command says degraded 0%, expected 1% to 100%");
+    check(r"printf '\033[31mred'; exit 1", "exit status 1:  [31mred");
     check("echo no token; exit 75", "the command cannot tell: no token");
     check("kill -9 $$", "the command ended by itself (signal: 9 (SIGKILL))");
 }
