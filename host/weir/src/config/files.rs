@@ -45,7 +45,7 @@ impl Files {
         let mut problems = Vec::new();
         let paths = if is_directory { fragments(path) } else { Ok(vec![path.to_owned()]) };
         for path in paths.map_err(|error| Problems::new(vec![unreadable(path, &error)]))? {
-            match read_text(&path) {
+            match read_text(&path, FILE_BYTES_MAX) {
                 Ok(text) => files.add(&path.display().to_string(), text),
                 Err(error) => problems.push(unreadable(&path, &error)),
             }
@@ -113,10 +113,15 @@ fn fragments(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn read_text(path: &Path) -> io::Result<String> {
-    let length = fs::metadata(path)?.len();
-    if length > FILE_BYTES_MAX {
-        let message = format!("it has {length} bytes, more than {FILE_BYTES_MAX}");
+/// The text of a regular file of at most so many bytes: a pipe might never end, and could not be
+/// read again when the configuration is.
+pub(super) fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    let found = fs::metadata(path)?;
+    if !found.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    if found.len() > bytes_max {
+        let message = format!("it has {} bytes, more than {bytes_max}", found.len());
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     fs::read_to_string(path)

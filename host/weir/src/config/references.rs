@@ -1,7 +1,9 @@
 //! `${NAME}` and `${file:PATH}` in strings: what stands in the environment, or in a file of
 //! its own, so that secrets need not stand in the configuration.
 
-use std::{env, fs, path::Path};
+use std::{env, path::Path};
+
+use super::files;
 
 /// Bytes of a file that is put in: keys, tokens and certificates fit.
 const BYTES_MAX: u64 = 64 << 10;
@@ -56,12 +58,8 @@ fn of_environment(name: &str) -> Result<String, String> {
 
 /// What the file holds, without an end of line at its end.
 fn of_file(path: &Path) -> Result<String, String> {
-    let failed = |why: String| format!("failed to read {}: {why}", path.display());
-    let length = fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
-    if length > BYTES_MAX {
-        return Err(failed(format!("it has {length} bytes, more than {BYTES_MAX}")));
-    }
-    let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let text = files::read_text(path, BYTES_MAX)
+        .map_err(|error| format!("failed to read {}: {error}", path.display()))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
@@ -71,7 +69,7 @@ mod tests {
 
     fn check(text: &str, expected: &str) {
         let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("token"), "s3cret\n").unwrap();
+        std::fs::write(directory.path().join("token"), "s3cret\n").unwrap();
         let resolved = resolve(text, directory.path());
         let shown = match &resolved {
             Ok(Some(it)) => it,
