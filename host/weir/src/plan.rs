@@ -44,7 +44,7 @@ pub(crate) struct Claim {
     pub(crate) rules: Rules,
     /// How much of it is enough.
     pub(crate) quorum: Quorum,
-    /// Whether a policy may scale its weights.
+    /// Whether a plugin may give its real servers a part of their weight.
     pub(crate) is_scaled: bool,
     /// Claimed real servers.
     pub(crate) servers: BTreeMap<Endpoint, Server>,
@@ -308,7 +308,7 @@ impl Claim {
             check,
             rules,
             quorum: Quorum::default(),
-            is_scaled: config.plugins.iter().any(|it| it.may_scale(name)),
+            is_scaled: config.plugins.iter().any(|it| it.may_steer(name)),
             servers: BTreeMap::new(),
             seen: None,
             look: 0,
@@ -390,6 +390,17 @@ impl Server {
         }
         self.owns_base = owns_base;
         (self.is_given_up, self.tolerated) = (false, None);
+    }
+
+    /// The configuration has it again. While it left it was not checked: it is like a new one,
+    /// unless it serves still.
+    pub(crate) fn come_back(&mut self, now: Duration) {
+        self.health = Health { since: now, ..Health::default() };
+        (self.serves, self.ramp_since) = (false, None);
+        self.know_anew(now);
+        if self.origin == Origin::Found(0) {
+            self.origin = Origin::New { ramps: true };
+        }
     }
 
     /// Its checks begin anew: what they said stays until they say something else.

@@ -136,6 +136,9 @@ pub(super) struct ServerRecord {
     /// A base weight that somebody else set, and that was taken over.
     #[serde(skip_serializing_if = "Option::is_none")]
     base: Option<u32>,
+    /// Somebody else removed it, and it stays away.
+    #[serde(skip_serializing_if = "is_false")]
+    is_given_up: bool,
 }
 
 /// What the configuration states of a service.
@@ -283,6 +286,7 @@ impl Manager {
         if let Some(base) = record.base.filter(|_| !server.owns_base) {
             server.base = base;
         }
+        server.is_given_up = record.is_given_up && server.seen.is_none();
     }
 
     /// Has a wish take effect as soon as it is kept. Returns the number of its batch; none =
@@ -484,6 +488,7 @@ impl ServerRecord {
             held_until_ms: held_until.map(to_ms),
             leaving_since_ms: (server.role == Role::Leaving).then(|| to_ms(server.leaving_since)),
             base: server.adopted_base(),
+            is_given_up: server.is_given_up,
         };
         (record != Self::default()).then_some(record)
     }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use weir_ipvs::{RealServerKey, ServiceKey};
+use weir_ipvs::{Change, OnFailure, RealServer, RealServerKey, ServiceKey};
 use weir_wasm::HealthStatus;
 
 use super::{Manager, Now, memory::Wished};
@@ -147,7 +147,7 @@ impl Manager {
         keep: bool,
         force: bool,
     ) -> Result<Taken, Refused> {
-        let key = self.to_take_out(server, force)?;
+        let key = self.to_take_out(now, server, force)?;
         let claim = &self.claims[&key.service];
         let is_stated = claim.servers[&key.server].stated.is_some();
         let deadline = deadline.unwrap_or(claim.rules.drain_deadline);
@@ -181,7 +181,7 @@ impl Manager {
         server: &Named,
         force: bool,
     ) -> Result<Taken, Refused> {
-        let key = self.to_take_out(server, force)?;
+        let key = self.to_take_out(now, server, force)?;
         let persistence = speaker.on_persistence(&self.claims[&key.service], key);
         let notes = [self.when_it_takes_effect(key.service), persistence];
         let batch = self.wish(now, Wished::Order(key, Some(speaker.order(now, Kind::Maintain))));
@@ -259,7 +259,12 @@ impl Manager {
     }
 
     /// The real server that is meant, if it may be taken out of service.
-    fn to_take_out(&self, named: &Named, force: bool) -> Result<RealServerKey, Refused> {
+    fn to_take_out(
+        &mut self,
+        now: Now,
+        named: &Named,
+        force: bool,
+    ) -> Result<RealServerKey, Refused> {
         let key = self.called(named)?;
         let claim = &self.claims[&key.service];
         let server = &claim.servers[&key.server];
@@ -270,7 +275,7 @@ impl Manager {
             );
             return Err(Refused::new("sorry-server", message));
         }
-        if !force && server.is_eligible() && !self.has_other(&key) {
+        if !force && server.may_serve() && !self.has_other(&key) {
             let then = match claim.servers.values().any(|it| it.role == Role::Sorry) {
                 true => "only the sorry server would serve",
                 false => "nothing would serve",
@@ -282,7 +287,16 @@ impl Manager {
             );
             return Err(Refused::new("last-server", message));
         }
-        Ok(key)
+        let seen = server.seen.filter(|it| !force && it.weight > 0);
+        let change = seen.map(|it| Change::EditServer(key.service, RealServer { weight: 0, ..it }));
+        let denied = change.and_then(|it| self.deny_command(now, &[it], OnFailure::Stop));
+        match denied.and_then(|it| it.into_iter().next()) {
+            Some(failure) => {
+                let message = format!("{}; --force does it nevertheless", failure.error);
+                Err(Refused::new("rejected", message))
+            }
+            None => Ok(key),
+        }
     }
 
     /// Whether another real server of its service could serve, as far as is decided.
@@ -290,7 +304,7 @@ impl Manager {
         self.claims[&key.service].servers.iter().any(|(endpoint, it)| {
             let other = RealServerKey { server: *endpoint, ..*key };
             let is_free = other != *key && !self.has_order(&other);
-            is_free && it.role == Role::Real && it.is_eligible()
+            is_free && it.role == Role::Real && it.may_serve()
         })
     }
 

@@ -218,7 +218,11 @@ impl Manager {
                 if !claim.check.as_ref().is_some_and(Checks::has_agent) {
                     server.agent = Heard::default();
                 }
-                server.know_anew(now.monotonic);
+                if role == Role::Leaving {
+                    server.come_back(now.monotonic);
+                } else {
+                    server.know_anew(now.monotonic);
+                }
             }
             claim.servers.insert(endpoint, server);
         }

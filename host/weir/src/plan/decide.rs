@@ -103,7 +103,7 @@ impl Claim {
         self.hold_flapping(&mut alarm);
         news.extend(self.turn_panic(around, &mut alarm));
         if is_settled {
-            news.extend(self.turn_quorum(around));
+            news.extend(self.turn_quorum(around, &mut alarm));
         }
         news.extend(self.warn(around));
         let curve = self.curve();
@@ -114,14 +114,20 @@ impl Claim {
             self.lift();
             self.ramp(curve.as_ref(), &mut alarm);
             self.hold_in_panic();
-            self.remove_down(around, &mut alarm);
         }
+        self.remove_down(around, &mut alarm);
         let drained = self.end_drains(around, &mut alarm);
         for server in self.servers.values_mut() {
+            // What never served, in a table that was empty when weir began, is nothing to freeze.
+            let begins = server.origin == Origin::New { ramps: false };
             server.know(is_settled);
-            if let Some(freeze) = around.frozen {
+            if let Some(freeze) = around.frozen.filter(|_| !begins) {
                 let says = Says::Frozen(server.weight);
                 server.say_as(freeze.who, says, &freeze.reason, freeze.since, freeze.until);
+                if server.weight == Some(0) {
+                    // What comes back meanwhile serves from the thaw on, and ramps then.
+                    (server.serves, server.ramp_since) = (false, None);
+                }
             }
         }
         self.apply(&self.terms(), &mut alarm);
@@ -177,7 +183,7 @@ impl Claim {
         vain.into_iter().map(|who| line(who).with("reason", &why)).collect()
     }
 
-    fn real(&self) -> impl Iterator<Item = &Server> {
+    pub(super) fn real(&self) -> impl Iterator<Item = &Server> {
         self.servers.values().filter(|it| it.role == Role::Real)
     }
 
@@ -194,7 +200,12 @@ impl Claim {
     pub(crate) fn strength(&self, now: Duration) -> Strength {
         let mut strength = Strength { live: 0, all: 0 };
         for server in self.real() {
-            let Some(is_live) = server.is_live() else { continue };
+            let is_live = match server.is_live() {
+                Some(is_live) => is_live,
+                // It was taken out by an earlier run, and nothing says yet that it is back.
+                None if server.was_found_out() => false,
+                None => continue,
+            };
             strength.all += u64::from(server.base);
             if is_live && server.flaps.held_until(now).is_none() {
                 strength.live += u64::from(server.base);
@@ -278,15 +289,23 @@ impl Claim {
         Some(line.with("floor_percent", floor.percent).with("then", then))
     }
 
-    fn turn_quorum(&mut self, around: &Surroundings<'_>) -> Option<Line> {
+    fn turn_quorum(&mut self, around: &Surroundings<'_>, alarm: &mut Alarm) -> Option<Line> {
         let all: u64 = self.real().map(|it| u64::from(it.base)).sum();
         let live = self.real().filter(|it| it.is_live() == Some(true));
         let live: u64 = live.map(|it| u64::from(it.base)).sum();
         let holds = self.quorum.holds(!self.is_quorum_lost, live, all);
+        if all == 0 || holds != self.is_quorum_lost {
+            return None;
+        }
         // A service that begins has lost nothing yet.
-        let is_new = |it: &Server| it.is_live().is_none() && !it.is_ordered_out();
-        let begins = live == 0 && self.real().all(is_new);
-        if all == 0 || holds != self.is_quorum_lost || (!holds && begins) {
+        let is_new = |it: &&Server| it.is_live().is_none() && !it.is_ordered_out();
+        let new: u64 = self.real().filter(is_new).map(|it| u64::from(it.base)).sum();
+        let begins = live == 0 && self.real().all(|it| is_new(&it));
+        if !holds && alarm.now < self.settled_at && self.quorum.holds(true, live + new, all) {
+            alarm.set(Some(self.settled_at));
+            return None;
+        }
+        if !holds && begins {
             return None;
         }
         self.is_quorum_lost = !holds;
@@ -365,7 +384,10 @@ impl Claim {
         for (endpoint, server) in &mut self.servers {
             let has_other = serving.iter().any(|it| it != endpoint);
             let may_go = server.health.evidence == Evidence::Hard && has_other;
-            if server.role != Role::Real || !server.is_down() || may_go || server.is_ordered_out() {
+            // It is health alone that is not believed.
+            let is_out =
+                server.base == 0 || server.is_ordered_out() || server.agent.says.is_out_of_use();
+            if server.role != Role::Real || !server.is_down() || may_go || is_out {
                 continue;
             }
             let says = match (mode, server.weight) {
@@ -486,7 +508,9 @@ impl Server {
     /// The weight it keeps, and until when, if it was written too recently for another.
     fn paced(&self, steering: Steering, now: Duration) -> Option<(u32, Duration)> {
         let (goal, seen) = (self.decision.goal?, self.seen?);
-        if goal == 0 || goal == seen.weight {
+        // What someone else edited is put back at once.
+        let is_written = self.wrote.as_ref().is_some_and(|it| it.after == Some(goal));
+        if goal == 0 || goal == seen.weight || is_written {
             return None;
         }
         let is_rare = steering == Steering::Rarely && seen.weight > 0;
@@ -507,6 +531,13 @@ impl Server {
             State::Up | State::Suspect => Some(true),
             State::Down | State::Rising => Some(false),
         }
+    }
+
+    /// Whether it was found without weight though it is meant to serve, and its checks have not
+    /// said anything yet.
+    fn was_found_out(&self) -> bool {
+        let is_meant = self.base > 0 && !self.is_given_up && !self.is_ordered_out();
+        is_meant && !self.agent.says.is_out_of_use() && self.origin == Origin::Found(0)
     }
 
     fn is_unknown(&self) -> bool {
@@ -535,6 +566,11 @@ impl Server {
         let is_out = |it: &Says| matches!(it, Says::Zero | Says::Absent | Says::Held(0));
         let is_drained = self.says(|it| *it == Says::Drain) && !self.says(|it| *it == Says::Lifted);
         self.base > 0 && !self.says(is_out) && !is_drained
+    }
+
+    /// Whether it is eligible, or has weight for want of a better.
+    pub(crate) fn may_serve(&self) -> bool {
+        self.is_eligible() || self.says(|it| matches!(it, Says::Held(1..)))
     }
 
     fn is_drained_by_policies(&self) -> bool {

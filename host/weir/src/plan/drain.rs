@@ -28,6 +28,10 @@ impl Claim {
         let is_udp = matches!(around.service, ServiceKey::Address { protocol: Protocol::Udp, .. });
         let longest = if is_udp { around.udp_timeout } else { Duration::MAX };
         let deadline = self.rules.drain_deadline;
+        // What takes the place of those that leave is to serve before they go.
+        let is_replaced = self.is_sorry_serving()
+            || self.real().next().is_none()
+            || self.real().any(Server::is_eligible);
         let mut drained = Vec::new();
         for (endpoint, server) in &mut self.servers {
             let key = RealServerKey { service: around.service, server: *endpoint };
@@ -37,7 +41,7 @@ impl Claim {
                 drained.push(*endpoint);
             }
             if server.role == Role::Leaving {
-                server.leave(deadline.min(longest), alarm);
+                server.leave(deadline.min(longest), is_replaced, alarm);
             }
         }
         drained
@@ -68,26 +72,40 @@ impl Server {
     fn end_order(&mut self, order: &Order, longest: Duration, alarm: &mut Alarm) -> bool {
         let Kind::Drain { until, keep, is_over: was_over } = order.kind else { return false };
         let until = until.min(order.since.saturating_add(longest));
-        let is_over = was_over || alarm.now >= until || self.is_drained();
+        let is_over = was_over || (self.gets_no_more() && alarm.now >= until) || self.is_drained();
         if !is_over {
-            alarm.set(Some(until.min(alarm.now.saturating_add(LOOK))));
+            alarm.set(Some(until));
+            alarm.set(Some(alarm.now.saturating_add(LOOK)));
         } else if !keep && self.stated.is_some() {
             self.say_as(Word::OPERATOR, Says::Absent, &order.words(), order.since, None);
         }
         is_over && !was_over
     }
 
-    /// What the configuration has no more gets no new connections, and goes when those it
-    /// has are over, or at the deadline.
-    fn leave(&mut self, longest: Duration, alarm: &mut Alarm) {
+    /// What the configuration has no more gets no new connections once it is replaced, and goes
+    /// when those it has are over, or at the deadline.
+    fn leave(&mut self, longest: Duration, is_replaced: bool, alarm: &mut Alarm) {
         let (since, reason) = (self.leaving_since, "no longer in the configuration");
         let until = since.saturating_add(longest);
+        let is_needed = !is_replaced && !self.is_ordered_out() && alarm.now < until;
+        if let Some(weight @ 1..) = self.weight.filter(|_| is_needed) {
+            let reason = format!("{reason}; it serves until another does");
+            alarm.set(Some(until));
+            return self.say(Says::Held(weight), &reason, since, Some(until));
+        }
         self.say(Says::Zero, reason, since, Some(until));
-        if alarm.now >= until || self.is_drained() {
+        if (self.gets_no_more() && alarm.now >= until) || self.is_drained() {
             self.say(Says::Absent, reason, since, None);
         } else {
-            alarm.set(Some(until.min(alarm.now.saturating_add(LOOK))));
+            alarm.set(Some(until));
+            alarm.set(Some(alarm.now.saturating_add(LOOK)));
         }
+    }
+
+    /// Whether it gets no new connections: while everything is frozen it may, and then no drain
+    /// is over.
+    fn gets_no_more(&self) -> bool {
+        self.seen.is_none_or(|it| it.weight == 0)
     }
 
     /// Whether it has no connections left, and nobody who would come back to it, as seen
@@ -97,6 +115,6 @@ impl Server {
             (it.active, it.inactive, it.templates) == (0, 0, 0)
                 && Some(it.looked_at) > self.written_at
         });
-        self.seen.is_none_or(|it| it.weight == 0 && is_empty)
+        self.seen.is_none() || (self.gets_no_more() && is_empty)
     }
 }
