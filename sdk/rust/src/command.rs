@@ -2,7 +2,7 @@
 //!
 //! Implement [`Guest`] and hand the type to [`export!`]:
 //!
-//! ```ignore
+//! ```no_run
 //! use weir_sdk::command::{self, Guest, Invocation, stdio};
 //!
 //! struct Tool;

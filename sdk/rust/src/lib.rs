@@ -7,16 +7,20 @@
 //! several but for `command`, and with `roles` in those of them that its settings ask for.
 //! Build it for `wasm32-unknown-unknown` and wrap it as a component (`weir-build` does both).
 //!
-//! ```ignore
+//! ```no_run
 //! use weir_sdk::policy::prelude::*;
 //!
 //! struct Drain;
 //!
 //! impl Policy for Drain {
+//!     fn new(_: &Context) -> Result<Self, Failure> {
+//!         Ok(Self)
+//!     }
+//!
 //!     fn health(&mut self, change: &HealthChange) -> Result<(), Failure> {
 //!         match change.after {
 //!             HealthStatus::Down => drain(&change.server, &change.detail),
-//!             _ => withdraw(&change.server),
+//!             _ => Ok(withdraw(&change.server)),
 //!         }
 //!     }
 //! }

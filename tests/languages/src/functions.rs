@@ -135,6 +135,36 @@ impl Reach for Served {
     }
 }
 
+/// A server that says this over each connection, whatever it hears, and answers nothing else.
+#[derive(Debug, Clone)]
+pub struct Saying(pub &'static str);
+
+impl Reach for Saying {
+    fn connect(&mut self) -> Result<Box<dyn Conversation>, ProbeError> {
+        Ok(Box::new(self.clone()))
+    }
+
+    fn http(&mut self, _: HttpRequest) -> Result<HttpResponse, ProbeError> {
+        Err(ProbeError::Protocol("no HTTP".to_owned()))
+    }
+
+    fn exchange(&mut self, _: Vec<u8>) -> Result<Vec<u8>, ProbeError> {
+        Err(ProbeError::Timeout)
+    }
+}
+
+impl Conversation for Saying {
+    fn write(&mut self, _: Vec<u8>) -> Result<(), ProbeError> {
+        Ok(())
+    }
+
+    fn read(&mut self, max: usize) -> Result<Vec<u8>, ProbeError> {
+        let (said, left) = self.0.split_at(max.min(self.0.len()));
+        self.0 = left;
+        Ok(said.as_bytes().to_vec())
+    }
+}
+
 struct Echo(Vec<u8>);
 
 impl Conversation for Echo {
@@ -149,7 +179,12 @@ impl Conversation for Echo {
 }
 
 /// What it finds of 10.0.0.1:80.
-pub fn check(runtime: &Runtime, plugin: &Plugin, config_json: &str, served: Served) -> String {
+pub fn check(
+    runtime: &Runtime,
+    plugin: &Plugin,
+    config_json: &str,
+    served: impl Reach + 'static,
+) -> String {
     let checker = match runtime.checker(plugin, settings(config_json)) {
         Ok(checker) => checker,
         Err(failure) => return failure.to_string(),

@@ -7,7 +7,7 @@ mod sources;
 mod table;
 mod ticking;
 
-pub use functions::{Served, check, judge, weigh};
+pub use functions::{Saying, Served, check, judge, weigh};
 pub use host::{Host, Setup};
 pub use sources::{component, example, lay_out};
 pub use table::{DNS, WEB, change, key};

@@ -1,8 +1,12 @@
 //! The examples in languages that need a compiler of their own, which `cargo xtask test`
 //! installs: built as their pages say, they decide as those in Rust do.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+mod pages;
+mod typing;
 
+use std::{fs, path::Path, time::Duration};
+
+use tempfile::TempDir;
 use weir_build::Language;
 use weir_languages::{Host, Served, Setup, Ticking, WEB, change};
 use weir_wasm::{Event, HealthStatus, Limits, Plugin, ProbeError, Runtime};
@@ -11,6 +15,11 @@ use crate::{
     components::{self, SCRATCH},
     decisions,
 };
+use pages::{
+    documented_by_hand_drains_as_rust_does, documented_in_cpp_drains_as_rust_does,
+    documented_samples_do_what_they_say,
+};
+use typing::{documented_in_typescript_drains_as_rust_does, types_are_those_of_the_words};
 
 /// Builds and loads the example `name` of the SDK for `language`.
 fn example(runtime: &Runtime, language: Language, world: &str, name: &str) -> Plugin {
@@ -18,10 +27,7 @@ fn example(runtime: &Runtime, language: Language, world: &str, name: &str) -> Pl
 }
 
 fn load(runtime: &Runtime, language: Language, world: &str, file: &Path) -> Plugin {
-    // Tests are processes, and may build the same at once.
-    let name = format!("{}-{}", language.name(), std::process::id());
-    fs::create_dir_all(SCRATCH).unwrap();
-    let folder = tempfile::Builder::new().prefix(&name).tempdir_in(SCRATCH).unwrap();
+    let folder = folder(language);
     let scratch = folder.path().join(file.file_stem().unwrap());
     let component = weir_languages::component(language, world, file, &scratch).unwrap();
     let plugin = scratch.with_extension("wasm");
@@ -29,17 +35,18 @@ fn load(runtime: &Runtime, language: Language, world: &str, file: &Path) -> Plug
     components::from_file(runtime, &plugin).unwrap()
 }
 
+/// One for this test alone: tests are processes, and may build the same at once.
+fn folder(language: Language) -> TempDir {
+    fs::create_dir_all(SCRATCH).unwrap();
+    tempfile::Builder::new().prefix(language.name()).tempdir_in(SCRATCH).unwrap()
+}
+
 /// It decides as the one in Rust does, and goes on doing so: a garbage collector that begins
 /// at the wrong moment, or never, shows only in the end.
 fn drains_as_rust_does_for_long(language: Language) {
     let runtime = Runtime::for_daemon().unwrap();
-    let rust = components::health_weight(&runtime).unwrap();
     let plugin = example(&runtime, language, "policy", "drain");
-    assert_eq!(
-        decisions::drain(&runtime, &plugin, "{}"),
-        decisions::drain(&runtime, &rust, "{}"),
-        "{language}"
-    );
+    drains_as_rust_does(&runtime, &plugin);
     let mut host = Host::start(&runtime, &plugin, Setup::default()).unwrap();
     for round in 0..20_000 {
         let after = if round % 2 == 0 { HealthStatus::Down } else { HealthStatus::Up };
@@ -47,6 +54,12 @@ fn drains_as_rust_does_for_long(language: Language) {
         let expected = if round % 2 == 0 { "Drain for 60s" } else { "withdrawn" };
         assert!(said.contains(expected), "{language}, event {round}: {said}");
     }
+}
+
+fn drains_as_rust_does(runtime: &Runtime, plugin: &Plugin) {
+    let rust = components::health_weight(runtime).unwrap();
+    let said = decisions::drain(runtime, plugin, "{}");
+    assert_eq!(said, decisions::drain(runtime, &rust, "{}"));
 }
 
 fn weighs(language: Language) {
@@ -126,32 +139,6 @@ fn hostile(language: Language) -> String {
     text
 }
 
-/// The page on toolchains is true of C++.
-fn documented_in_cpp_drains_as_rust_does(c: Language) {
-    let page = include_str!("../../../host/docs/toolchains.md");
-    let block = |language: &str| {
-        let (_, after) = page.split_once(&format!("```{language}\n")).unwrap();
-        after.split_once("```").unwrap().0
-    };
-    fs::create_dir_all(SCRATCH).unwrap();
-    let folder = tempfile::tempdir_in(SCRATCH).unwrap();
-    weir_languages::lay_out(&["c/weir", "c/weir/bindings"], folder.path()).unwrap();
-    fs::create_dir(folder.path().join("src")).unwrap();
-    fs::write(folder.path().join("src/drain.cpp"), block("cpp")).unwrap();
-    let script = format!("zig() {{ {} \"$@\"; }}\n{}", c.command().unwrap(), block("sh"));
-    let mut shell = Command::new("bash");
-    let output = shell.args(["-euc", &script]).current_dir(folder.path()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let module = fs::read(folder.path().join("drain.core.wasm")).unwrap();
-    let plugin = folder.path().join("drain.wasm");
-    fs::write(&plugin, weir_build::componentize(&module).unwrap()).unwrap();
-    let runtime = Runtime::for_daemon().unwrap();
-    let plugin = components::from_file(&runtime, &plugin).unwrap();
-    let rust = components::health_weight(&runtime).unwrap();
-    let said = decisions::drain(&runtime, &plugin, "{}");
-    assert_eq!(said, decisions::drain(&runtime, &rust, "{}"));
-}
-
 /// Each language is a module, so that those whose compiler is not here can be left out.
 macro_rules! languages {
     ($($module:ident: $language:expr, $($test:ident),*;)*) => {
@@ -210,13 +197,19 @@ fn is_contained(language: Language) {
 languages! {
     c: Language::C, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
         checks_as_rust_does, asks_in_every_way, is_contained,
+        documented_samples_do_what_they_say, documented_by_hand_drains_as_rust_does,
         documented_in_cpp_drains_as_rust_does;
     zig: Language::Zig, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
-        checks_as_rust_does, asks_in_every_way, discovers_as_rust_does, is_contained;
+        checks_as_rust_does, asks_in_every_way, discovers_as_rust_does, is_contained,
+        documented_samples_do_what_they_say;
     python: Language::Python, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
-        checks_as_rust_does, asks_in_every_way, discovers_as_rust_does, is_contained;
+        checks_as_rust_does, asks_in_every_way, discovers_as_rust_does, is_contained,
+        documented_samples_do_what_they_say;
     javascript: Language::JavaScript, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
-        checks_as_rust_does, asks_in_every_way, discovers_as_rust_does, is_contained;
+        checks_as_rust_does, asks_in_every_way, discovers_as_rust_does, is_contained,
+        documented_samples_do_what_they_say, types_are_those_of_the_words,
+        documented_in_typescript_drains_as_rust_does;
     go: Language::Go, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
-        checks_as_rust_does, discovers_as_rust_does, is_contained;
+        checks_as_rust_does, discovers_as_rust_does, is_contained,
+        documented_samples_do_what_they_say;
 }

