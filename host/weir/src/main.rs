@@ -23,6 +23,7 @@ mod names;
 mod plan;
 mod problems;
 mod random;
+mod regular;
 mod report;
 mod run;
 mod safety;

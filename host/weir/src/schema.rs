@@ -5,13 +5,15 @@
 //! anything. It stands alone: nothing is fetched, and it refers to no part of itself, so that to
 //! check settings takes no longer than both are long. Patterns are matched in linear time.
 
-use std::{error::Error, fmt, fs::File, io::BufReader, path::Path};
+use std::{error::Error, fmt, io::BufReader, path::Path};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use boon::{
     CompileError, Compiler, Draft, ErrorKind, SchemaIndex, Schemas, UrlLoader, ValidationError,
 };
 use serde_json::Value;
+
+use crate::regular;
 
 /// What it is called while it is compiled.
 const LOCATION: &str = "weir:settings";
@@ -55,7 +57,7 @@ impl Schema {
     /// The schema in the component at `path`; none = it has none. Fails if that is no component,
     /// or its schema none that can be used.
     pub(crate) fn of(path: &Path) -> anyhow::Result<Option<Self>> {
-        let file = BufReader::with_capacity(64, File::open(path)?);
+        let file = BufReader::with_capacity(64, regular::open(path)?);
         let text = weir_build::schema(file)?;
         text.map(|it| Self::parse(&it).context("the schema of its settings")).transpose()
     }
@@ -131,7 +133,10 @@ impl Schema {
             kind: kind(it),
             is_required: is_required(name),
             default: it.get("default").and_then(in_toml),
-            description: it["description"].as_str().unwrap_or_default().replace('\n', " "),
+            description: it["description"]
+                .as_str()
+                .unwrap_or_default()
+                .replace(char::is_control, " "),
         };
         properties.into_iter().flatten().map(setting).collect()
     }
@@ -212,7 +217,8 @@ impl Setting {
         )]));
         let name = name.to_string();
         let name = name.trim_matches(['{', '}', ' ']).trim_end_matches(" = true");
-        format!("{comment}config.{name} = {value}   # {self}")
+        // It stays a line, whatever its author wrote: what follows would be configuration.
+        format!("{comment}config.{name} = {value}   # {self}").replace(char::is_control, " ")
     }
 }
 

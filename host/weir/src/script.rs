@@ -5,13 +5,14 @@
 //! other plugins do not have.
 
 use std::{
-    fs::File,
     io::{self, Read as _},
     path::Path,
 };
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
+
+use crate::regular;
 
 /// Bytes of a script, at most: a policy has a few lines.
 const SCRIPT_BYTES: u64 = 1 << 20;
@@ -40,7 +41,7 @@ pub(crate) fn over(base: &str, over: &str, is_script: bool) -> String {
 
 fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    File::open(path)?.take(SCRIPT_BYTES + 1).read_to_string(&mut text)?;
+    regular::open(path)?.take(SCRIPT_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > SCRIPT_BYTES {
         return Err(io::Error::other(format!("it is larger than {SCRIPT_BYTES} bytes")));
     }

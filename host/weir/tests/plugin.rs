@@ -224,6 +224,29 @@ fn scripts_that_weigh_judge_and_check_are_made_checked_and_tested() {
     }
 }
 
+/// A name may be in what the test of its project says, or decide when it is weighed first.
+#[test]
+fn whatever_its_name_is_a_new_project_passes_its_test() {
+    for (world, name) in [
+        ("policy", "drain"),
+        ("policy", "my-drain"),
+        ("weigher", "balance"),
+        ("weigher", "weights"),
+        ("guard", "my-guard"),
+        ("checker", "check"),
+        ("controller", "discover"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        said(folder.path(), &["plugin", "new", "--lang", "starlark", "--world", world, name]);
+        let tested = said(&folder.path().join(name), &["test"]);
+        assert!(tested.ends_with("1 passed, 0 failed\n"), "{name}: {tested}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let taken = ["plugin", "new", "--lang", "starlark", "--world", "guard", "canary"];
+    let refused = weir(folder.path(), &taken);
+    assert!(!refused.status.success() && !folder.path().join("canary").exists());
+}
+
 #[test]
 fn controllers_are_built_checked_and_tested() {
     for language in ["starlark", "rust"] {

@@ -13,7 +13,7 @@ mod trial;
 
 use std::{
     fs,
-    io::{self, Cursor, Write as _},
+    io::{self, Cursor, Read as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -22,7 +22,7 @@ use anyhow::{Context as _, Result};
 use clap::Subcommand;
 
 use self::manifest::Manifest;
-use crate::schema::Schema;
+use crate::{regular, schema::Schema};
 
 /// What `weir plugin` can do.
 #[derive(Debug, Subcommand)]
@@ -75,13 +75,19 @@ struct Component {
 
 impl Component {
     fn read(file: &Path) -> Result<Self> {
-        let failed = || format!("failed to use {}", file.display());
-        let bytes = fs::read(file).with_context(failed)?;
-        let surface = weir_build::surface(&bytes).with_context(failed)?;
-        let text = weir_build::manifest(Cursor::new(&bytes)).with_context(failed)?;
-        let manifest = text.map(|it| Manifest::parse(&it)).transpose().with_context(failed)?;
-        let schema = weir_build::schema(Cursor::new(&bytes)).with_context(failed)?;
-        let schema = schema.map(|it| Schema::parse(&it));
+        let mut bytes = Vec::new();
+        let read = regular::open(file).and_then(|mut it| it.read_to_end(&mut bytes));
+        read.map_err(anyhow::Error::from)
+            .and_then(|_| Self::of(bytes))
+            .with_context(|| format!("failed to use {}", file.display()))
+    }
+
+    /// The one that these bytes are.
+    fn of(bytes: Vec<u8>) -> Result<Self> {
+        let surface = weir_build::surface(&bytes)?;
+        let text = weir_build::manifest(Cursor::new(&bytes))?;
+        let manifest = text.map(|it| Manifest::parse(&it)).transpose()?;
+        let schema = weir_build::schema(Cursor::new(&bytes))?.map(|it| Schema::parse(&it));
         Ok(Self { bytes, surface, manifest, schema })
     }
 

@@ -5,12 +5,16 @@
 //! wherever it is passed, until somebody is to read it.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use crate::problems::{Place, Problem, Problems};
+use crate::{
+    problems::{Place, Problem, Problems},
+    regular,
+};
 
 /// What fragments are called; a directory may hold other files.
 const EXTENSION: &str = "toml";
@@ -116,15 +120,15 @@ fn fragments(directory: &Path) -> io::Result<Vec<PathBuf>> {
 /// The text of a regular file of at most so many bytes: a pipe might never end, and could not be
 /// read again when the configuration is.
 pub(super) fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
-    let found = fs::metadata(path)?;
-    if !found.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
-    }
-    if found.len() > bytes_max {
-        let message = format!("it has {} bytes, more than {bytes_max}", found.len());
+    let mut file = regular::open(path)?;
+    let length = file.metadata()?.len();
+    if length > bytes_max {
+        let message = format!("it has {length} bytes, more than {bytes_max}");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
-    fs::read_to_string(path)
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Problem {

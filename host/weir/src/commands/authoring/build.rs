@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -37,21 +37,28 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<ExitCode> {
     if let Some(schema) = schema {
         component = weir_build::with_schema(&component, &schema);
     }
-    let made = folder.join(&manifest.plugin.name).with_extension("wasm");
-    fs::write(&made, component).with_context(|| format!("failed to write {}", made.display()))?;
-    let component = Component::read(&made)?;
+    let made = folder.join(format!("{}.wasm", manifest.plugin.name));
+    let component = Component::of(component)?;
     ensure!(
         component.worlds().contains(&&*manifest.plugin.world),
-        "{} is no {}: it exports {}",
-        made.display(),
+        "what was built is no {}: it exports {}",
         manifest.plugin.world,
         component.surface.exports.join(", ")
     );
+    write(&made, &component.bytes)
+        .with_context(|| format!("failed to write {}", made.display()))?;
     writeln!(out, "made     {}", made.display())?;
     writeln!(out, "size     {}", size(component.bytes.len()))?;
     writeln!(out, "world    {}", component.worlds().join(", "))?;
     writeln!(out, "imports  {}", component.surface.imports.join(", "))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts it in the place of what was there, whole: a running weir may look at any time.
+fn write(made: &Path, component: &[u8]) -> io::Result<()> {
+    let unfinished = made.with_extension("wasm.new");
+    fs::write(&unfinished, component)?;
+    fs::rename(&unfinished, made)
 }
 
 /// The text of the schema in `file`, if it is one.

@@ -4,8 +4,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
+
+/// What may be asked for.
+const WANTS: [&str; 6] = ["table", "health", "weights", "state", "structure", "http"];
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -108,7 +111,34 @@ pub(super) struct Http {
 impl Manifest {
     /// Reads the text of one; what is wrong is said with its line.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        toml::from_str(text).context("its manifest, plugin.toml, is not as expected")
+        let parsed = toml::from_str(text).map_err(anyhow::Error::from);
+        let checked = parsed.and_then(|it: Self| it.check().map(|()| it));
+        checked.context("its manifest, plugin.toml, is not as expected")
+    }
+
+    /// What it says is shown on terminals, and put into configurations: it must not be taken for
+    /// more.
+    fn check(&self) -> Result<()> {
+        let About { name, version, summary, license, .. } = &self.plugin;
+        ensure!(
+            is_name(name),
+            "plugin.name is {name:?}: expected 1 to 64 letters, digits, - and _"
+        );
+        let secrets = self.wants.http.iter().flat_map(|it| &it.secrets);
+        for it in secrets {
+            ensure!(
+                is_name(it),
+                "wants.http.secrets has {it:?}: expected letters, digits, - and _"
+            );
+        }
+        let reasons = WANTS.into_iter().filter_map(|it| self.reason(it));
+        for text in [&**version, summary, license].into_iter().chain(reasons) {
+            ensure!(
+                !text.contains(char::is_control),
+                "{text:?}: expected one line, without control characters"
+            );
+        }
+        Ok(())
     }
 
     /// Why it wants the power of this name.
@@ -126,9 +156,32 @@ impl Manifest {
     }
 }
 
+/// Whether it can be a key of a configuration, and a file.
+fn is_name(text: &str) -> bool {
+    let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_');
+    (1..=64).contains(&text.len()) && text.chars().all(plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_could_be_taken_for_more_is_refused() {
+        let refused = |name: &str, reason: &str, secret: &str| {
+            let text = format!(
+                "[plugin]\nname = {name:?}\nworld = \"policy\"\n\
+                 [wants.http]\nsecrets = [{secret:?}]\nreason = {reason:?}\n"
+            );
+            Manifest::parse(&text).map_err(|it| it.root_cause().to_string()).err()
+        };
+        assert_eq!(refused("x", "asks", "token"), None);
+        for name in ["", "../x", "x]\n[evil", &"x".repeat(65)] {
+            assert!(refused(name, "asks", "token").unwrap().starts_with("plugin.name is "));
+        }
+        assert!(refused("x", "asks", "a b").unwrap().starts_with("wants.http.secrets has "));
+        assert!(refused("x", "asks\n[plugin.evil]", "token").unwrap().contains("one line"));
+    }
 
     #[test]
     fn wishes_have_reasons() {

@@ -249,6 +249,11 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<ExitCode> {
         world.name(),
         lang.name()
     );
+    let test = scenario(*lang, *world, name);
+    ensure!(
+        test.matches(&format!("[plugin.{name}]")).count() == 1,
+        "its test has another plugin of the name {name}: choose another name"
+    );
     for (path, contents) in project(*lang, *world, name) {
         write(&folder.join(&path), &contents)?;
     }
@@ -304,11 +309,14 @@ fn scenario(lang: Lang, world: World, name: &str) -> String {
         _ => format!("source = \"../{name}.wasm\"\n"),
     };
     let script = format!("component = \"starlark\"\nscript = \"{example}.star\"\n");
-    text.replace(&script, &code)
+    // The last of all: it has the name in it, and that may be like the example's.
+    const CODE: &str = "\0";
+    text.replace(&script, CODE)
         .replace(&format!("[plugin.{example}"), &format!("[plugin.{name}"))
         .replace(&format!("guard {example}:"), &format!("guard {name}:"))
         .replace(&format!("plugin = \"{example}\""), &format!("plugin = \"{name}\""))
         .replace(&format!("{example}.star"), name)
+        .replace(CODE, &code)
 }
 
 fn manifest(lang: Lang, world: World, name: &str) -> String {
