@@ -12,7 +12,6 @@ mod new;
 mod trial;
 
 use std::{
-    fs,
     io::{self, Cursor, Read as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,

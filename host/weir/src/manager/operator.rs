@@ -147,7 +147,7 @@ impl Manager {
         keep: bool,
         force: bool,
     ) -> Result<Taken, Refused> {
-        let key = self.to_take_out(now, server, force)?;
+        let key = self.server_to_take_out(now, server, force)?;
         let claim = &self.claims[&key.service];
         let is_stated = claim.servers[&key.server].stated.is_some();
         let deadline = deadline.unwrap_or(claim.rules.drain_deadline);
@@ -181,7 +181,7 @@ impl Manager {
         server: &Named,
         force: bool,
     ) -> Result<Taken, Refused> {
-        let key = self.to_take_out(now, server, force)?;
+        let key = self.server_to_take_out(now, server, force)?;
         let persistence = speaker.on_persistence(&self.claims[&key.service], key);
         let notes = [self.when_it_takes_effect(key.service), persistence];
         let batch = self.wish(now, Wished::Order(key, Some(speaker.order(now, Kind::Maintain))));
@@ -259,7 +259,7 @@ impl Manager {
     }
 
     /// The real server that is meant, if it may be taken out of service.
-    fn to_take_out(
+    fn server_to_take_out(
         &mut self,
         now: Now,
         named: &Named,
