@@ -32,6 +32,7 @@ mod maker;
 mod owned;
 mod plugin;
 mod policy;
+mod regular;
 mod release;
 mod runtime;
 mod state;
@@ -63,6 +64,7 @@ pub use policy::{
     Labelled, Labels, Latency, Policy, PolicyGrant, Refusal, Services, Settings, Statement,
     Subscription, View,
 };
+pub use regular::open_regular;
 pub use runtime::{Runtime, Ticker};
 pub use stdio::Stdio;
 pub use table::Table;

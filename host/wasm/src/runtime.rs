@@ -2,8 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
-    os::unix::fs::OpenOptionsExt as _,
+    io::Read,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     ptr::NonNull,
@@ -27,6 +26,7 @@ use crate::{
     maker::Maker,
     plugin::{self, Linked},
     policy::Running,
+    regular::open_regular,
     release::RELEASES,
     state::{Backend, CommandState, Common},
     wasi::Wasi,
@@ -135,7 +135,7 @@ impl Runtime {
         cache: Option<&Cache>,
     ) -> Result<Plugin, Error> {
         let mut file =
-            open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+            open_regular(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         let name = path
             .file_stem()
             .map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned());
@@ -300,15 +300,6 @@ impl Runtime {
             })
         })
     }
-}
-
-/// Opens a regular file: a pipe might keep whoever opens it waiting for ever.
-fn open(path: &Path) -> io::Result<File> {
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    if file.metadata()?.is_file() {
-        return Ok(file);
-    }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
 }
 
 /// The bytes of a component; refuses what cannot be one.

@@ -23,7 +23,6 @@ mod names;
 mod plan;
 mod problems;
 mod random;
-mod regular;
 mod report;
 mod run;
 mod safety;

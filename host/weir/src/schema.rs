@@ -12,8 +12,7 @@ use boon::{
     CompileError, Compiler, Draft, ErrorKind, SchemaIndex, Schemas, UrlLoader, ValidationError,
 };
 use serde_json::Value;
-
-use crate::regular;
+use weir_wasm::open_regular;
 
 /// What it is called while it is compiled.
 const LOCATION: &str = "weir:settings";
@@ -57,7 +56,7 @@ impl Schema {
     /// The schema in the component at `path`; none = it has none. Fails if that is no component,
     /// or its schema none that can be used.
     pub(crate) fn of(path: &Path) -> anyhow::Result<Option<Self>> {
-        let file = BufReader::with_capacity(64, regular::open(path)?);
+        let file = BufReader::with_capacity(64, open_regular(path)?);
         let text = weir_build::schema(file)?;
         text.map(|it| Self::parse(&it).context("the schema of its settings")).transpose()
     }

@@ -11,8 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-
-use crate::regular;
+use weir_wasm::open_regular;
 
 /// Bytes of a script, at most: a policy has a few lines.
 const SCRIPT_BYTES: u64 = 1 << 20;
@@ -41,7 +40,7 @@ pub(crate) fn over(base: &str, over: &str, is_script: bool) -> String {
 
 fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    regular::open(path)?.take(SCRIPT_BYTES + 1).read_to_string(&mut text)?;
+    open_regular(path)?.take(SCRIPT_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > SCRIPT_BYTES {
         return Err(io::Error::other(format!("it is larger than {SCRIPT_BYTES} bytes")));
     }

@@ -19,9 +19,10 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
+use weir_wasm::open_regular;
 
 use self::manifest::Manifest;
-use crate::{regular, schema::Schema};
+use crate::schema::Schema;
 
 /// What `weir plugin` can do.
 #[derive(Debug, Subcommand)]
@@ -75,7 +76,7 @@ struct Component {
 impl Component {
     fn read(file: &Path) -> Result<Self> {
         let mut bytes = Vec::new();
-        let read = regular::open(file).and_then(|mut it| it.read_to_end(&mut bytes));
+        let read = open_regular(file).and_then(|mut it| it.read_to_end(&mut bytes));
         read.map_err(anyhow::Error::from)
             .and_then(|_| Self::of(bytes))
             .with_context(|| format!("failed to use {}", file.display()))

@@ -11,10 +11,9 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    problems::{Place, Problem, Problems},
-    regular,
-};
+use weir_wasm::open_regular;
+
+use crate::problems::{Place, Problem, Problems};
 
 /// What fragments are called; a directory may hold other files.
 const EXTENSION: &str = "toml";
@@ -120,7 +119,7 @@ fn fragments(directory: &Path) -> io::Result<Vec<PathBuf>> {
 /// The text of a regular file of at most so many bytes: a pipe might never end, and could not be
 /// read again when the configuration is.
 pub(super) fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
-    let mut file = regular::open(path)?;
+    let mut file = open_regular(path)?;
     let length = file.metadata()?.len();
     if length > bytes_max {
         let message = format!("it has {length} bytes, more than {bytes_max}");

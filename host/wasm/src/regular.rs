@@ -2,8 +2,8 @@
 
 use std::{fs::File, io, os::unix::fs::OpenOptionsExt as _, path::Path};
 
-/// Opens a regular file for reading.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
+/// Opens a regular file for reading; what is none is refused at once.
+pub fn open_regular(path: &Path) -> io::Result<File> {
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     if file.metadata()?.is_file() {
         return Ok(file);
@@ -19,12 +19,13 @@ mod tests {
     fn what_does_not_end_is_refused_at_once() {
         let directory = tempfile::tempdir().unwrap();
         let pipe = directory.path().join("pipe");
-        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
         for path in [pipe.as_path(), directory.path(), Path::new("/dev/zero")] {
-            assert_eq!(open(path).unwrap_err().to_string(), "it is no regular file");
+            assert_eq!(open_regular(path).unwrap_err().to_string(), "it is no regular file");
         }
         let file = directory.path().join("file");
         std::fs::write(&file, "x").unwrap();
-        open(&file).unwrap();
+        open_regular(&file).unwrap();
     }
 }
