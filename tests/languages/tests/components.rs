@@ -1,8 +1,9 @@
 //! The components that cargo can build: our own plugins.
 
-use std::{fs, path::Path};
+use std::{fs, io::Write, path::Path};
 
 use anyhow::Result;
+use tempfile::NamedTempFile;
 use weir_build::{Artifact, Target};
 use weir_wasm::{Cache, Plugin, Runtime};
 
@@ -46,9 +47,10 @@ fn load(runtime: &Runtime, directory: &str, package: &str) -> Result<Plugin> {
     .component()?;
     fs::create_dir_all(SCRATCH)?;
     let file = Path::new(SCRATCH).join(format!("{package}.wasm"));
-    let unfinished = Path::new(SCRATCH).join(format!("{package}.{}", std::process::id()));
-    fs::write(&unfinished, component)?;
-    fs::rename(&unfinished, &file)?;
+    // Tests come here at once, as threads and as processes.
+    let mut unfinished = NamedTempFile::new_in(SCRATCH)?;
+    unfinished.write_all(&component)?;
+    unfinished.persist(&file)?;
     from_file(runtime, &file)
 }
 
