@@ -1,7 +1,10 @@
 //! Many real servers that are checked: what that costs, how late it is, and how soon weights
 //! follow.
 
-use std::{thread::sleep, time::Duration};
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 
@@ -133,28 +136,37 @@ pub(crate) fn lose(bed: &Bed) -> Result<Row> {
     wait_until_up(&weir, LOST.services * LOST.servers)?;
     let lost = server_address(0, 0);
     let name = format!("server={lost}:8080");
-    let (mut times, mut messages) = (Vec::new(), 0);
+    let (mut times, mut told_times, mut messages) = (Vec::new(), Vec::new(), 0);
     for _ in 0..bed.rounds(10, 3) {
-        for (illness, weight) in [(Some(Illness::Fails), "after=0"), (None, "after=1")] {
+        for (illness, verdict, weight) in
+            [(Some(Illness::Fails), "after=down", "after=0"), (None, "after=up", "after=1")]
+        {
             if illness.is_none() {
                 sleep(verdict::PACE);
             }
             monitor.as_ref().map(Monitor::writes).transpose()?;
             let told = server.turn(lost, illness, PATIENCE)?;
+            let since = |it: Instant| it.saturating_duration_since(told).as_secs_f64() * 1e3;
+            // What is decided at once is written before any of it is told.
+            times.push(since(weir.wait_for(&["health ", &name, verdict])?));
+            if let Some(writes) = monitor.as_ref().map(Monitor::writes).transpose()? {
+                let expected = usize::try_from(LOST.services)?;
+                ensure!(writes.changes == expected, "{} changes were written", writes.changes);
+                messages = messages.max(writes.messages);
+            }
             let mut last = told;
             for _ in 0..LOST.services {
                 last = weir.wait_for(&[" weight ", &name, weight])?;
             }
-            times.push(last.saturating_duration_since(told).as_secs_f64() * 1e3);
-            if let Some(writes) = monitor.as_ref().map(Monitor::writes).transpose()? {
-                let expected = usize::try_from(LOST.services)?;
-                ensure!(writes.changes == expected, "{} changes", writes.changes);
-                messages = messages.max(writes.messages);
-            }
+            told_times.push(since(last));
         }
     }
-    let mut note =
-        format!("median {:.1}; the line that tells the last is waited for", sample::median(&times));
+    let mut note = format!(
+        "median {:.1}; until the first line that weir tells after all is written; until the \
+         last: median {:.1}",
+        sample::median(&times),
+        sample::median(&told_times)
+    );
     if let Some(alone) = alone {
         note += &format!(
             "; written in {messages} message(s); one such batch by itself: {:.1} ms",
