@@ -135,11 +135,13 @@ impl<'t> Section<'t> {
     /// The value of `key`, which is then a known key.
     pub(super) fn value(&mut self, key: &'static str) -> Option<&'t Value<'t>> {
         self.asked.insert(key);
-        self.table.get(key).or_else(|| {
-            let inherited = self.inherited.iter();
-            let mut saying = inherited.filter(|(keys, _)| keys.iter().any(|it| it.name() == key));
-            saying.find_map(|(_, table)| table.get(key))
-        })
+        self.table.get(key).or_else(|| self.inherited_value(key))
+    }
+
+    fn inherited_value(&self, key: &str) -> Option<&'t Value<'t>> {
+        let inherited = self.inherited.iter();
+        let mut saying = inherited.filter(|(keys, _)| keys.iter().any(|it| it.name() == key));
+        saying.find_map(|(_, table)| table.get(key))
     }
 
     /// The value of `key`; a mistake is noted where it is written, and counts as absent.
@@ -300,6 +302,22 @@ impl<'t> Section<'t> {
     pub(super) fn note_at(&self, key: &str, message: impl fmt::Display) {
         let offset = self.table.get(key).map_or(self.span.start, |it| it.span().start);
         self.note(offset, format!("{key}: {message}"));
+    }
+
+    /// Notes a mistake at the value of `key`, be it in the table that it is inherited from: there
+    /// without a name, so that what many inherit is noted once.
+    pub(super) fn note_where_said(&self, key: &str, message: impl fmt::Display) {
+        match self.inherited_value(key) {
+            Some(value) if !self.has(key) => {
+                self.notes.add(value.span().start, format!("{key}: {message}"));
+            }
+            _ => self.note_at(key, message),
+        }
+    }
+
+    /// Whether it has nothing from elsewhere.
+    pub(super) fn is_alone(&self) -> bool {
+        self.inherited.is_empty()
     }
 
     /// Whether the table has `key`.

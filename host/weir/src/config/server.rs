@@ -193,19 +193,16 @@ fn real_server(mut section: Section<'_>, service: Option<ServiceKey>) -> Option<
     let address = section.required(&ADDRESS, "\"10.0.0.1:80\"");
     let forwarding = section.key_or_usual(&FORWARDING);
     let weight = section.key_or_usual(&WEIGHT);
-    let upper_threshold = section.key_or_usual(&UPPER_THRESHOLD);
-    let lower_threshold = section.key_or_usual(&LOWER_THRESHOLD);
-    if lower_threshold > upper_threshold {
-        section.note_at(
-            LOWER_THRESHOLD.name,
-            format!(
-                "expected at most upper-threshold ({upper_threshold}), found {lower_threshold}"
-            ),
-        );
+    let (upper_threshold, lower_threshold) = read_thresholds(&mut section);
+    // What is not said in a pool, each service that has it may say.
+    let is_alone = section.is_alone();
+    if lower_threshold > 0 && !is_alone && section.value(UPPER_THRESHOLD.name).is_none() {
+        section.note_where_said(LOWER_THRESHOLD.name, "needs upper-threshold: add it");
     }
     let is_own = section.has(TUNNEL.name);
     let tunnel = section.section(TUNNEL.name).and_then(read_tunnel);
-    if is_own && forwarding != Forwarding::Tunnel {
+    let is_known = !is_alone || section.has(FORWARDING.name);
+    if is_own && is_known && forwarding != Forwarding::Tunnel {
         section.note_at(TUNNEL.name, "is for forwarding = \"tunnel\" only; add it, or remove this");
     }
     let place = address.zip(service).map(|(it, service)| place(&section, service, it, forwarding));
@@ -220,6 +217,26 @@ fn real_server(mut section: Section<'_>, service: Option<ServiceKey>) -> Option<
     })
 }
 
+/// The thresholds, upper and lower. That they contradict each other is noted once, where the
+/// nearer of the two is said.
+pub(super) fn read_thresholds(section: &mut Section<'_>) -> (u32, u32) {
+    let upper = section.key(&UPPER_THRESHOLD);
+    let lower = section.key(&LOWER_THRESHOLD);
+    if let Some((upper, lower)) = upper.zip(lower)
+        && lower > upper
+    {
+        if section.has(LOWER_THRESHOLD.name) {
+            let message = format!("expected at most upper-threshold ({upper}), found {lower}");
+            section.note_at(LOWER_THRESHOLD.name, message);
+        } else if section.has(UPPER_THRESHOLD.name) {
+            let message = format!("expected at least lower-threshold ({lower}), found {upper}");
+            section.note_at(UPPER_THRESHOLD.name, message);
+        }
+    }
+    let or_usual = |it: Option<u32>, key: &Key<Number>| it.unwrap_or_else(|| key.usual());
+    (or_usual(upper, &UPPER_THRESHOLD), or_usual(lower, &LOWER_THRESHOLD))
+}
+
 /// Notes what is wrong with `section` whatever service it is of.
 pub(super) fn check_alone(mut section: Section<'_>) {
     section.key(&LABELS);
@@ -231,8 +248,7 @@ pub(super) fn check_alone(mut section: Section<'_>) {
 pub(super) fn check_shared(section: &mut Section<'_>) {
     section.key(&FORWARDING);
     section.key(&WEIGHT);
-    section.key(&UPPER_THRESHOLD);
-    section.key(&LOWER_THRESHOLD);
+    read_thresholds(section);
     if section.has(TUNNEL.name) {
         section.section(TUNNEL.name).map(read_tunnel);
     }

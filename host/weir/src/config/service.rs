@@ -282,6 +282,7 @@ impl<'t> Common<'t> {
             let defaults = usual.defaults.under(&mut section);
             check_shared(section.here(), &pools, &PROFILE_TABLE);
             section.inherit_all(&[SHARED, server::SHARED], usual.section.as_ref());
+            server::read_thresholds(&mut section);
             profiles.insert(name, Profile { section: Some(section), defaults });
         }
         Self { usual, profiles, pools }

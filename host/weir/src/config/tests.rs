@@ -1,5 +1,6 @@
 //! What configurations mean, and what is said of those with mistakes.
 
+mod contradictions;
 mod rows;
 mod sharing;
 
