@@ -14,6 +14,7 @@ mod files;
 mod globals;
 mod keys;
 mod log;
+mod loops;
 #[cfg(test)]
 mod manual;
 mod merge;
@@ -320,7 +321,7 @@ fn config(mut top: Section<'_>) -> Config {
         agent: top.section(checks::USUAL_AGENT.name).map(|it| AgentKeys::read(it, None)),
         rules: RulesKeys::default().read(&mut top),
     };
-    let common = Common::read(&mut top, defaults);
+    let common = Common::read(&mut top, defaults, &backend);
     let mut names = Names::new();
     let services = service::read_all(&mut top, &common, &mut names);
     let matches = selector::read_all(&mut top, common.defaults(), &mut names);

@@ -511,6 +511,29 @@ impl<F: Form> Form for List<F> {
     }
 }
 
+/// The same with at least one: that any will do is said by leaving the key out.
+pub(super) struct Listed<F>(pub(super) F);
+
+impl<F: Form> Form for Listed<F> {
+    type Value = Vec<F::Value>;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<Self::Value, String> {
+        let values = value::list(value, |it| self.0.read(it))?;
+        if values.is_empty() {
+            return Err("expected at least one; for any, leave this out".to_owned());
+        }
+        Ok(values)
+    }
+
+    fn schema(&self) -> Json {
+        json!({"type": "array", "items": self.0.schema(), "minItems": 1})
+    }
+
+    fn range(&self) -> String {
+        self.0.range()
+    }
+}
+
 /// Whatever has a reader of its own.
 pub(super) struct By<T> {
     pub(super) read: fn(&DeValue<'_>) -> Result<T, String>,

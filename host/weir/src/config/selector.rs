@@ -6,7 +6,7 @@ use weir_ipvs::{Endpoint, Family, Prefix, Protocol, ServiceKey};
 use super::{
     Defaults, check,
     checks::{self, Checks},
-    keys::{By, Key, List, Nested, Number, Port, Shape, Table, Without::Means, Word},
+    keys::{By, Key, Listed, Nested, Number, Port, Shape, Table, Without::Means, Word},
     reader::{Section, found},
     rules::{DRAIN, DRIFT, Rules, SAFETY, SLOW_START},
     server::WEIGHT_MAX,
@@ -110,14 +110,14 @@ static TABLE: Table = Table::new(
 static PROTOCOL: Key<Word<Protocol>> =
     Key::new("protocol", Word(value::PROTOCOLS), Means("any"), "");
 
-static ADDRESSES: Key<List<By<Prefix>>> = Key::new(
+static ADDRESSES: Key<Listed<By<Prefix>>> = Key::new(
     "addresses",
-    List(PREFIX),
+    Listed(PREFIX),
     Means("any"),
     "virtual addresses or prefixes: `[\"192.0.2.0/24\", \"2001:db8::1\"]`",
 );
 
-static PORTS: Key<List<Port>> = Key::new("ports", List(Port), Means("any"), "");
+static PORTS: Key<Listed<Port>> = Key::new("ports", Listed(Port), Means("any"), "");
 
 static FWMARK: Key<Number> = Key::new(
     "fwmark",
@@ -129,8 +129,8 @@ static FWMARK: Key<Number> = Key::new(
 static FAMILY: Key<Word<Family>> =
     Key::new("family", Word(value::FAMILIES), Means("both"), "of the mark");
 
-static SERVERS: Key<List<By<Prefix>>> =
-    Key::new("servers", List(PREFIX), Means("any"), "real servers, by addresses or prefixes");
+static SERVERS: Key<Listed<By<Prefix>>> =
+    Key::new("servers", Listed(PREFIX), Means("any"), "real servers, by addresses or prefixes");
 
 static WEIGHT: Key<Number> =
     Key::new("weight", Number(0..=WEIGHT_MAX), Means("as found"), "base weight of each");

@@ -22,6 +22,9 @@ use super::{
 /// The largest weight that the kernel and its tools agree on.
 pub(super) const WEIGHT_MAX: u32 = 0x7fff_ffff;
 
+/// The largest threshold that every kernel takes.
+const THRESHOLD_MAX: u32 = 0x7fff_ffff;
+
 pub(super) static TABLE: Table =
     Table::new("server", &[&[&ADDRESS], SHARED, &[&via::OWN, &LABELS]]);
 
@@ -32,9 +35,9 @@ pub(super) const SHARED: &[&dyn Row] =
 /// The same of sorry servers.
 pub(super) const SORRY_SHARED: &[&dyn Row] = &[&FORWARDING];
 
-static ADDRESS: Key<By<(IpAddr, Option<u16>)>> = Key::new(
+pub(super) static ADDRESS: Key<By<(IpAddr, Option<u16>)>> = Key::new(
     "address",
-    By { read: value::address_maybe_port, types: &["string"] },
+    By { read: address, types: &["string"] },
     Means("required"),
     "with a port, or without for the service's. Only masquerading can change the port",
 );
@@ -91,14 +94,14 @@ static TUNNEL_CHECKSUM: Key<Word<TunnelChecksum>> = Key::new(
 
 static UPPER_THRESHOLD: Key<Number> = Key::new(
     "upper-threshold",
-    Number(0..=u32::MAX),
+    Number(0..=THRESHOLD_MAX),
     Is(0),
     "no new connections at this many; 0 = no limit",
 );
 
 static LOWER_THRESHOLD: Key<Number> = Key::new(
     "lower-threshold",
-    Number(0..=u32::MAX),
+    Number(0..=THRESHOLD_MAX),
     Is(0),
     "new ones again below this many; 0 = three quarters of upper. Not above upper",
 );
@@ -109,6 +112,19 @@ pub(super) static LABELS: Key<By<Labels>> = Key::new(
     Means("none"),
     "a table of words to select by, such as `{ team = \"web\" }`",
 );
+
+/// An address that one machine can have: the kernel takes no other.
+fn address(value: &DeValue<'_>) -> Result<(IpAddr, Option<u16>), String> {
+    let (address, port) = value::address_maybe_port(value)?;
+    let kind = match address {
+        _ if address.is_unspecified() => "no address",
+        _ if address.is_multicast() => "multicast",
+        IpAddr::V4(it) if it.is_broadcast() => "broadcast",
+        IpAddr::V6(it) if it.is_unicast_link_local() => "link-local",
+        _ => return Ok((address, port)),
+    };
+    Err(format!("expected the address of one machine, found {}, which is {kind}", found(value)))
+}
 
 /// A table of texts.
 pub(super) fn labels(value: &DeValue<'_>) -> Result<Labels, String> {
@@ -136,17 +152,18 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// Takes in what `section` states of a real server of `service`.
+    /// Takes in what `section` states of a real server of `service`. Returns where that is, if
+    /// it can be understood.
     pub(super) fn read(
         &mut self,
         mut section: Section<'_>,
         service: Option<ServiceKey>,
         check: Option<&Checks>,
-    ) {
+    ) -> Option<Endpoint> {
         let notes = section.here();
         let labels = section.key(&LABELS).unwrap_or_default();
         let via = Via::default().read(&mut section);
-        let Some(server) = real_server(section, service) else { return };
+        let server = real_server(section, service)?;
         let endpoint = server.endpoint;
         if check.is_some_and(|it| !it.has_ports(endpoint.port)) {
             notes.note_at(
@@ -166,6 +183,7 @@ impl Servers {
         if self.servers.insert(endpoint, server).is_some() {
             notes.note_at(ADDRESS.name, format!("{endpoint} is there twice: remove one"));
         }
+        Some(endpoint)
     }
 }
 

@@ -4,24 +4,28 @@
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use toml::de::DeValue;
-use weir_ipvs::{Endpoint, Family, Protocol, RealServer, Service, ServiceFlags, ServiceKey};
+use weir_ipvs::{
+    Endpoint, Family, Protocol, RealServer, Service, ServiceFlags, ServiceKey,
+    scheduler::{KNOWN, named_flags},
+};
 use weir_wasm::{Labelled, Labels, OwnedService};
 
 use super::{
-    Defaults, Keeping, check,
+    Backend, Defaults, Keeping, check,
     checks::{self, Checks},
     keys::{
         By, Key, List, Name, Nested, Number, Row, Shape, Span, Table,
         Without::{Is, Means},
         Word,
     },
+    loops::{self, Stated},
     reader::{Section, found},
     rules::{DRAIN, DRIFT, Rules, SAFETY, SLOW_START},
     server::{self, LABELS, Servers, WEIGHT_MAX},
     value,
     via::Via,
 };
-use crate::safety::quorum::Quorum;
+use crate::{safety::quorum::Quorum, spelling};
 
 /// A service that is made if it is missing and adopted if it is there.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,6 +180,9 @@ static SERVERS: Nested = Nested {
     meaning: "real servers: tables, or addresses alone",
 };
 
+/// That of the kernel's tools.
+const USUAL_SCHEDULER: &str = "wlc";
+
 static SCHEDULER: Key<By<String>> = Key::new(
     "scheduler",
     By { read: |it| module(it, 15), types: &["string"] },
@@ -183,21 +190,24 @@ static SCHEDULER: Key<By<String>> = Key::new(
     "the kernel's name, 1 to 15 bytes",
 );
 
-static FLAGS: Key<List<Word<ServiceFlags>>> = Key::new(
+static FLAGS: Key<List<Word<NamedFlag>>> = Key::new(
     "flags",
     List(Word(&[
-        ("one-packet", ServiceFlags::ONE_PACKET),
-        ("sh-fallback", ServiceFlags::SCHEDULER_1),
-        ("sh-port", ServiceFlags::SCHEDULER_2),
-        ("mh-fallback", ServiceFlags::SCHEDULER_1),
-        ("mh-port", ServiceFlags::SCHEDULER_2),
-        ("flag-1", ServiceFlags::SCHEDULER_1),
-        ("flag-2", ServiceFlags::SCHEDULER_2),
-        ("flag-3", ServiceFlags::SCHEDULER_3),
+        ("one-packet", (ServiceFlags::ONE_PACKET, None)),
+        ("sh-fallback", (ServiceFlags::SCHEDULER_1, Some("sh"))),
+        ("sh-port", (ServiceFlags::SCHEDULER_2, Some("sh"))),
+        ("mh-fallback", (ServiceFlags::SCHEDULER_1, Some("mh"))),
+        ("mh-port", (ServiceFlags::SCHEDULER_2, Some("mh"))),
+        ("flag-1", (ServiceFlags::SCHEDULER_1, None)),
+        ("flag-2", (ServiceFlags::SCHEDULER_2, None)),
+        ("flag-3", (ServiceFlags::SCHEDULER_3, None)),
     ])),
     Means("`[]`"),
-    "",
+    "`one-packet` for UDP only, and those of a scheduler for that one only",
 );
+
+/// A flag, and the scheduler that it is named after.
+type NamedFlag = (ServiceFlags, Option<&'static str>);
 
 static PERSISTENCE: Key<Span> = Key::new(
     "persistence",
@@ -255,6 +265,8 @@ pub(super) struct Common<'t> {
     usual: Profile<'t>,
     profiles: BTreeMap<String, Profile<'t>>,
     pools: BTreeMap<String, Vec<Section<'t>>>,
+    /// Whether weir's own IPVS is what serves them.
+    is_embedded: bool,
 }
 
 /// What some services have, where they do not say otherwise.
@@ -265,7 +277,8 @@ struct Profile<'t> {
 
 impl<'t> Common<'t> {
     /// Reads the pools, the defaults and the profiles of `top`.
-    pub(super) fn read(top: &mut Section<'t>, defaults: Defaults) -> Self {
+    pub(super) fn read(top: &mut Section<'t>, defaults: Defaults, backend: &Backend) -> Self {
+        let is_embedded = matches!(backend, Backend::Embedded(_));
         let mut pools = BTreeMap::new();
         for (name, entries) in top.named_lists(POOLS.name) {
             entries.iter().for_each(|it| server::check_alone(it.here()));
@@ -273,19 +286,19 @@ impl<'t> Common<'t> {
         }
         let section = top.section(DEFAULTS.name);
         if let Some(section) = &section {
-            check_shared(section.here(), &pools, &DEFAULTS_TABLE);
+            check_shared(section.here(), &pools, is_embedded, &DEFAULTS_TABLE);
         }
         let usual = Profile { section, defaults };
         let mut profiles = BTreeMap::new();
         let named = top.section(PROFILES.name).into_iter();
         for (name, mut section) in named.flat_map(|it| it.named_sections(PROFILES.name)) {
             let defaults = usual.defaults.under(&mut section);
-            check_shared(section.here(), &pools, &PROFILE_TABLE);
+            check_shared(section.here(), &pools, is_embedded, &PROFILE_TABLE);
             section.inherit_all(&[SHARED, server::SHARED], usual.section.as_ref());
             server::read_thresholds(&mut section);
             profiles.insert(name, Profile { section: Some(section), defaults });
         }
-        Self { usual, profiles, pools }
+        Self { usual, profiles, pools, is_embedded }
     }
 
     /// What the tables at the top say of checks and rules.
@@ -313,9 +326,10 @@ impl<'t> Common<'t> {
 fn check_shared(
     mut section: Section<'_>,
     pools: &BTreeMap<String, Vec<Section<'_>>>,
+    is_embedded: bool,
     table: &Table,
 ) {
-    read_shared(&mut section, None);
+    read_shared(&mut section, None, is_embedded);
     read_quorum(&mut section);
     server::check_shared(&mut section);
     read_pools(&mut section, pools);
@@ -337,7 +351,10 @@ pub(super) fn read_all<'t>(
     for section in top.sections(SERVICES.name, SERVICES.name) {
         services.extend(read(section, common, names, &mut keys));
     }
-    services
+    if common.is_embedded {
+        loops::check(&services);
+    }
+    services.into_iter().map(|(service, _)| service).collect()
 }
 
 /// The name of a service or a match, which no other has.
@@ -355,7 +372,7 @@ fn read<'t>(
     common: &Common<'t>,
     names: &mut Names,
     keys: &mut BTreeMap<ServiceKey, String>,
-) -> Option<NamedService> {
+) -> Option<(NamedService, Stated<'t>)> {
     let name = unique_name(&mut section, names);
     let profile = common.profile(&mut section);
     let defaults = &profile.defaults;
@@ -364,18 +381,25 @@ fn read<'t>(
     section.inherit_all(&[SHARED, server::SHARED], profile.section.as_ref());
     let quorum = read_quorum(&mut section);
     let key = key(&mut section);
-    let shared = read_shared(&mut section, key);
+    let shared = read_shared(&mut section, key, common.is_embedded);
+    shared.note_contradictions(&mut section, key);
     let service = key.map(|key| shared.service(key));
     let labels: Labels = section.key(&LABELS).unwrap_or_default();
     let mut servers = Servers::default();
+    let mut stated = Stated::new();
+    let place = |server: &Section<'t>| common.is_embedded.then(|| server.here());
     let own = section.sections(SERVERS.name, &format!("{}: server", section.what));
     for mut server in own.into_iter().chain(read_pools(&mut section, &common.pools)) {
         server.inherit(server::SHARED, &section);
-        servers.read(server, key, check.as_ref());
+        let place = place(&server);
+        stated.extend(servers.read(server, key, check.as_ref()).zip(place));
     }
     let sorry = section.section(SORRY_SERVER.name).and_then(|mut sorry| {
         sorry.inherit(server::SORRY_SHARED, &section);
-        server::sorry(sorry, key, &servers.servers)
+        let place = place(&sorry);
+        let sorry = server::sorry(sorry, key, &servers.servers)?;
+        stated.extend(place.map(|it| (sorry.endpoint, it)));
+        Some(sorry)
     });
     if let Some((key, name)) = key.zip(name.as_ref())
         && let Some(other) = keys.insert(key, name.clone())
@@ -387,7 +411,7 @@ fn read<'t>(
     let Servers { servers, labels: of_servers, vias } = servers;
     let (name, service) = (name?, service?);
     names.insert(name.clone(), labels.clone());
-    Some(NamedService {
+    let service = NamedService {
         name,
         service,
         servers,
@@ -398,7 +422,8 @@ fn read<'t>(
         labels: Labelled { service: labels, servers: of_servers },
         vias,
         owner: None,
-    })
+    };
+    Some((service, stated))
 }
 
 fn key(section: &mut Section<'_>) -> Option<ServiceKey> {
@@ -424,18 +449,65 @@ fn key(section: &mut Section<'_>) -> Option<ServiceKey> {
 struct Shared {
     scheduler: Option<String>,
     engine: Option<String>,
-    flags: ServiceFlags,
+    flags: Vec<NamedFlag>,
     persistence: Option<u32>,
     netmask: Option<u32>,
 }
 
 impl Shared {
+    /// Notes what has no meaning beside what else `section`, which is a service, says.
+    fn note_contradictions(&self, section: &mut Section<'_>, service: Option<ServiceKey>) {
+        self.note_flags(section);
+        let is_one_packet = self.flags.iter().any(|it| it.0 == ServiceFlags::ONE_PACKET);
+        // What is inherited by another protocol has no effect, and is no mistake.
+        if let Some(ServiceKey::Address { protocol, .. }) = service
+            && is_one_packet
+            && protocol != Protocol::Udp
+            && section.has(FLAGS.name)
+        {
+            let message =
+                format!("\"one-packet\" is for protocol = \"udp\" only, found {protocol}");
+            section.note_at(FLAGS.name, message + ": remove it, or change the protocol");
+        }
+        for key in [NETMASK.name, PERSISTENCE_ENGINE.name] {
+            if section.has(key) && section.value(PERSISTENCE.name).is_none() {
+                section.note_at(
+                    key,
+                    "has no effect without persistence: add persistence = \"300s\", or remove this",
+                );
+            }
+        }
+    }
+
+    /// The same bits mean something else to another scheduler, or nothing.
+    fn note_flags(&self, section: &mut Section<'_>) {
+        let scheduler = match &self.scheduler {
+            Some(scheduler) => scheduler.as_str(),
+            None if section.value(SCHEDULER.name).is_none() => USUAL_SCHEDULER,
+            None => return,
+        };
+        let is_inherited = section.has(SCHEDULER.name) && !section.has(FLAGS.name);
+        let key = if is_inherited { SCHEDULER.name } else { FLAGS.name };
+        for (flag, of) in &self.flags {
+            let Some(of) = of.filter(|it| *it != scheduler) else { continue };
+            let named = named_flags(of).into_iter().find(|it| it.0 == *flag);
+            let name = named.map_or(of, |it| it.1);
+            section.note_where_said(
+                key,
+                format!(
+                    "the flag \"{name}\" is for scheduler = \"{of}\" only, found \"{scheduler}\": \
+                     change the one or the other"
+                ),
+            );
+        }
+    }
+
     fn service(self, key: ServiceKey) -> Service {
-        let usual = Service::new(key, "wlc");
+        let usual = Service::new(key, USUAL_SCHEDULER);
         Service {
             scheduler: self.scheduler.unwrap_or(usual.scheduler),
             engine: self.engine,
-            flags: self.flags,
+            flags: self.flags.into_iter().fold(usual.flags, |all, (flag, _)| all | flag),
             persistence: self.persistence,
             netmask: self.netmask.unwrap_or(usual.netmask),
             ..usual
@@ -444,9 +516,21 @@ impl Shared {
 }
 
 /// Of `service`; none = of any.
-fn read_shared(section: &mut Section<'_>, service: Option<ServiceKey>) -> Shared {
+fn read_shared(
+    section: &mut Section<'_>,
+    service: Option<ServiceKey>,
+    is_embedded: bool,
+) -> Shared {
+    let scheduler = section.key(&SCHEDULER);
+    let engine = section.key(&PERSISTENCE_ENGINE);
+    if is_embedded {
+        note_absent(section, scheduler.as_deref());
+    }
     let flags = section.key(&FLAGS).unwrap_or_default();
     let persistence = section.key(&PERSISTENCE);
+    if persistence.is_some_and(|it| it.subsec_nanos() != 0) && section.has(PERSISTENCE.name) {
+        section.note_at(PERSISTENCE.name, "expected whole seconds");
+    }
     let mask = section.key(&NETMASK);
     let netmask = mask.zip(service).and_then(|(mask, service)| {
         let netmask = mask.of(service.family());
@@ -465,11 +549,29 @@ fn read_shared(section: &mut Section<'_>, service: Option<ServiceKey>) -> Shared
         );
     }
     Shared {
-        scheduler: section.key(&SCHEDULER),
-        engine: section.key(&PERSISTENCE_ENGINE),
-        flags: flags.into_iter().fold(ServiceFlags::default(), |all, flag| all | flag),
+        scheduler,
+        engine,
+        flags,
         persistence: persistence.and_then(|it| u32::try_from(it.as_secs()).ok()),
         netmask,
+    }
+}
+
+/// Notes what `section` wants that weir's own IPVS does not have.
+fn note_absent(section: &Section<'_>, scheduler: Option<&str>) {
+    let known = KNOWN.map(|it| it.0);
+    if let Some(scheduler) = scheduler.filter(|it| !known.contains(it))
+        && section.has(SCHEDULER.name)
+    {
+        let remedy = match spelling::nearest(scheduler, &known) {
+            Some(it) => format!("did you mean \"{it}\"?"),
+            None => format!("it has {}", known.join(", ")),
+        };
+        let message = format!("the embedded backend has no \"{scheduler}\"; {remedy}");
+        section.note_at(SCHEDULER.name, message);
+    }
+    if section.has(PERSISTENCE_ENGINE.name) {
+        section.note_at(PERSISTENCE_ENGINE.name, "the embedded backend has none: remove this");
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
     },
     Names, Section,
     keys::{
-        By, Key, List, Nested, Number, Port, Shape, Size, Span, Table,
+        By, Key, List, Listed, Nested, Number, Port, Shape, Size, Span, Table,
         Without::{Is, Means},
         Word,
     },
@@ -254,11 +254,11 @@ static ADDRESSES: Key<List<By<Prefix>>> = Key::new(
 static PROTOCOL: Key<Word<Protocol>> =
     Key::new("protocol", Word(value::PROTOCOLS), Means("any"), "");
 
-static PORTS: Key<List<Port>> = Key::new("ports", List(Port), Means("any"), "");
+static PORTS: Key<Listed<Port>> = Key::new("ports", Listed(Port), Means("any"), "");
 
-static REAL_SERVERS: Key<List<By<Prefix>>> = Key::new(
+static REAL_SERVERS: Key<Listed<By<Prefix>>> = Key::new(
     "real-servers",
-    List(PREFIX),
+    Listed(PREFIX),
     Means("any"),
     "addresses or prefixes of their real servers",
 );

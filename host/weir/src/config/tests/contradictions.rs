@@ -47,3 +47,139 @@ fn what_a_pool_leaves_open_its_services_may_say() {
          weir.toml:2:78: pool farm: lower-threshold: needs upper-threshold: add it",
     );
 }
+
+#[test]
+fn real_servers_that_lead_back_to_their_service_are_refused_where_weir_connects_to_them() {
+    let looping = |server: &str, others: &str| {
+        format!(
+            "backend = \"embedded\"\n[[service]]\nname = \"a\"\naddress = \"127.0.0.1:80\"\n\
+             server = [\"127.0.0.1:81\", \"{server}\"]\n{others}"
+        )
+    };
+    let itself = looping("127.0.0.1:80", "");
+    check(
+        &itself,
+        "weir.toml:5:27: service a: server: address: connections to 127.0.0.1:80 come back to service \
+         a, without end: give the address of a real server",
+    );
+    good(&itself.replace("embedded", "kernel"));
+    let other = |server: &str| {
+        format!("[[service]]\nname = \"b\"\naddress = \"0.0.0.0:90\"\nserver = [\"{server}\"]\n")
+    };
+    good(&looping("127.0.0.1:90", &other("127.0.0.1:91")));
+    check(
+        &looping("127.0.0.1:90", &other("127.0.0.1:80")),
+        "weir.toml:5:27: service a: server: address: connections to 127.0.0.1:90 come back to service \
+         a, by service b, without end: give the address of a real server\n\
+         weir.toml:9:11: service b: server: address: connections to 127.0.0.1:80 come back to service \
+         b, by service a, without end: give the address of a real server",
+    );
+    let sorry = other("10.0.0.1:80") + "sorry-server = { address = \"127.0.0.1\" }\n";
+    check(
+        &looping("127.0.0.1:82", &sorry),
+        "weir.toml:10:28: service b: sorry-server: address: connections to 127.0.0.1:90 come back to \
+         service b, without end: give the address of a real server",
+    );
+    good(&looping("127.0.0.1:80", "protocol = \"sctp\"\n"));
+}
+
+#[test]
+fn what_the_embedded_backend_does_not_have_is_refused() {
+    let embedded = |lines: &str| format!("backend = \"embedded\"\n{}", service(lines));
+    check(
+        &embedded("scheduler = \"wllc\""),
+        "weir.toml:5:13: service web: scheduler: the embedded backend has no \"wllc\"; did you mean \
+         \"wlc\"?",
+    );
+    check(
+        "backend = \"embedded\"\n[defaults]\nscheduler = \"maglev\"\n[[service]]\nname = \"web\"\n\
+         address = \"10.0.0.1:80\"",
+        "weir.toml:3:13: defaults: scheduler: the embedded backend has no \"maglev\"; it has dh, fo, \
+         lblc, lblcr, lc, mh, none, nq, ovf, rr, sed, sh, twos, wlc, wrr",
+    );
+    check(
+        &embedded("persistence = \"5m\"\npersistence-engine = \"sip\""),
+        "weir.toml:6:22: service web: persistence-engine: the embedded backend has none: remove this",
+    );
+    good(&service("scheduler = \"wllc\""));
+}
+
+#[test]
+fn flags_without_a_meaning_are_refused() {
+    check(
+        &service("scheduler = \"wrr\"\nflags = [\"sh-port\", \"mh-fallback\", \"flag-3\"]"),
+        "weir.toml:5:9: service web: flags: the flag \"mh-fallback\" is for scheduler = \"mh\" only, \
+         found \"wrr\": change the one or the other\n\
+         weir.toml:5:9: service web: flags: the flag \"sh-port\" is for scheduler = \"sh\" only, found \
+         \"wrr\": change the one or the other",
+    );
+    check(
+        &service("flags = [\"sh-port\"]"),
+        "weir.toml:4:9: service web: flags: the flag \"sh-port\" is for scheduler = \"sh\" only, found \
+         \"wlc\": change the one or the other",
+    );
+    let profile = "[profile.p]\nscheduler = \"sh\"\nflags = [\"sh-port\"]\n";
+    let with_profile =
+        |lines: &str| format!("{profile}{}", service(&format!("profile = \"p\"\n{lines}")));
+    good(&with_profile(""));
+    good(&with_profile("scheduler = \"mh\"\nflags = []"));
+    check(
+        &with_profile("scheduler = \"mh\""),
+        "weir.toml:8:13: service web: scheduler: the flag \"sh-port\" is for scheduler = \"sh\" only, \
+         found \"mh\": change the one or the other",
+    );
+    check(
+        &service("flags = [\"one-packet\"]"),
+        "weir.toml:4:9: service web: flags: \"one-packet\" is for protocol = \"udp\" only, found tcp: \
+         remove it, or change the protocol",
+    );
+    good(&service("protocol = \"udp\"\nflags = [\"one-packet\"]"));
+    good(&format!("[defaults]\nflags = [\"one-packet\"]\n{}", service("")));
+}
+
+#[test]
+fn what_persistence_needs_is_refused_without_it() {
+    let remedy = "has no effect without persistence: add persistence = \"300s\", or remove this";
+    let expected = format!(
+        "weir.toml:4:11: service web: netmask: {remedy}\n\
+         weir.toml:5:22: service web: persistence-engine: {remedy}"
+    );
+    check(&service("netmask = 24\npersistence-engine = \"sip\""), &expected);
+    good(&format!("[defaults]\nnetmask = 24\n{}", service("")));
+    good(&format!("[defaults]\npersistence = \"5m\"\n{}", service("netmask = 24")));
+    check(
+        &service("persistence = \"1500ms\""),
+        "weir.toml:4:15: service web: persistence: expected whole seconds",
+    );
+}
+
+#[test]
+fn a_real_server_has_the_address_of_one_machine() {
+    let said = |address: &str, kind: &str| {
+        let expected = format!(
+            "weir.toml:4:11: service web: server: address: expected the address of one machine, found \
+             \"{address}\", which is {kind}"
+        );
+        check(&service(&format!("server = [\"{address}\"]")), &expected);
+    };
+    said("0.0.0.0", "no address");
+    said("[::]:80", "no address");
+    said("224.0.0.1:80", "multicast");
+    said("ff02::1", "multicast");
+    said("255.255.255.255", "broadcast");
+    said("fe80::1", "link-local");
+}
+
+#[test]
+fn a_list_that_selects_is_not_empty() {
+    let remedy = "expected at least one; for any, leave this out";
+    let expected = format!(
+        "weir.toml:3:13: match m: addresses: {remedy}\n\
+         weir.toml:4:9: match m: ports: {remedy}\n\
+         weir.toml:5:11: match m: servers: {remedy}"
+    );
+    check("[[match]]\nname = \"m\"\naddresses = []\nports = []\nservers = []", &expected);
+    let structure = "[plugin.p]\ncomponent = \"discovery\"\n[plugin.p.grant.structure]\n";
+    let expected = format!("weir.toml:5:9: plugin p: grant: structure: ports: {remedy}");
+    check(&format!("{structure}addresses = []\nports = []"), &expected);
+}
