@@ -109,6 +109,8 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// Where in `services` each is.
     positions: BTreeMap<ServiceKey, usize>,
+    /// Whose each name is; none = a match's.
+    names: BTreeMap<String, Option<ServiceKey>>,
 }
 
 impl Config {
@@ -119,19 +121,25 @@ impl Config {
 
     /// Has it state a service that a plugin owns, in the place of what it owned with this key.
     pub(crate) fn own(&mut self, service: NamedService) {
-        match self.positions.get(&service.service.key) {
-            Some(at) => self.services[*at] = service,
+        let (key, name) = (service.service.key, service.name.clone());
+        match self.positions.get(&key) {
+            Some(at) => {
+                let before = std::mem::replace(&mut self.services[*at], service);
+                self.names.remove(&before.name);
+            }
             None => {
-                self.positions.insert(service.service.key, self.services.len());
+                self.positions.insert(key, self.services.len());
                 self.services.push(service);
             }
         }
+        self.names.insert(name, Some(key));
     }
 
     /// Has it no more state the service with this key.
     pub(crate) fn disown(&mut self, key: &ServiceKey) {
         let Some(at) = self.positions.remove(key) else { return };
-        self.services.swap_remove(at);
+        let gone = self.services.swap_remove(at);
+        self.names.remove(&gone.name);
         if let Some(moved) = self.services.get(at) {
             self.positions.insert(moved.service.key, at);
         }
@@ -139,8 +147,7 @@ impl Config {
 
     /// Whether a service or match other than that with this key has the name.
     pub(crate) fn has_name(&self, name: &str, key: &ServiceKey) -> bool {
-        self.services.iter().any(|it| it.name == name && it.service.key != *key)
-            || self.matches.iter().any(|it| it.name == name)
+        self.names.get(name).is_some_and(|it| *it != Some(*key))
     }
 
     /// Every check that is made.
@@ -351,6 +358,9 @@ fn config(mut top: Section<'_>) -> Config {
     let rules = common.defaults().rules.finish();
     let positions =
         services.iter().enumerate().map(|(index, it)| (it.service.key, index)).collect();
+    let of_services = services.iter().map(|it| (it.name.clone(), Some(it.service.key)));
+    let of_matches = matches.iter().map(|it| (it.name.clone(), None));
+    let names = of_services.chain(of_matches).collect();
     let unfinished = None;
     Config {
         backend,
@@ -366,6 +376,7 @@ fn config(mut top: Section<'_>) -> Config {
         unfinished,
         places,
         positions,
+        names,
     }
 }
 

@@ -121,3 +121,18 @@ fn grants_reach_services_by_their_labels() {
     );
     assert!(refused("[{ team = \"web\" }]").contains("expected a name, or labels such as"));
 }
+
+#[test]
+fn a_name_is_taken_as_long_as_what_has_it_is_there() {
+    let mut config = good(
+        "[[service]]\nname = \"a\"\naddress = \"10.0.0.1:80\"\n[[service]]\nname = \"b\"\n\
+         address = \"10.0.0.2:80\"\n[[match]]\nname = \"m\"\nprotocol = \"udp\"\n",
+    );
+    let [a, b] = [0, 1].map(|it| config.services[it].service.key);
+    let service = config.services[1].clone();
+    assert!(config.has_name("a", &b) && !config.has_name("b", &b) && config.has_name("m", &b));
+    config.own(NamedService { name: "c".to_owned(), ..service });
+    assert!(!config.has_name("b", &a) && config.has_name("c", &a));
+    config.disown(&b);
+    assert!(!config.has_name("c", &a) && config.has_name("a", &b));
+}
