@@ -72,7 +72,7 @@ pub(crate) use self::{
     service::NamedService,
     via::{Via, ViaAddress},
 };
-use crate::problems::{Place, Problems};
+use crate::problems::{Place, Problem, Problems};
 
 /// Where the configuration is, unless it is said.
 pub(crate) const DEFAULT_PATH: &str = "/etc/weir/weir.toml";
@@ -296,22 +296,29 @@ pub(crate) fn read(path: &Path) -> Result<Config, Problems> {
 }
 
 /// Reads `text`; relative paths in it are looked for in `directory`.
+#[cfg(test)]
 pub(crate) fn parse_beside(directory: &Path, file: &str, text: &str) -> Result<Config, Problems> {
     parse_files(&Files::one(directory, file, text))
 }
 
 /// Reads the text of files.
 pub(crate) fn parse_files(files: &Files) -> Result<Config, Problems> {
+    match understand(files) {
+        (Some(config), found) if found.is_empty() => Ok(config),
+        (_, found) => Err(Problems::new(found)),
+    }
+}
+
+/// What can be understood of the text of files, and every mistake in it. With a mistake the
+/// configuration is good for nothing but its names.
+pub(crate) fn understand(files: &Files) -> (Option<Config>, Vec<Problem>) {
     let notes = Notes::new(files);
     let table = merge::merged(files, &notes);
     let config = table.as_ref().map(|it| config(Section::new(it, 0..files.end(), "", &notes)));
     let found = notes.into_found();
-    match config {
-        Some(config) if found.is_empty() => {
-            Ok(Config { unfinished: files.unfinished(), ..config.beside(&files.directory) })
-        }
-        _ => Err(Problems::new(found)),
-    }
+    let whole =
+        |it: Config| Config { unfinished: files.unfinished(), ..it.beside(&files.directory) };
+    (config.map(whole), found)
 }
 
 /// Reads `text`; `file` is its name in messages.

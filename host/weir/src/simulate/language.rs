@@ -43,27 +43,28 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Scenario, Problems> {
     let mut mistakes = Vec::new();
     let parts = split(text, &mut mistakes);
     let directory = path.parent().unwrap_or(Path::new(""));
-    let config = match parts.config.contents.trim() {
-        "" => None,
-        _ => match config::parse_beside(directory, &file, &parts.config.contents) {
-            Ok(config) => Some(config),
-            Err(problems) => return Err(problems.with_excerpts(file, text)),
-        },
+    let files = |it: Fence| Files::one(directory, &file, &it.contents);
+    let (config, mut problems) = match parts.config.contents.trim() {
+        "" => (None, Vec::new()),
+        _ => config::understand(&files(parts.config)),
     };
     let mut reader = Reader::new(path, config);
-    let files = |it: Fence| Files::one(directory, &file, &it.contents);
+    if !problems.is_empty() {
+        reader.declared.expect_more();
+    }
     reader.declared.configurations =
         parts.configurations.into_iter().map(|(name, it)| (name, files(it))).collect();
     for statement in parts.statements {
-        if let Err(mistake) = statement.and_then(|line| reader.read(line)) {
-            mistakes.push(mistake);
-        }
+        let read = statement.and_then(|line| reader.read(line));
+        // What names something unknown may be right once the configuration is.
+        let is_sure = !reader.declared.missed();
+        mistakes.extend(read.err().filter(|_| is_sure));
     }
     mistakes.extend(parts.dangling);
-    if mistakes.is_empty() {
+    if mistakes.is_empty() && problems.is_empty() {
         mistakes.extend(endless(&reader.scenario));
     }
-    if mistakes.is_empty() {
+    if mistakes.is_empty() && problems.is_empty() {
         let (table, title) = (parts.table, title(path, text));
         return Ok(Scenario { table, title, ..reader.finish() });
     }
@@ -72,7 +73,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Scenario, Problems> {
         let place = Place { file: Arc::clone(&name), at: Some(it.place) };
         Problem { place, message: it.message }
     };
-    let problems = mistakes.into_iter().map(problem).collect();
+    problems.extend(mistakes.into_iter().map(problem));
     Err(Problems::new(problems).with_excerpts(name, text))
 }
 

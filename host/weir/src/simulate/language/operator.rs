@@ -68,6 +68,7 @@ fn servers(
         let before = found.len();
         found.extend(keys);
         if found.len() == before {
+            declared.miss(&server.to_string());
             return Err(unknown(&here, server));
         }
     }

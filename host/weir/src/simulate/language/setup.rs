@@ -1,6 +1,7 @@
 //! What there is: services, real servers, clients.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
@@ -51,6 +52,10 @@ pub(super) struct Declared {
     pub(super) configurations: BTreeMap<String, Files>,
     /// Whether there is a weir at all.
     pub(super) has_weir: bool,
+    /// Whether the configuration has mistakes, and may give more names than were understood.
+    is_partial: bool,
+    /// Whether such a name was looked for.
+    missed: Cell<bool>,
 }
 
 impl Declared {
@@ -74,7 +79,29 @@ impl Declared {
     }
 
     pub(super) fn service(&self, word: &str) -> Option<ServiceKey> {
-        self.names.services.get(word).copied()
+        let service = self.names.services.get(word).copied();
+        if service.is_none() && value::name(word).is_some() && !RESERVED.contains(&word) {
+            self.miss(word);
+        }
+        service
+    }
+
+    /// The configuration has mistakes.
+    pub(super) fn expect_more(&mut self) {
+        self.has_weir = true;
+        self.is_partial = true;
+    }
+
+    /// What the configuration says of `name` is not known.
+    pub(super) fn miss(&self, name: &str) {
+        if self.is_partial && !self.all().contains(&name) {
+            self.missed.set(true);
+        }
+    }
+
+    /// Whether something was missed since this was asked last.
+    pub(super) fn missed(&self) -> bool {
+        self.missed.take()
     }
 
     /// The number of these clients.
@@ -171,11 +198,13 @@ pub(super) fn server(line: &mut Line<'_>, declared: &mut Declared) -> Read<Serve
 /// ```
 pub(super) fn clients(line: &mut Line<'_>, declared: &mut Declared) -> Read<ClientsModel> {
     let name = declared.new_name(line, "users")?.to_owned();
+    // Even if the rest is wrong: what is said of them is no mistake.
+    declared.clients.push(name.clone());
     line.require("to")?;
     let here = line.clone();
     let target = target(line, declared)?;
     let mut clients = ClientsModel {
-        name: name.clone(),
+        name,
         target,
         arrival: Arrival::Never,
         lasting: Distribution::Constant(Duration::ZERO),
@@ -191,7 +220,6 @@ pub(super) fn clients(line: &mut Line<'_>, declared: &mut Declared) -> Read<Clie
     if clients.sources.0.is_ipv4() != target.destination.address.is_ipv4() {
         return Err(here.mistake("clients and their target need addresses of one family"));
     }
-    declared.clients.push(name);
     Ok(clients)
 }
 
@@ -344,6 +372,9 @@ pub(super) fn plugin(line: &mut Line<'_>, declared: &Declared) -> Read<String> {
     let table: BTreeMap<&str, String> =
         declared.plugins.iter().map(|it| (it.as_str(), it.clone())).collect();
     let table: Vec<(&str, String)> = table.into_iter().collect();
+    if let Some(name) = line.word().filter(|it| !declared.plugins.iter().any(|known| known == it)) {
+        declared.miss(name);
+    }
     if table.is_empty() {
         let message = "there are no plugins: name them in a fence with ```toml";
         return Err(Mistake { place: line.place(), message: message.to_owned() });

@@ -342,3 +342,22 @@ fn operators_have_their_say() {
     );
     check("operator drains a", "10: there is no weir without a configuration: add a ```toml fence");
 }
+
+#[test]
+fn mistakes_of_the_configuration_hide_none_of_the_script() {
+    let config = "```toml\n[check]\ninterval = 5\n[[service]]\nname = \"web\"\n\
+                  address = \"10.0.0.1:80\"\n[[service]]\nname = \"shop\"\naddress = 5\n```\n";
+    let script = "server a 10.1.0.1:80\nclients users to shop\nat 5s a crushes\nat 6s users stop\n\
+                  at 7s expect web weight 5 bogus\nat 8s expect shop eligible 5 within 1s\n\
+                  at 9s weir stops\n";
+    let of_config = "x:3:12: check: interval: expected a duration from 10ms to 1h, such as \"5s\" or \
+                     \"200ms\", found 5";
+    let found = problems(&format!("{config}{script}"));
+    let places: Vec<_> = found.iter().filter_map(|it| it.split(": ").next()).collect();
+    assert_eq!(found[0], of_config);
+    assert_eq!(places, ["x:3:12", "x:9:11", "x:13:9", "x:15:27"], "{found:?}");
+
+    let found = problems(&format!("```toml\n[check\n```\n{script}"));
+    let places: Vec<_> = found.iter().filter_map(|it| it.split(": ").next()).collect();
+    assert_eq!(places, ["x:2:7", "x:6:9"], "{found:?}");
+}
