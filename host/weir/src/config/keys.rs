@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, fmt, ops::RangeInclusive, time::Duration};
 use serde_json::{Value as Json, json};
 use toml::de::DeValue;
 
-use super::value;
+use super::value::{self, Wrong};
 
 /// One key, whose value is written in the form `F`.
 pub(super) struct Key<F: Form> {
@@ -33,7 +33,7 @@ pub(super) trait Form {
     type Value;
 
     /// The value; an error says what was expected, and what was found.
-    fn read(&self, value: &DeValue<'_>) -> Result<Self::Value, String>;
+    fn read(&self, value: &DeValue<'_>) -> Result<Self::Value, Wrong>;
 
     /// Its JSON Schema.
     fn schema(&self) -> Json;
@@ -126,7 +126,7 @@ impl<F: Form> Key<F> {
         Self { name, form, without, meaning }
     }
 
-    pub(super) fn read(&self, value: &DeValue<'_>) -> Result<F::Value, String> {
+    pub(super) fn read(&self, value: &DeValue<'_>) -> Result<F::Value, Wrong> {
         self.form.read(value)
     }
 
@@ -272,8 +272,8 @@ pub(super) struct Span(pub(super) RangeInclusive<Duration>);
 impl Form for Span {
     type Value = Duration;
 
-    fn read(&self, value: &DeValue<'_>) -> Result<Duration, String> {
-        value::duration(value, &self.0)
+    fn read(&self, value: &DeValue<'_>) -> Result<Duration, Wrong> {
+        Ok(value::duration(value, &self.0)?)
     }
 
     fn schema(&self) -> Json {
@@ -300,14 +300,13 @@ pub(super) struct OrFalse<F>(pub(super) F);
 impl<F: Form> Form for OrFalse<F> {
     type Value = Option<F::Value>;
 
-    fn read(&self, value: &DeValue<'_>) -> Result<Self::Value, String> {
+    fn read(&self, value: &DeValue<'_>) -> Result<Self::Value, Wrong> {
         match value {
             DeValue::Boolean(false) => Ok(None),
-            _ => self
-                .0
-                .read(value)
-                .map(Some)
-                .map_err(|it| it.replacen(", found", ", or false, found", 1)),
+            _ => self.0.read(value).map(Some).map_err(|it| match it {
+                Wrong::Whole(it) => it.replacen(", found", ", or false, found", 1).into(),
+                of_parts @ Wrong::Parts(_) => of_parts,
+            }),
         }
     }
 
@@ -326,8 +325,8 @@ pub(super) struct Number(pub(super) RangeInclusive<u32>);
 impl Form for Number {
     type Value = u32;
 
-    fn read(&self, value: &DeValue<'_>) -> Result<u32, String> {
-        value::number(value, self.0.clone())
+    fn read(&self, value: &DeValue<'_>) -> Result<u32, Wrong> {
+        Ok(value::number(value, self.0.clone())?)
     }
 
     fn schema(&self) -> Json {
@@ -349,8 +348,8 @@ pub(super) struct Percent(pub(super) RangeInclusive<u32>);
 impl Form for Percent {
     type Value = u32;
 
-    fn read(&self, value: &DeValue<'_>) -> Result<u32, String> {
-        value::percent(value, self.0.clone())
+    fn read(&self, value: &DeValue<'_>) -> Result<u32, Wrong> {
+        Ok(value::percent(value, self.0.clone())?)
     }
 
     fn schema(&self) -> Json {
@@ -372,8 +371,8 @@ pub(super) struct Size(pub(super) RangeInclusive<usize>);
 impl Form for Size {
     type Value = usize;
 
-    fn read(&self, value: &DeValue<'_>) -> Result<usize, String> {
-        value::bytes(value, &self.0)
+    fn read(&self, value: &DeValue<'_>) -> Result<usize, Wrong> {
+        Ok(value::bytes(value, &self.0)?)
     }
 
     fn schema(&self) -> Json {
@@ -396,8 +395,8 @@ pub(super) struct Decimal(pub(super) RangeInclusive<f64>);
 impl Form for Decimal {
     type Value = f64;
 
-    fn read(&self, value: &DeValue<'_>) -> Result<f64, String> {
-        value::decimal(value, self.0.clone())
+    fn read(&self, value: &DeValue<'_>) -> Result<f64, Wrong> {
+        Ok(value::decimal(value, self.0.clone())?)
     }
 
     fn schema(&self) -> Json {
@@ -419,8 +418,8 @@ pub(super) struct Port;
 impl Form for Port {
     type Value = u16;
 
-    fn read(&self, value: &DeValue<'_>) -> Result<u16, String> {
-        value::port(value)
+    fn read(&self, value: &DeValue<'_>) -> Result<u16, Wrong> {
+        Ok(value::port(value)?)
     }
 
     fn schema(&self) -> Json {
@@ -438,8 +437,8 @@ pub(super) struct Flag;
 impl Form for Flag {
     type Value = bool;
 
-    fn read(&self, value: &DeValue<'_>) -> Result<bool, String> {
-        value::boolean(value)
+    fn read(&self, value: &DeValue<'_>) -> Result<bool, Wrong> {
+        Ok(value::boolean(value)?)
     }
 
     fn schema(&self) -> Json {
@@ -457,8 +456,8 @@ pub(super) struct Name;
 impl Form for Name {
     type Value = String;
 
-    fn read(&self, value: &DeValue<'_>) -> Result<String, String> {
-        value::name(value)
+    fn read(&self, value: &DeValue<'_>) -> Result<String, Wrong> {
+        Ok(value::name(value)?)
     }
 
     fn schema(&self) -> Json {
@@ -472,8 +471,8 @@ pub(super) struct Word<T: 'static>(pub(super) &'static [(&'static str, T)]);
 impl<T: Copy + PartialEq + 'static> Form for Word<T> {
     type Value = T;
 
-    fn read(&self, value: &DeValue<'_>) -> Result<T, String> {
-        value::word(value, self.0)
+    fn read(&self, value: &DeValue<'_>) -> Result<T, Wrong> {
+        Ok(value::word(value, self.0)?)
     }
 
     fn schema(&self) -> Json {
@@ -498,7 +497,7 @@ pub(super) struct List<F>(pub(super) F);
 impl<F: Form> Form for List<F> {
     type Value = Vec<F::Value>;
 
-    fn read(&self, value: &DeValue<'_>) -> Result<Self::Value, String> {
+    fn read(&self, value: &DeValue<'_>) -> Result<Self::Value, Wrong> {
         value::list(value, |it| self.0.read(it))
     }
 
@@ -517,10 +516,10 @@ pub(super) struct Listed<F>(pub(super) F);
 impl<F: Form> Form for Listed<F> {
     type Value = Vec<F::Value>;
 
-    fn read(&self, value: &DeValue<'_>) -> Result<Self::Value, String> {
+    fn read(&self, value: &DeValue<'_>) -> Result<Self::Value, Wrong> {
         let values = value::list(value, |it| self.0.read(it))?;
         if values.is_empty() {
-            return Err("expected at least one; for any, leave this out".to_owned());
+            return Err("expected at least one; for any, leave this out".to_owned().into());
         }
         Ok(values)
     }
@@ -534,18 +533,18 @@ impl<F: Form> Form for Listed<F> {
     }
 }
 
-/// Whatever has a reader of its own.
-pub(super) struct By<T> {
-    pub(super) read: fn(&DeValue<'_>) -> Result<T, String>,
+/// Whatever has a reader of its own; with mistakes of the whole, unless `E` is [`Wrong`].
+pub(super) struct By<T, E = String> {
+    pub(super) read: fn(&DeValue<'_>) -> Result<T, E>,
     /// Of JSON: the types that it may have.
     pub(super) types: &'static [&'static str],
 }
 
-impl<T> Form for By<T> {
+impl<T, E: Into<Wrong>> Form for By<T, E> {
     type Value = T;
 
-    fn read(&self, value: &DeValue<'_>) -> Result<T, String> {
-        (self.read)(value)
+    fn read(&self, value: &DeValue<'_>) -> Result<T, Wrong> {
+        (self.read)(value).map_err(Into::into)
     }
 
     fn schema(&self) -> Json {

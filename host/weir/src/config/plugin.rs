@@ -19,7 +19,7 @@ use super::{
     reader::Section,
     server,
     service::{Common, Names},
-    value,
+    value::{self, Wrong},
 };
 
 /// One plugin.
@@ -158,7 +158,7 @@ static FALLBACK: Key<Word<Fallback>> = Key::new(
      drains what is down, which is the default of `health-weight`",
 );
 
-static CONFIG: Key<By<String>> = Key::new(
+static CONFIG: Key<By<String, Wrong>> = Key::new(
     "config",
     By { read: value::object, types: &["object"] },
     Means("`{}`"),

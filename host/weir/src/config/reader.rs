@@ -12,6 +12,7 @@ use toml::{
 use super::{
     files::Files,
     keys::{Form, Key, Row, Table},
+    value::Wrong,
 };
 use crate::{
     problems::{Place, Problem},
@@ -151,8 +152,8 @@ impl<'t> Section<'t> {
             Ok(it) => Some(it),
             // What is inherited was noted there.
             Err(_) if !self.table.contains_key(key.name) => None,
-            Err(message) => {
-                self.note(value.span().start, format!("{}: {message}", key.name));
+            Err(wrong) => {
+                self.note_wrong(key.name, wrong);
                 None
             }
         }
@@ -174,16 +175,16 @@ impl<'t> Section<'t> {
 
     /// The value of `key` as `parse` understands it; a mistake is noted and counts as
     /// absent.
-    pub(super) fn get<T>(
+    pub(super) fn get<T, E: Into<Wrong>>(
         &mut self,
         key: &'static str,
-        parse: impl FnOnce(&DeValue<'t>) -> Result<T, String>,
+        parse: impl FnOnce(&DeValue<'t>) -> Result<T, E>,
     ) -> Option<T> {
         let value = self.value(key)?;
         match parse(value.get_ref()) {
             Ok(it) => Some(it),
-            Err(message) => {
-                self.note(value.span().start, format!("{key}: {message}"));
+            Err(wrong) => {
+                self.note_wrong(key, wrong.into());
                 None
             }
         }
@@ -300,8 +301,15 @@ impl<'t> Section<'t> {
 
     /// Notes a mistake at the value of `key`, or of the table if it is not there.
     pub(super) fn note_at(&self, key: &str, message: impl fmt::Display) {
+        self.note_wrong(key, message.to_string().into());
+    }
+
+    /// The same of every mistake in the value of `key`, each where it stands.
+    pub(super) fn note_wrong(&self, key: &str, wrong: Wrong) {
         let offset = self.table.get(key).map_or(self.span.start, |it| it.span().start);
-        self.note(offset, format!("{key}: {message}"));
+        for (offset, message) in wrong.at(offset) {
+            self.note(offset, format!("{key}: {message}"));
+        }
     }
 
     /// Notes a mistake at the value of `key`, be it in the table that it is inherited from: there

@@ -15,7 +15,7 @@ use super::{
         Word,
     },
     reader::{Section, found},
-    value,
+    value::{self, Wrong},
     via::{self, Via},
 };
 
@@ -106,7 +106,7 @@ static LOWER_THRESHOLD: Key<Number> = Key::new(
     "new ones again below this many; 0 = three quarters of upper. Not above upper",
 );
 
-pub(super) static LABELS: Key<By<Labels>> = Key::new(
+pub(super) static LABELS: Key<By<Labels, Wrong>> = Key::new(
     "labels",
     By { read: labels, types: &["object"] },
     Means("none"),
@@ -127,19 +127,18 @@ fn address(value: &DeValue<'_>) -> Result<(IpAddr, Option<u16>), String> {
 }
 
 /// A table of texts.
-pub(super) fn labels(value: &DeValue<'_>) -> Result<Labels, String> {
+pub(super) fn labels(value: &DeValue<'_>) -> Result<Labels, Wrong> {
     let Some(table) = value.as_table() else {
-        return Err(format!(
-            "expected a table such as {{ team = \"web\" }}, found {}",
-            found(value)
-        ));
+        let expected = "expected a table such as { team = \"web\" }";
+        return Err(format!("{expected}, found {}", found(value)).into());
     };
-    let label = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
-        let key: &std::borrow::Cow<'_, str> = key.get_ref();
-        value::check_name(key)?;
-        Ok((key.to_string(), value::text(value.get_ref())?))
-    };
-    table.iter().map(label).collect()
+    value::all(table.iter().map(|(key, value)| {
+        let text = value::text(value.get_ref()).map(|it| (key.get_ref().to_string(), it));
+        match value::check_name(key.get_ref()) {
+            Ok(()) => (value.span().start, text),
+            Err(message) => (key.span().start, Err(message)),
+        }
+    }))
 }
 
 /// The real servers of a service while they are read.
@@ -303,22 +302,23 @@ fn place(
 }
 
 fn read_tunnel(mut section: Section<'_>) -> Option<Tunnel> {
-    let kind = section.required(&TUNNEL_TYPE, "\"gue\"")?;
-    let port = if kind == TunnelKind::Gue {
-        section.required(&TUNNEL_PORT, "6080")?
-    } else {
-        if section.value(TUNNEL_PORT.name).is_some() {
-            section.note_at(TUNNEL_PORT.name, "is for type = \"gue\" only: remove it");
-        }
-        0
+    let kind = section.required(&TUNNEL_TYPE, "\"gue\"");
+    let port = match kind {
+        Some(TunnelKind::Gue) => section.required(&TUNNEL_PORT, "6080"),
+        _ => section.key(&TUNNEL_PORT),
     };
     let checksum = section.key_or_usual(&TUNNEL_CHECKSUM);
-    if kind == TunnelKind::Ipip && checksum != TunnelChecksum::None {
+    if matches!(kind, Some(TunnelKind::Ipip | TunnelKind::Gre)) && section.has(TUNNEL_PORT.name) {
+        section.note_at(TUNNEL_PORT.name, "is for type = \"gue\" only: remove it");
+    }
+    if kind == Some(TunnelKind::Ipip) && checksum != TunnelChecksum::None {
         section.note_at(TUNNEL_CHECKSUM.name, "ipip has none: remove it");
     }
-    if kind == TunnelKind::Gre && checksum == TunnelChecksum::Remote {
+    if kind == Some(TunnelKind::Gre) && checksum == TunnelChecksum::Remote {
         section.note_at(TUNNEL_CHECKSUM.name, "\"remote\" is for type = \"gue\" only");
     }
     section.finish_as(&TUNNEL_TABLE);
+    let kind = kind?;
+    let port = if kind == TunnelKind::Gue { port? } else { 0 };
     Some(Tunnel { kind, port, checksum })
 }

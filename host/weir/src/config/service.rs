@@ -22,7 +22,7 @@ use super::{
     reader::{Section, found},
     rules::{DRAIN, DRIFT, Rules, SAFETY, SLOW_START},
     server::{self, LABELS, Servers, WEIGHT_MAX},
-    value,
+    value::{self, Wrong},
     via::Via,
 };
 use crate::{safety::quorum::Quorum, spelling};
@@ -250,7 +250,7 @@ static SORRY_SERVER: Nested = Nested {
               written as it is, and it is not checked",
 };
 
-static POOL: Key<By<Vec<String>>> = Key::new(
+static POOL: Key<By<Vec<String>, Wrong>> = Key::new(
     "pool",
     By { read: pools, types: &["string", "array"] },
     Means("none"),
@@ -636,7 +636,7 @@ fn read_quorum(section: &mut Section<'_>) -> Quorum {
     Quorum { least, hysteresis }
 }
 
-fn pools(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+fn pools(value: &DeValue<'_>) -> Result<Vec<String>, Wrong> {
     match value {
         DeValue::String(_) => Ok(vec![value::name(value)?]),
         _ => value::list(value, value::name),

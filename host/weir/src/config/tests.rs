@@ -1,6 +1,7 @@
 //! What configurations mean, and what is said of those with mistakes.
 
 mod contradictions;
+mod parts;
 mod rows;
 mod sharing;
 
@@ -423,7 +424,7 @@ grant = { services = ["web", "shop"], weights = { intents = ["scale"], floor = 3
     weir.toml:26:1: match: expected protocol, addresses, ports or fwmark; every service: addresses = ["0.0.0.0/0", "::/0"]
     weir.toml:27:8: match: name: expected 1 to 64 letters, digits, `.`, `_` or `-`, found "none of it"
     weir.toml:29:1: plugin x: `source` is missing: add source = "/path/to/plugin.wasm", or component = "starlark" and script = "policy.star"
-    weir.toml:30:22: plugin x: grant: services: there is no service or match named "shop"
+    weir.toml:30:30: plugin x: grant: services: there is no service or match named "shop"
     weir.toml:30:61: plugin x: grant: weights: intents: "scale" needs its bounds: add scale = [100, 1500]
     weir.toml:30:80: plugin x: grant: weights: floor: has no effect: add "floor" to intents, or remove this
     "#);
@@ -475,7 +476,7 @@ fn checks_that_contradict_themselves_are_refused() {
     );
     check(
         &service("check = { type = \"http\", expect = [99] }"),
-        "weir.toml:4:35: service web: check: expect: expected statuses from 100 to 599 such as 204 or \"200-399\", found 99",
+        "weir.toml:4:36: service web: check: expect: expected statuses from 100 to 599 such as 204 or \"200-399\", found 99",
     );
     check(
         &service("check = { type = \"http\", matches = \"(a\" }"),
@@ -483,7 +484,7 @@ fn checks_that_contradict_themselves_are_refused() {
     );
     check(
         &service("check = { type = \"http\", headers = { Host = \"a\" } }"),
-        "weir.toml:4:36: service web: check: headers: Host is weir's own to send: remove it (for host, set host)",
+        "weir.toml:4:38: service web: check: headers: Host is weir's own to send: remove it (for host, set host)",
     );
     check(
         &service("check = { type = \"http\", http-version = \"any\" }"),

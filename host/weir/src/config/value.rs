@@ -9,6 +9,47 @@ use weir_ipvs::{Endpoint, Family, Protocol};
 
 use super::reader::found;
 
+/// What is wrong with a value.
+#[derive(Debug)]
+pub(super) enum Wrong {
+    /// All of it.
+    Whole(String),
+    /// Parts of it, each by itself, with where that stands.
+    Parts(Vec<(usize, String)>),
+}
+
+impl Wrong {
+    /// Every mistake and where it stands, of a value that stands at `offset`.
+    pub(super) fn at(self, offset: usize) -> Vec<(usize, String)> {
+        match self {
+            Self::Whole(message) => vec![(offset, message)],
+            Self::Parts(parts) => parts,
+        }
+    }
+}
+
+impl From<String> for Wrong {
+    fn from(message: String) -> Self {
+        Self::Whole(message)
+    }
+}
+
+/// All of `parts`, each of which comes with where it stands; or what is wrong with any of them.
+pub(super) fn all<T, E: Into<Wrong>, C: FromIterator<T>>(
+    parts: impl Iterator<Item = (usize, Result<T, E>)>,
+) -> Result<C, Wrong> {
+    let mut wrong = Vec::new();
+    let good = parts.filter_map(|(offset, part)| match part {
+        Ok(it) => Some(it),
+        Err(error) => {
+            wrong.extend(error.into().at(offset));
+            None
+        }
+    });
+    let good = good.collect();
+    if wrong.is_empty() { Ok(good) } else { Err(Wrong::Parts(wrong)) }
+}
+
 /// A string, as it is.
 pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
     match value {
@@ -169,11 +210,11 @@ pub(super) fn show_bytes(bytes: usize) -> String {
 }
 
 /// A table, as JSON text of an object.
-pub(super) fn object(value: &DeValue<'_>) -> Result<String, String> {
+pub(super) fn object(value: &DeValue<'_>) -> Result<String, Wrong> {
     if value.is_table() {
         return Ok(json(value)?.to_string());
     }
-    Err(format!("expected a table, found {}", found(value)))
+    Err(format!("expected a table, found {}", found(value)).into())
 }
 
 /// An address and port.
@@ -211,14 +252,14 @@ pub(super) fn word<T: Copy>(value: &DeValue<'_>, words: &[(&str, T)]) -> Result<
 }
 
 /// An array, each element by `parse`.
-pub(super) fn list<T>(
+pub(super) fn list<T, E: Into<Wrong>>(
     value: &DeValue<'_>,
-    parse: impl Fn(&DeValue<'_>) -> Result<T, String>,
-) -> Result<Vec<T>, String> {
+    parse: impl Fn(&DeValue<'_>) -> Result<T, E>,
+) -> Result<Vec<T>, Wrong> {
     let Some(array) = value.as_array() else {
-        return Err(format!("expected an array, found {}", found(value)));
+        return Err(format!("expected an array, found {}", found(value)).into());
     };
-    array.iter().map(|it| parse(it.get_ref())).collect()
+    all(array.iter().map(|it| (it.span().start, parse(it.get_ref()))))
 }
 
 /// Names of the address families.
@@ -229,7 +270,7 @@ pub(super) const PROTOCOLS: &[(&str, Protocol)] =
     &[("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("sctp", Protocol::Sctp)];
 
 /// A value as JSON, for the plugin whose setting it is.
-pub(super) fn json(value: &DeValue<'_>) -> Result<serde_json::Value, String> {
+fn json(value: &DeValue<'_>) -> Result<serde_json::Value, Wrong> {
     Ok(match value {
         DeValue::String(it) => it.to_string().into(),
         DeValue::Boolean(it) => (*it).into(),
@@ -242,15 +283,13 @@ pub(super) fn json(value: &DeValue<'_>) -> Result<serde_json::Value, String> {
             let number = parsed.and_then(serde_json::Number::from_f64);
             number.ok_or_else(|| format!("expected a finite number, found {it}"))?.into()
         }
-        DeValue::Array(array) => {
-            let values: Result<_, _> = array.iter().map(|it| json(it.get_ref())).collect();
-            serde_json::Value::Array(values?)
-        }
+        DeValue::Array(_) => serde_json::Value::Array(list(value, json)?),
         DeValue::Table(table) => {
             let entries = table.iter().map(|(key, value)| {
-                Ok::<_, String>((key.get_ref().to_string(), json(value.get_ref())?))
+                let entry = json(value.get_ref()).map(|it| (key.get_ref().to_string(), it));
+                (value.span().start, entry)
             });
-            serde_json::Value::Object(entries.collect::<Result<_, _>>()?)
+            serde_json::Value::Object(all(entries)?)
         }
     })
 }

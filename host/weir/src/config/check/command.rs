@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use super::{
     Section, found,
     keys::{By, Key, Table, Without::Means},
-    value,
+    value::{self, Wrong},
 };
 
 /// A program with its arguments.
@@ -28,7 +28,7 @@ impl CommandCheck {
 
 pub(super) static TABLE: Table = Table::new("command", &[&[&COMMAND]]);
 
-static COMMAND: Key<By<Vec<String>>> = Key::new(
+static COMMAND: Key<By<Vec<String>, Wrong>> = Key::new(
     "command",
     By { read: argv, types: &["array"] },
     Means("required"),
@@ -59,16 +59,14 @@ impl CommandKeys {
     }
 }
 
-fn argv(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+fn argv(value: &DeValue<'_>) -> Result<Vec<String>, Wrong> {
     let argv = value::list(value, value::text)?;
     let is_runnable = argv.first().is_some_and(|it| it.starts_with('/'))
         && argv.iter().all(|it| !it.contains('\0'));
     if is_runnable {
         return Ok(argv);
     }
-    Err(format!(
-        "expected a program, by its whole path, and its arguments, such as \
-         [\"/usr/lib/weir/check\", \"--fast\"], found {}",
-        found(value)
-    ))
+    let expected = "expected a program, by its whole path, and its arguments, such as \
+                    [\"/usr/lib/weir/check\", \"--fast\"]";
+    Err(format!("{expected}, found {}", found(value)).into())
 }

@@ -13,7 +13,7 @@ use super::{
         Without::{Is, Means},
         Word,
     },
-    value,
+    value::{self, Wrong},
 };
 
 /// A question.
@@ -59,7 +59,7 @@ static RCODE: Key<Word<ResponseCode>> = Key::new(
     "how the answer is to be",
 );
 
-static ANSWER: Key<By<Vec<String>>> = Key::new(
+static ANSWER: Key<By<Vec<String>, Wrong>> = Key::new(
     "answer",
     By { read: answers, types: &["string", "array"] },
     Means("whatever there is, be it nothing"),
@@ -118,7 +118,7 @@ fn record(value: &DeValue<'_>) -> Result<RecordType, String> {
     })
 }
 
-fn answers(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+fn answers(value: &DeValue<'_>) -> Result<Vec<String>, Wrong> {
     match value {
         DeValue::Array(_) => value::list(value, value::text),
         one => Ok(vec![value::text(one)?]),

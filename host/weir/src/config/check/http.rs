@@ -14,7 +14,7 @@ use super::{
     },
     pattern::{self, Pattern, PatternKeys},
     tls::Tls,
-    value,
+    value::{self, Wrong},
 };
 
 /// One request, and what is expected of the answer.
@@ -122,21 +122,21 @@ pub(super) static HOST: Key<By<String>> = Key::new(
     "the `Host` header, or `:authority`, with a port if there is to be one",
 );
 
-static HEADERS: Key<By<Vec<(String, String)>>> = Key::new(
+static HEADERS: Key<By<Vec<(String, String)>, Wrong>> = Key::new(
     "headers",
     By { read: headers, types: &["object"] },
     Means("none but `User-Agent: weir/VERSION`"),
     "a table of further headers to send",
 );
 
-static EXPECT: Key<By<BTreeSet<u16>>> = Key::new(
+static EXPECT: Key<By<BTreeSet<u16>, Wrong>> = Key::new(
     "expect",
     By { read: statuses, types: &["string", "integer", "array"] },
     Means("`\"200-299\"`"),
     "statuses that pass: `\"200-299,301\"`, `204`, `[204, \"301-302\"]`",
 );
 
-static EXPECT_HEADER: Key<By<Vec<WantedHeader>>> = Key::new(
+static EXPECT_HEADER: Key<By<Vec<WantedHeader>, Wrong>> = Key::new(
     "expect-header",
     By { read: wanted_headers, types: &["string", "array"] },
     Means("none"),
@@ -151,7 +151,7 @@ static BODY_MAX: Key<Size> = Key::new(
     "so much of the body is read and looked at, however long it is",
 );
 
-static DEGRADED: Key<By<BTreeSet<u16>>> = Key::new(
+static DEGRADED: Key<By<BTreeSet<u16>, Wrong>> = Key::new(
     "degraded",
     By { read: statuses, types: &["string", "integer", "array"] },
     Means("none"),
@@ -313,27 +313,27 @@ fn host(value: &DeValue<'_>) -> Result<String, String> {
 }
 
 /// A table of texts.
-fn headers(value: &DeValue<'_>) -> Result<Vec<(String, String)>, String> {
+fn headers(value: &DeValue<'_>) -> Result<Vec<(String, String)>, Wrong> {
     let Some(table) = value.as_table() else {
-        return Err(format!(
-            "expected a table such as {{ x-probe = \"weir\" }}, found {}",
-            found(value)
-        ));
+        let expected = "expected a table such as { x-probe = \"weir\" }";
+        return Err(format!("{expected}, found {}", found(value)).into());
     };
-    let header = |(name, it): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
-        let name: &std::borrow::Cow<'_, str> = name.get_ref();
-        let text = value::text(it.get_ref())?;
-        check_header(name, Some(&text))?;
-        if RESERVED.iter().any(|it| it.eq_ignore_ascii_case(name)) {
-            return Err(format!("{name} is weir's own to send: remove it (for host, set host)"));
-        }
-        Ok((name.to_string(), text))
-    };
-    table.iter().map(header).collect()
+    value::all(
+        table.iter().map(|(name, it)| (name.span().start, header(name.get_ref(), it.get_ref()))),
+    )
+}
+
+fn header(name: &str, value: &DeValue<'_>) -> Result<(String, String), String> {
+    let text = value::text(value).map_err(|message| format!("{name}: {message}"))?;
+    check_header(name, Some(&text))?;
+    if RESERVED.iter().any(|it| it.eq_ignore_ascii_case(name)) {
+        return Err(format!("{name} is weir's own to send: remove it (for host, set host)"));
+    }
+    Ok((name.to_owned(), text))
 }
 
 /// `"x-ready"`, `"x-ready: yes"`, or several of these.
-fn wanted_headers(value: &DeValue<'_>) -> Result<Vec<WantedHeader>, String> {
+fn wanted_headers(value: &DeValue<'_>) -> Result<Vec<WantedHeader>, Wrong> {
     match value {
         DeValue::Array(_) => value::list(value, wanted_header),
         one => Ok(vec![wanted_header(one)?]),
@@ -369,7 +369,7 @@ fn check_header(name: &str, value: Option<&str>) -> Result<(), String> {
 }
 
 /// `"200-299,301"`, or an array of numbers and ranges.
-fn statuses(value: &DeValue<'_>) -> Result<BTreeSet<u16>, String> {
+fn statuses(value: &DeValue<'_>) -> Result<BTreeSet<u16>, Wrong> {
     let ranges = match value {
         DeValue::Array(_) => value::list(value, status_range)?,
         DeValue::String(text) => {
@@ -378,7 +378,7 @@ fn statuses(value: &DeValue<'_>) -> Result<BTreeSet<u16>, String> {
         one => vec![status_range(one)?],
     };
     if ranges.is_empty() {
-        return Err("expected at least one status: no answer would pass".to_owned());
+        return Err("expected at least one status: no answer would pass".to_owned().into());
     }
     Ok(ranges.into_iter().flatten().collect())
 }

@@ -6,7 +6,7 @@ use super::{
         By, Flag, Key, Name, Table,
         Without::{Is, Means},
     },
-    value,
+    value::{self, Wrong},
 };
 
 /// Which plugin is called, and with what.
@@ -29,7 +29,7 @@ static PLUGIN: Key<Name> = Key::new(
     "the `[plugin.NAME]` that checks: a [checker](plugins.md#a-checker)",
 );
 
-static CONFIG: Key<By<String>> = Key::new(
+static CONFIG: Key<By<String, Wrong>> = Key::new(
     "config",
     By { read: value::object, types: &["object"] },
     Means("`{}`"),

@@ -26,7 +26,7 @@ use super::{
         Word,
     },
     server::{self, WEIGHT_MAX},
-    value,
+    value::{self, Wrong},
 };
 
 /// What a policy may do; nothing, unless said.
@@ -165,7 +165,7 @@ static TABLE: Table = Table::new(
     &[&[&REACH, &WEIGHTS, &CHANGES, &LEASE, &STATE, &STRUCTURE, &HTTP, &SECRETS]],
 );
 
-static REACH: Key<By<Asked>> = Key::new(
+static REACH: Key<By<Asked, Wrong>> = Key::new(
     "services",
     By { read: asked, types: &["string", "array"] },
     Means("none"),
@@ -285,7 +285,7 @@ static INTENTS: Key<List<Word<Kind>>> = Key::new(
     "what it may say",
 );
 
-static BASE: Key<By<RangeInclusive<u32>>> = Key::new(
+static BASE: Key<By<RangeInclusive<u32>, Wrong>> = Key::new(
     "base",
     By { read: base_range, types: &["array"] },
     Means("none"),
@@ -293,7 +293,7 @@ static BASE: Key<By<RangeInclusive<u32>>> = Key::new(
      service one plugin alone may have it",
 );
 
-static SCALE: Key<By<RangeInclusive<u32>>> = Key::new(
+static SCALE: Key<By<RangeInclusive<u32>, Wrong>> = Key::new(
     "scale",
     By { read: scale_range, types: &["array"] },
     Means("none"),
@@ -318,8 +318,8 @@ static FLOOR: Key<Number> = Key::new(
 /// Reads the table; `names` are those of services and matches.
 pub(super) fn read(mut section: Section<'_>, names: &Names, common: &Common<'_>) -> Grant {
     let reach = section.key(&REACH).map(|it| it.resolve(names)).transpose();
-    let reach = reach.unwrap_or_else(|message| {
-        section.note_at(REACH.name, message);
+    let reach = reach.unwrap_or_else(|wrong| {
+        section.note_wrong(REACH.name, wrong);
         None
     });
     let (mut weights, max_step) =
@@ -370,7 +370,8 @@ fn rule(value: &DeValue<'_>) -> Result<HttpRule, String> {
 /// `services` of a grant, as written.
 enum Asked {
     All,
-    Some(Vec<Selected>),
+    /// Each with where it stands.
+    Some(Vec<(usize, Selected)>),
 }
 
 enum Selected {
@@ -382,13 +383,14 @@ enum Selected {
 
 impl Asked {
     /// Which these are, of those with `names`.
-    fn resolve(self, names: &Names) -> Result<Reach, String> {
+    fn resolve(self, names: &Names) -> Result<Reach, Wrong> {
         let selected = match self {
             Self::All => return Ok(Reach::All),
             Self::Some(selected) => selected,
         };
-        let named = selected.into_iter().map(|it| it.resolve(names));
-        Ok(Reach::Named(named.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()))
+        let named = selected.into_iter().map(|(offset, it)| (offset, it.resolve(names)));
+        let named: Vec<_> = value::all(named)?;
+        Ok(Reach::Named(named.into_iter().flatten().collect()))
     }
 }
 
@@ -411,16 +413,22 @@ impl Selected {
     }
 }
 
-fn asked(value: &DeValue<'_>) -> Result<Asked, String> {
+fn asked(value: &DeValue<'_>) -> Result<Asked, Wrong> {
     match value {
         DeValue::String(word) if word == "all" => Ok(Asked::All),
-        DeValue::Array(_) => value::list(value, selected).map(Asked::Some),
-        _ => Err(format!("expected \"all\", or an array of names, found {}", found(value))),
+        DeValue::Array(array) => {
+            let all = array.iter().map(|it| {
+                let offset = it.span().start;
+                (offset, selected(it.get_ref()).map(|it| (offset, it)))
+            });
+            value::all(all).map(Asked::Some)
+        }
+        _ => Err(format!("expected \"all\", or an array of names, found {}", found(value)).into()),
     }
 }
 
-fn selected(value: &DeValue<'_>) -> Result<Selected, String> {
-    let Some(table) = value.as_table() else { return value::text(value).map(Selected::Name) };
+fn selected(value: &DeValue<'_>) -> Result<Selected, Wrong> {
+    let Some(table) = value.as_table() else { return Ok(Selected::Name(value::text(value)?)) };
     let wanted = table.get("labels").filter(|_| table.len() == 1).ok_or_else(|| {
         "expected a name, or labels such as { labels = { team = \"web\" } }".to_owned()
     })?;
@@ -501,19 +509,22 @@ fn step_limit(value: &DeValue<'_>) -> Result<StepLimit, String> {
     })
 }
 
-fn base_range(value: &DeValue<'_>) -> Result<RangeInclusive<u32>, String> {
+fn base_range(value: &DeValue<'_>) -> Result<RangeInclusive<u32>, Wrong> {
     match value::list(value, |it| value::number(it, 1..=WEIGHT_MAX))?[..] {
         [least, most] if least <= most => Ok(least..=most),
-        _ => Err(format!("expected [least, most], such as [1, 200], found {}", found(value))),
+        _ => {
+            let expected = "expected [least, most], such as [1, 200]";
+            Err(format!("{expected}, found {}", found(value)).into())
+        }
     }
 }
 
-fn scale_range(value: &DeValue<'_>) -> Result<RangeInclusive<u32>, String> {
+fn scale_range(value: &DeValue<'_>) -> Result<RangeInclusive<u32>, Wrong> {
     match value::list(value, |it| value::number(it, 1..=1_000_000))?[..] {
         [least, most] if least <= most => Ok(least..=most),
-        _ => Err(format!(
-            "expected [least, most] in thousandths, such as [100, 1500], found {}",
-            found(value)
-        )),
+        _ => {
+            let expected = "expected [least, most] in thousandths, such as [100, 1500]";
+            Err(format!("{expected}, found {}", found(value)).into())
+        }
     }
 }
