@@ -212,6 +212,69 @@ fn a_script_is_checked_and_tested() {
     assert!(output.status.code() == Some(1) && checked.contains(expected), "{checked}");
 }
 
+/// What `weir plugin check` says of a script with this text, and whether it is good.
+fn verdicts(text: &str) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("x.star"), text).unwrap();
+    let output = weir(folder.path(), &["plugin", "check", "x.star"]);
+    (output.status.success(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn a_script_is_told_and_asked_all_that_would_come() {
+    let failed = |text: &str| {
+        let (is_good, said) = verdicts(text);
+        let line = said.lines().find(|it| it.starts_with("FAIL  10 servers     "));
+        assert!(!is_good, "{said}");
+        line.unwrap_or_else(|| panic!("{said}")).to_owned()
+    };
+    let asks = "def on_time(weights):\n    ask(\"http://registry.example/\")\n";
+    for (text, expected) in [
+        ("def on_start(weights):\n    fail(\"late\")\n".to_owned(), "     started: x.star:2: "),
+        (
+            "def on_health(change, weights):\n    if change.after == \"up\" and \
+             change.before == \"down\":\n        fail(\"late\")\n"
+                .to_owned(),
+            "     a recovery: x.star:3: ",
+        ),
+        ("def on_time(weights):\n    fail(\"late\")\n".to_owned(), "     stats: x.star:2: "),
+        (
+            format!("{asks}def on_answer(answer, weights):\n    fail(\"late\")\n"),
+            "     a time-out: x.star:4: ",
+        ),
+        (
+            format!("{asks}def on_answer(answer, weights):\n    answer.status and answer.json()\n"),
+            "     an answer of 503: x.star:4: ",
+        ),
+        (
+            "def judge(change):\n    return fail(\"late\") if change.plugin else None\n".to_owned(),
+            "     judged: starlark: judge failed",
+        ),
+    ] {
+        let line = failed(&text);
+        assert!(line.contains(expected), "{text}: {line}");
+    }
+    let (is_good, said) = verdicts(&format!("{asks}def on_answer(answer, weights):\n    pass\n"));
+    assert!(is_good && said.contains(", an empty answer in "), "{said}");
+}
+
+#[test]
+fn a_checker_concludes_something() {
+    let said = |outcome: &str| {
+        let (is_good, said) = verdicts(&format!("def check(target):\n    return {outcome}\n"));
+        let line = said.lines().find(|it| it.contains("  outcomes  "));
+        (is_good, line.unwrap_or_else(|| panic!("{said}")).to_owned())
+    };
+    let (is_good, line) = said("inconclusive(\"no idea\")");
+    assert!(!is_good, "{line}");
+    insta::assert_snapshot!(line, @"FAIL  outcomes       it concludes nothing, so that a check by it changes nothing: inconclusive (no idea) where a server answers, inconclusive (no idea) where nobody listens; where it misses settings, give them by --config");
+    let (is_good, line) = said("up()");
+    assert!(is_good, "{line}");
+    insta::assert_snapshot!(line, @"warn  outcomes       it passes what cannot be reached: pass where a server answers, pass where nobody listens");
+    let (_, line) = said("up() if target.http(\"/\").status == 200 else down()");
+    insta::assert_snapshot!(line, @"pass  outcomes       pass where a server answers, unreached where nobody listens");
+}
+
 #[test]
 fn scripts_that_weigh_judge_and_check_are_made_checked_and_tested() {
     for world in ["weigher", "guard", "checker"] {

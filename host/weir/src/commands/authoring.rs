@@ -33,8 +33,9 @@ pub(crate) enum Command {
     Build(build::Options),
     /// Say of a plugin whether weir would take it, a verdict a line.
     ///
-    /// Besides its form this tries what it does: started, and told of a change of health, on
-    /// tables of 10, 100 and 1,000 real servers, within the limits of a policy.
+    /// Besides its form this tries what it does, on tables of 10, 100 and 1,000 real servers and
+    /// within the limits of a policy: it is told and asked what `weir run` tells and asks such a
+    /// plugin, and its processor time is that of this machine.
     Check(check::Options),
     /// Show what a plugin can do, and why its author says it must.
     Inspect(File),

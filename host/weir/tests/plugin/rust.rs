@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use super::{is_built_checked_and_tested, new_in, printed, said};
+use super::{is_built_checked_and_tested, new_in, printed, said, weir};
 
 #[test]
 fn it_is_built_checked_and_tested() {
@@ -18,6 +18,22 @@ fn new_projects_pass_their_unit_tests() {
         let (_folder, project) = new_in(world, "rust");
         assert!(passed(&project, target.path()) > 0, "{world}");
     }
+}
+
+/// By the processor time that it takes, as `weir run` does.
+#[test]
+fn one_that_does_not_end_is_stopped() {
+    let (_folder, project) = new_in("weigher", "rust");
+    let source = "use weir_sdk::weigher::{Input, Output};\n\n\
+                  fn weigh(_: &Input) -> Result<Output, String> {\n    loop {\n        \
+                  std::hint::black_box(0);\n    }\n}\n\nweir_sdk::weigher!(weigh);\n";
+    fs::write(project.join("src/lib.rs"), source).unwrap();
+    said(&project, &["plugin", "build"]);
+    let output = weir(&project, &["plugin", "check", "gentle.wasm"]);
+    let verdicts = String::from_utf8(output.stdout).unwrap();
+    let expected = "FAIL  10 servers     weighed: gentle: weigh failed: used more than 100ms of \
+                    processor time (limit cpu)";
+    assert!(!output.status.success() && verdicts.contains(expected), "{verdicts}");
 }
 
 /// How many unit tests a project has, which all pass.

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use clap::Args;
-use weir_wasm::{Failure, Limits, Plugin, Runtime, World};
+use weir_wasm::{Checked, Limits, Plugin, ProbeError, Runtime, World};
 
 use super::{Component, POWERS, size, trial};
 use crate::{builtin, cli::Exit, commands, run::plugins, script};
@@ -165,6 +165,9 @@ fn try_roles(
         (it, text)
     });
     let Some(roles) = verdicts.say("roles", roles)? else { return Ok(()) };
+    if roles.contains(&World::Checker) {
+        check_outcomes(runtime, plugin, config, verdicts)?;
+    }
     for count in trial::SIZES {
         let what = format!("{count} servers");
         let took = trial::all(runtime, plugin, &roles, config, count, &usual);
@@ -176,13 +179,62 @@ fn try_roles(
                 continue;
             }
         }
-        let took = took.map(|it| ((), it.to_string())).map_err(|failure| match failure {
-            Failure::Refused { message, .. } => anyhow!("{message}"),
-            failure => anyhow!("{failure}"),
-        });
+        let took = took.map(|it| ((), it.to_string()));
         if verdicts.say(&what, took)?.is_none() {
             break;
         }
     }
     Ok(())
+}
+
+/// Whether a checker tells a server that answers from one at which nobody listens.
+fn check_outcomes(
+    runtime: &Runtime,
+    plugin: &Plugin,
+    config: &str,
+    verdicts: &mut Verdicts<'_>,
+) -> Result<()> {
+    let limits = Limits { cpu: MORE_CPU, ..Limits::for_policy() };
+    // One that fails does so in each of the trials that follow, and there it is said.
+    let Ok([answering, silent]) = trial::found(runtime, plugin, config, &limits) else {
+        return Ok(());
+    };
+    let text = format!(
+        "{} where a server answers, {} where nobody listens",
+        outcome(&answering),
+        outcome(&silent)
+    );
+    if is_unclear(&answering) && is_unclear(&silent) {
+        let error = anyhow!(
+            "it concludes nothing, so that a check by it changes nothing: {text}; where it misses \
+             settings, give them by --config"
+        );
+        verdicts.say::<()>("outcomes", Err(error))?;
+    } else if matches!(silent, Checked::Pass) {
+        verdicts.warn("outcomes", &format!("it passes what cannot be reached: {text}"))?;
+    } else {
+        verdicts.say("outcomes", Ok(((), text)))?;
+    }
+    Ok(())
+}
+
+/// Whether it counts as nothing.
+fn is_unclear(checked: &Checked) -> bool {
+    use ProbeError::{Invalid, Local};
+    matches!(checked, Checked::Inconclusive(_) | Checked::Unreached(Local(_) | Invalid(_)))
+}
+
+/// In the words of `weir:plugin/checking`.
+fn outcome(checked: &Checked) -> String {
+    let text = match checked {
+        Checked::Pass => "pass".to_owned(),
+        Checked::Degraded(percent, why) => format!("degraded to {percent}% ({why})"),
+        Checked::Fail(why) => format!("fail ({why})"),
+        Checked::Unreached(ProbeError::Local(why) | ProbeError::Invalid(why)) => {
+            format!("unreached ({why})")
+        }
+        Checked::Unreached(_) => "unreached".to_owned(),
+        Checked::Inconclusive(why) => format!("inconclusive ({why})"),
+    };
+    text.replace(char::is_control, " ")
 }

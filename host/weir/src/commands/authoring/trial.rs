@@ -1,32 +1,54 @@
-//! A plugin tried on tables of several sizes, in virtual time: nothing of it is real but
-//! the plugin and its limits.
+//! A plugin tried on tables of several sizes: what happens to them is made up, while the plugin,
+//! its limits and the time that it takes are as in `weir run`.
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, mem,
     net::Ipv4Addr,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use weir_ipvs::{
     Change, Endpoint, Forwarding, Protocol, RealServer, RealServerKey, RealServerStatus, Service,
     ServiceKey, ServiceStatus, Snapshot, Stats, TableEntry, Traffic,
 };
 use weir_wasm::{
-    Birth, Candidate, Checking, Conversation, Envelope, Event, Failure, HealthChange, HealthReport,
-    HealthStatus, HttpAnswer, HttpFailure, HttpRequest, HttpResponse, HttpRule, Labels, Limits,
-    Origin, Plugin, PolicyGrant, ProbeError, Reach, Review, Runtime, Services, Settings,
-    StructureGrant, Table, View, Weighing, World,
+    Birth, Candidate, Checked, Checking, Conversation, Effect, Envelope, Event, Failure,
+    HealthChange, HealthReport, HealthStatus, HttpAnswer, HttpFailure, HttpReply, HttpRequest,
+    HttpResponse, HttpRule, Labels, Limits, Origin, Plugin, Policy, PolicyGrant, ProbeError, Reach,
+    Review, Runtime, Services, Settings, StructureGrant, Table, View, Weighing, World,
 };
+
+use crate::timer;
 
 /// Real servers of the tables.
 pub(super) const SIZES: [u16; 3] = [10, 100, 1000];
 
-/// What a plugin took of this machine in each of its roles.
+/// What a plugin took of this machine for each thing that it was told or asked; the longest, where
+/// that was several times.
+#[derive(Debug, Default)]
 pub(super) struct Took(Vec<(&'static str, Duration)>);
+
+impl Took {
+    /// Does `call`, which is named by `what`, and measures it.
+    fn of<T>(
+        &mut self,
+        what: &'static str,
+        call: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T> {
+        let begin = now();
+        let value = call().map_err(|failure| failed(what, &failure))?;
+        let took = begin.elapsed();
+        match self.0.iter_mut().find(|it| it.0 == what) {
+            Some((_, longest)) => *longest = took.max(*longest),
+            None => self.0.push((what, took)),
+        }
+        Ok(value)
+    }
+}
 
 impl fmt::Display for Took {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,8 +66,35 @@ pub(super) fn all(
     config_json: &str,
     size: u16,
     limits: &Limits,
-) -> Result<Took, Failure> {
-    let settings = Settings {
+) -> Result<Took> {
+    let settings = settings(plugin, config_json, limits);
+    let trial = Trial { runtime, plugin, settings, view: view(size) };
+    let mut took = Took::default();
+    for role in roles {
+        match role {
+            World::Policy | World::Controller => trial.policy(&mut took)?,
+            World::Weigher => trial.weigher(&mut took)?,
+            World::Guard => trial.guard(&mut took)?,
+            World::Checker => trial.checker(&mut took)?,
+            World::Command => {}
+        }
+    }
+    Ok(took)
+}
+
+/// What a checker finds of a server that answers, and of one at which nobody listens.
+pub(super) fn found(
+    runtime: &Runtime,
+    plugin: &Plugin,
+    config_json: &str,
+    limits: &Limits,
+) -> Result<[Checked; 2]> {
+    let settings = settings(plugin, config_json, limits);
+    Trial { runtime, plugin, settings, view: View::default() }.found(&mut Took::default())
+}
+
+fn settings(plugin: &Plugin, config_json: &str, limits: &Limits) -> Settings {
+    Settings {
         instance: plugin.name().to_owned(),
         config_json: config_json.to_owned(),
         grant: PolicyGrant {
@@ -68,20 +117,7 @@ pub(super) fn all(
         },
         limits: *limits,
         log: Arc::new(|_| {}),
-    };
-    let trial = Trial { runtime, plugin, settings, view: view(size) };
-    let mut took = Vec::new();
-    for role in roles {
-        took.extend(match role {
-            World::Policy => trial.policy(None)?,
-            World::Controller => trial.policy(Some("an answer"))?,
-            World::Weigher => trial.weigher()?,
-            World::Guard => trial.guard()?,
-            World::Checker => trial.checker()?,
-            World::Command => Vec::new(),
-        });
     }
-    Ok(Took(took))
 }
 
 /// A server at which nobody listens.
@@ -101,6 +137,38 @@ impl Reach for Nobody {
     }
 }
 
+/// A server that answers: by HTTP with 200 and nothing else, elsewhere with what it is told.
+struct Somebody;
+
+impl Reach for Somebody {
+    fn connect(&mut self) -> Result<Box<dyn Conversation>, ProbeError> {
+        Ok(Box::new(Echo(Vec::new())))
+    }
+
+    fn http(&mut self, _: HttpRequest) -> Result<HttpResponse, ProbeError> {
+        Ok(HttpResponse { status: 200, headers: Vec::new(), body: Vec::new() })
+    }
+
+    fn exchange(&mut self, datagram: Vec<u8>) -> Result<Vec<u8>, ProbeError> {
+        Ok(datagram)
+    }
+}
+
+/// A connection on which comes back what was sent, and then the end.
+struct Echo(Vec<u8>);
+
+impl Conversation for Echo {
+    fn write(&mut self, bytes: Vec<u8>) -> Result<(), ProbeError> {
+        self.0.extend(bytes);
+        Ok(())
+    }
+
+    fn read(&mut self, max: usize) -> Result<Vec<u8>, ProbeError> {
+        let length = max.min(self.0.len());
+        Ok(self.0.drain(..length).collect())
+    }
+}
+
 /// A plugin, and what it is tried on.
 struct Trial<'a> {
     runtime: &'a Runtime,
@@ -110,96 +178,114 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Starts the policy, and tells it that a real server is down; and, where there is a name
-    /// for it, of an answer by HTTP.
-    fn policy(
-        &self,
-        answer: Option<&'static str>,
-    ) -> Result<Vec<(&'static str, Duration)>, Failure> {
-        let begin = now();
-        let (mut policy, _) = self.runtime.start_policy(
-            self.plugin,
-            self.settings.clone(),
-            Birth::Fresh,
-            self.view.clone(),
-        )?;
-        policy.handle(self.view.clone(), &[envelope(1, Event::Started)])?;
-        let started = begin.elapsed();
-        let change = HealthChange {
-            server: key(0),
-            detail: "connection refused".to_owned(),
-            before: HealthStatus::Up,
-            after: HealthStatus::Down,
-            lasted: Duration::from_secs(1),
+    /// Starts the policy and tells it, one by one, what `weir run` tells one that wants to hear
+    /// this; what it asks by HTTP is answered well and badly, each question once.
+    fn policy(&self, took: &mut Took) -> Result<()> {
+        let start = || {
+            let (plugin, settings) = (self.plugin, self.settings.clone());
+            self.runtime.start_policy(plugin, settings, Birth::Fresh, self.view.clone())
         };
-        let begin = now();
-        policy.handle(self.view.clone(), &[envelope(2, Event::Health(change))])?;
-        let mut took = vec![("started", started), ("an event", begin.elapsed())];
-        if let Some(what) = answer {
-            let begin = now();
-            let answer = HttpAnswer { tag: String::new(), outcome: Err(HttpFailure::Timeout) };
-            policy.handle(self.view.clone(), &[envelope(3, Event::Answered(answer))])?;
-            took.push((what, begin.elapsed()));
+        let (policy, wanted) = took.of("started", start)?;
+        let mut told = Told { policy, view: &self.view, sequence: 0, asked: Vec::new(), took };
+        told.of("started", Event::Started)?;
+        if wanted.health {
+            told.of("a failure", Event::Health(change(HealthStatus::Up, HealthStatus::Down)))?;
+            told.of("a recovery", Event::Health(change(HealthStatus::Down, HealthStatus::Up)))?;
         }
-        Ok(took)
+        let stats = |since| wanted.stats_every.map(|_| Event::Stats(since));
+        told.maybe("stats", stats(Duration::ZERO))?;
+        for (what, outcome) in answers() {
+            if told.asked.is_empty() {
+                told.maybe("stats", stats(wanted.stats_every.unwrap_or_default()))?;
+            }
+            for tag in mem::take(&mut told.asked) {
+                let answer = HttpAnswer { tag, outcome: outcome.clone() };
+                told.of(what, Event::Answered(answer))?;
+            }
+        }
+        told.of("the end", Event::Stopping(Duration::from_secs(1)))
     }
 
     /// Has it weigh the service, twice, so that it finds its own memo.
-    fn weigher(&self) -> Result<Vec<(&'static str, Duration)>, Failure> {
-        let weigher = self.runtime.weigher(self.plugin, self.settings.clone())?;
-        let candidate = |server: &RealServerStatus| Candidate {
-            server: *server,
-            labels: Labels::new(),
-            base: server.config.weight,
-            unweighed: server.config.weight,
-            health: HealthStatus::Up,
-            latency: Some(Duration::from_millis(3)),
-            delta: Traffic::default(),
-        };
+    fn weigher(&self, took: &mut Took) -> Result<()> {
+        let weigher = self
+            .runtime
+            .weigher(self.plugin, self.settings.clone())
+            .map_err(|failure| failed("weighed", &failure))?;
         let mut weighing = Weighing {
             service: Service::new(service(), "wrr"),
             name: "web".to_owned(),
             labels: Labels::new(),
             at_ns: self.view.wall_ns,
             period: Duration::ZERO,
-            candidates: self.servers().iter().map(candidate).collect(),
+            candidates: self.servers().iter().map(|it| self.candidate(it)).collect(),
             memo: Vec::new(),
         };
-        weighing.memo = weigher.weigh(&weighing)?.memo;
+        weighing.memo = took.of("weighed", || weigher.weigh(&weighing))?.memo;
         weighing.period = Duration::from_secs(5);
-        let begin = now();
-        weigher.weigh(&weighing)?;
-        Ok(vec![("weighed", begin.elapsed())])
+        for it in &mut weighing.candidates {
+            it.delta = Traffic { connections: 35, bytes_in: 4000, ..Traffic::default() };
+        }
+        took.of("weighed", || weigher.weigh(&weighing)).map(drop)
     }
 
-    /// Has it check a server that nobody listens at. One that traps has failed.
-    fn checker(&self) -> Result<Vec<(&'static str, Duration)>, Failure> {
-        let checker = self.runtime.checker(self.plugin, self.settings.clone())?;
-        let checking = Checking {
-            server: ([192, 0, 2, 1], 80).into(),
-            settings: self.settings.config_json.clone(),
-            timeout: Duration::from_secs(2),
-            at_ns: None,
+    /// As others leave it, that drain what is down.
+    fn candidate(&self, server: &RealServerStatus) -> Candidate {
+        let key = RealServerKey { service: service(), server: server.config.endpoint };
+        let health = self.view.health.get(&key).map_or(HealthStatus::Unknown, |it| it.status);
+        let is_up = health == HealthStatus::Up;
+        Candidate {
+            server: *server,
+            labels: Labels::new(),
+            base: server.config.weight,
+            unweighed: if is_up { server.config.weight } else { 0 },
+            health,
+            latency: is_up.then_some(Duration::from_millis(3)),
+            delta: Traffic::default(),
+        }
+    }
+
+    /// Has it check both kinds of servers. One that traps has failed.
+    fn checker(&self, took: &mut Took) -> Result<()> {
+        self.found(took).map(drop)
+    }
+
+    fn found(&self, took: &mut Took) -> Result<[Checked; 2]> {
+        let checker = self
+            .runtime
+            .checker(self.plugin, self.settings.clone())
+            .map_err(|failure| failed("checked", &failure))?;
+        let mut check = |reach: Box<dyn Reach>| {
+            let checking = Checking {
+                server: ([192, 0, 2, 1], 80).into(),
+                settings: self.settings.config_json.clone(),
+                timeout: Duration::from_secs(2),
+                at_ns: None,
+            };
+            took.of("checked", || checker.check(checking, reach))
         };
-        let begin = now();
-        checker.check(checking, Box::new(Nobody))?;
-        Ok(vec![("checked", begin.elapsed())])
+        Ok([check(Box::new(Somebody))?, check(Box::new(Nobody))?])
     }
 
-    /// Has it judge that an operator drains a real server.
-    fn guard(&self) -> Result<Vec<(&'static str, Duration)>, Failure> {
-        let guard = self.runtime.guard(self.plugin, self.settings.clone())?;
+    /// Has it judge that an operator, and then another plugin, drains a real server.
+    fn guard(&self, took: &mut Took) -> Result<()> {
+        let guard = self
+            .runtime
+            .guard(self.plugin, self.settings.clone())
+            .map_err(|failure| failed("judged", &failure))?;
         let mut servers: Vec<RealServer> = self.servers().iter().map(|it| it.config).collect();
         servers[0].weight = 0;
-        let review = Review {
-            origin: Origin::Operator,
-            reason: String::new(),
-            changes: vec![Change::EditServer(service(), servers[0])],
-            outcome: vec![(Service::new(service(), "wrr"), servers)],
-        };
-        let begin = now();
-        guard.judge(self.settings.grant.clone(), review, self.view.clone())?;
-        Ok(vec![("judged", begin.elapsed())])
+        for origin in [Origin::Operator, Origin::Plugin("another".to_owned())] {
+            let review = Review {
+                origin,
+                reason: String::new(),
+                changes: vec![Change::EditServer(service(), servers[0])],
+                outcome: vec![(Service::new(service(), "wrr"), servers.clone())],
+            };
+            let grant = self.settings.grant.clone();
+            took.of("judged", || guard.judge(grant, review, self.view.clone()))?;
+        }
+        Ok(())
     }
 
     fn servers(&self) -> &[RealServerStatus] {
@@ -207,18 +293,64 @@ impl Trial<'_> {
     }
 }
 
-/// The runtime that a trial wants: one that ends what loops, whatever the machine.
+/// A policy that is told what happens.
+struct Told<'a> {
+    policy: Policy,
+    view: &'a View,
+    sequence: u64,
+    /// The tags of what it asked by HTTP, and that is not answered yet.
+    asked: Vec<String>,
+    took: &'a mut Took,
+}
+
+impl Told<'_> {
+    /// Tells it of `event`, which is named by `what`.
+    fn of(&mut self, what: &'static str, event: Event) -> Result<()> {
+        self.sequence += 1;
+        let envelope = Envelope { sequence: self.sequence, at_ns: self.view.wall_ns, event };
+        let view = View { calls_under_way: self.asked.len(), ..self.view.clone() };
+        let effects = self.took.of(what, || self.policy.handle(view, &[envelope]))?;
+        self.asked.extend(effects.into_iter().filter_map(|it| match it {
+            Effect::Call(call) => Some(call.tag),
+            _ => None,
+        }));
+        Ok(())
+    }
+
+    fn maybe(&mut self, what: &'static str, event: Option<Event>) -> Result<()> {
+        event.map_or(Ok(()), |it| self.of(what, it))
+    }
+}
+
+/// What comes of a question by HTTP, sooner or later, whoever is asked.
+fn answers() -> [(&'static str, Result<HttpReply, HttpFailure>); 3] {
+    let empty = |status| Ok(HttpReply { status, headers: Vec::new(), body: Vec::new() });
+    [
+        ("a time-out", Err(HttpFailure::Timeout)),
+        ("an answer of 503", empty(503)),
+        ("an empty answer", empty(200)),
+    ]
+}
+
+/// That the plugin failed when this happened.
+fn failed(what: &str, failure: &Failure) -> Error {
+    match failure {
+        Failure::Refused { message, .. } => anyhow!("{what}: {message}"),
+        failure => anyhow!("{what}: {failure}"),
+    }
+}
+
+/// The runtime of a trial: it measures processor time as that of `weir run` does, so that both
+/// stop the same plugins on the same machine.
 pub(super) fn runtime() -> Result<Runtime> {
-    Runtime::for_simulation().map_err(|error| anyhow!("{error}"))
+    let runtime = Runtime::for_daemon()?;
+    timer::start(runtime.ticker());
+    Ok(runtime)
 }
 
 /// The plugin in the component at `file`.
 pub(super) fn load(runtime: &Runtime, file: &Path) -> Result<Plugin> {
     Ok(runtime.load(file, crate::commands::cache().as_ref())?)
-}
-
-fn envelope(sequence: u64, event: Event) -> Envelope {
-    Envelope { sequence, at_ns: 0, event }
 }
 
 fn service() -> ServiceKey {
@@ -229,6 +361,18 @@ fn key(number: u16) -> RealServerKey {
     let [high, low] = number.to_be_bytes();
     let server = Endpoint::new(Ipv4Addr::new(10, 0, high, low), 80);
     RealServerKey { service: service(), server }
+}
+
+/// That the first real server changed its health.
+fn change(before: HealthStatus, after: HealthStatus) -> HealthChange {
+    let detail = if after == HealthStatus::Up { "" } else { "connection refused" };
+    HealthChange {
+        server: key(0),
+        detail: detail.to_owned(),
+        before,
+        after,
+        lasted: Duration::from_secs(1),
+    }
 }
 
 /// One service; of its real servers each third is down.
@@ -253,7 +397,7 @@ fn view(size: u16) -> View {
     View {
         table: Arc::new(Table::new(Snapshot { entries: vec![entry] }, 0)),
         health: Arc::new(health),
-        // Go's runtime refuses a clock that stands at zero.
+        // Some moment: no clock stands at zero.
         wall_ns: 1_000_000_000,
         monotonic_ns: 1_000_000_000,
         ..View::default()
