@@ -136,6 +136,10 @@ fn settings_that_the_schema_refuses_are_mistakes_of_the_configuration() {
        11 | config = { needed = "two" }
           |                     ^
     "#);
+    let config = "[plugin.gentle]\nsource = \"gentle.wasm\"\nscript = \"x.star\"\n";
+    fs::write(project.join("weir.toml"), config).unwrap();
+    let said = refused(&project, &["check", "--config", "weir.toml"]);
+    assert!(said.contains("plugin gentle: it has settings of its own"), "{said}");
     fs::write(project.join("settings.json"), r#"{"type": "thing"}"#).unwrap();
     let said = refused(&project, &["plugin", "build"]);
     assert!(

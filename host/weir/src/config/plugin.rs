@@ -262,8 +262,16 @@ fn read(
     }
     let source = read_source(&mut section, &name);
     let script = section.key(&SCRIPT);
-    if script.is_none() && source == Some(Source::Builtin(STARLARK.to_owned())) {
-        section.note_at(COMPONENT.name, "it runs a script: add script = \"policy.star\"");
+    match &source {
+        Some(Source::Builtin(it)) if it == STARLARK && script.is_none() => {
+            section.note_at(COMPONENT.name, "it runs a script: add script = \"policy.star\"");
+        }
+        Some(Source::Builtin(it)) if it != STARLARK && script.is_some() => {
+            let remedy = "remove this, or have it run by component = \"starlark\"";
+            section.note_at(SCRIPT.name, format!("{it} runs no script: {remedy}"));
+        }
+        // What is in a file is known once it is loaded.
+        _ => {}
     }
     let mode = section.key_or_usual(&MODE);
     let fallback = section.key(&FALLBACK).unwrap_or(match name == HEALTH_WEIGHT {

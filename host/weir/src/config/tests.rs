@@ -273,6 +273,10 @@ fn a_plugin_is_a_file_or_a_component_of_weirs_own() {
         "weir.toml:2:13: plugin x: component: it runs a script: add script = \"policy.star\"",
     );
     check(
+        "[plugin.x]\ncomponent = \"latency\"\nscript = \"x.star\"",
+        "weir.toml:3:10: plugin x: script: latency runs no script: remove this, or have it run by component = \"starlark\"",
+    );
+    check(
         "[plugin.x]\ncomponent = \"starlark\"\nscript = \"x.star\"\nsource = \"x.wasm\"",
         "weir.toml:4:10: plugin x: source: there is a `component` already: remove one of the two",
     );

@@ -136,6 +136,11 @@ pub(crate) fn load_one(
         Source::File(path) => Schema::of(path)?,
         Source::Builtin(name) => builtin::schema(name).map(Schema::parse).transpose()?,
     };
+    ensure!(
+        schema.is_none() || config.script.is_none(),
+        "it has settings of its own, as its schema says, and runs no script: remove `script`, or \
+         have it run by component = \"starlark\""
+    );
     // A checker has settings of each check, too, and may have no others.
     if let Some(schema) = schema.as_ref().filter(|_| plugin.worlds() != [World::Checker]) {
         schema.check(&config.config_json)?;
