@@ -87,7 +87,8 @@ impl Component {
     fn of(bytes: Vec<u8>) -> Result<Self> {
         let surface = weir_build::surface(&bytes)?;
         let text = weir_build::manifest(Cursor::new(&bytes))?;
-        let manifest = text.map(|it| Manifest::parse(&it)).transpose()?;
+        let manifest = text.map(|it| Manifest::parse("plugin.toml", &it)).transpose();
+        let manifest = manifest.context("its manifest is not as expected")?;
         let schema = weir_build::schema(Cursor::new(&bytes))?.map(|it| Schema::parse(&it));
         Ok(Self { bytes, surface, manifest, schema })
     }

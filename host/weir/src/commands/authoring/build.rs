@@ -31,7 +31,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<ExitCode> {
     let text = fs::read_to_string(&file).with_context(|| {
         format!("failed to read {}: `weir plugin new` makes one", file.display())
     })?;
-    let manifest = Manifest::parse(&text)?;
+    let manifest = Manifest::parse(&file.to_string_lossy(), &text)?;
     let schema = manifest.config.as_ref().map(|it| schema(&folder.join(&it.schema))).transpose()?;
     let mut component = weir_build::with_manifest(&built(folder, &manifest)?, &text);
     if let Some(schema) = schema {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::{
     Component,
-    manifest::{Http, State, Structure, Wants},
+    manifest::{Wants, Wish as _},
 };
 
 pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
@@ -44,33 +44,18 @@ fn write_grant(out: &mut dyn Write, name: &str, wants: &Wants, speaks: bool) -> 
         out,
         "services = []            # names of services, or \"all\"; nothing is seen until then"
     )?;
-    if let Some(State { bytes: Some(bytes), reason }) = &wants.state {
-        writeln!(out, "# \"{reason}\"")?;
-        writeln!(out, "state = {bytes:?}")?;
-    }
-    if let Some(Structure { addresses, reason }) = &wants.structure {
-        writeln!(out, "# \"{reason}\"")?;
-        let addresses = addresses.clone().unwrap_or_default();
-        writeln!(out, "structure = {{ addresses = {addresses:?} }}   # those it may own")?;
-    }
-    if let Some(Http { rules, secrets, reason }) = &wants.http {
-        writeln!(out, "# \"{reason}\"")?;
-        writeln!(out, "http = {:?}", rules.clone().unwrap_or_default())?;
-        for secret in secrets {
-            writeln!(out, "secrets.{secret}.file = \"/run/credentials/weir/{secret}\"")?;
-        }
+    let told = [
+        wants.state.as_ref().map(|it| (it.granted(), &it.reason)),
+        wants.structure.as_ref().map(|it| (it.granted(), &it.reason)),
+        wants.http.as_ref().map(|it| (it.granted(), &it.reason)),
+        wants.weights.as_ref().map(|it| (it.granted(), &it.reason)),
+    ];
+    for (granted, reason) in told.into_iter().flatten().filter(|it| !it.0.is_empty()) {
+        write!(out, "# \"{reason}\"\n{granted}")?;
     }
     // Who says nothing of them may import the words for it all the same.
-    let Some(weights) = wants.weights.as_ref().filter(|it| !it.intents.is_empty()) else {
-        if speaks {
-            writeln!(out, "# weights = {{ intents = [\"drain\"] }}   # what it may say of them")?;
-        }
-        return Ok(());
-    };
-    let mut parts = vec![format!("intents = {:?}", weights.intents)];
-    parts.extend(weights.scale.map(|[least, most]| format!("scale = [{least}, {most}]")));
-    parts.extend(weights.floor.map(|it| format!("floor = {it}")));
-    writeln!(out, "# \"{}\"", weights.reason)?;
-    writeln!(out, "weights = {{ {} }}", parts.join(", "))?;
+    if speaks && wants.weights.as_ref().is_none_or(|it| it.granted().is_empty()) {
+        writeln!(out, "# weights = {{ intents = [\"drain\"] }}   # what it may say of them")?;
+    }
     Ok(())
 }

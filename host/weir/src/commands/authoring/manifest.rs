@@ -2,13 +2,13 @@
 //!
 //! `weir plugin build` puts the text into the component, so that it travels with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
-use serde::Deserialize;
+use anyhow::{Result, anyhow};
+use serde::{Deserialize, Deserializer, de::Error as _};
 
-/// What may be asked for.
-const WANTS: [&str; 6] = ["table", "health", "weights", "state", "structure", "http"];
+use super::WORLDS;
+use crate::{config, problems::Place};
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -25,13 +25,15 @@ pub(super) struct Manifest {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct About {
+    #[serde(deserialize_with = "name")]
     pub(super) name: String,
+    #[serde(deserialize_with = "world")]
     pub(super) world: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "line")]
     pub(super) version: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "line")]
     pub(super) summary: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "line")]
     pub(super) license: String,
 }
 
@@ -58,9 +60,13 @@ pub(super) struct Config {
 pub(super) struct Wants {
     pub(super) table: Option<Want>,
     pub(super) health: Option<Want>,
+    #[serde(default, deserialize_with = "wish")]
     pub(super) weights: Option<Weights>,
+    #[serde(default, deserialize_with = "wish")]
     pub(super) state: Option<State>,
+    #[serde(default, deserialize_with = "wish")]
     pub(super) structure: Option<Structure>,
+    #[serde(default, deserialize_with = "wish")]
     pub(super) http: Option<Http>,
 }
 
@@ -68,6 +74,7 @@ pub(super) struct Wants {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Want {
+    #[serde(deserialize_with = "line")]
     pub(super) reason: String,
 }
 
@@ -76,8 +83,10 @@ pub(super) struct Want {
 #[serde(deny_unknown_fields)]
 pub(super) struct Weights {
     pub(super) intents: Vec<String>,
+    pub(super) base: Option<[u32; 2]>,
     pub(super) scale: Option<[u32; 2]>,
     pub(super) floor: Option<u32>,
+    #[serde(deserialize_with = "line")]
     pub(super) reason: String,
 }
 
@@ -86,6 +95,7 @@ pub(super) struct Weights {
 #[serde(deny_unknown_fields)]
 pub(super) struct State {
     pub(super) bytes: Option<String>,
+    #[serde(deserialize_with = "line")]
     pub(super) reason: String,
 }
 
@@ -94,6 +104,7 @@ pub(super) struct State {
 #[serde(deny_unknown_fields)]
 pub(super) struct Structure {
     pub(super) addresses: Option<Vec<String>>,
+    #[serde(deserialize_with = "line")]
     pub(super) reason: String,
 }
 
@@ -103,42 +114,65 @@ pub(super) struct Structure {
 pub(super) struct Http {
     pub(super) rules: Option<Vec<String>>,
     /// Names of what it wants put into headers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "names")]
     pub(super) secrets: Vec<String>,
+    #[serde(deserialize_with = "line")]
     pub(super) reason: String,
 }
 
-impl Manifest {
-    /// Reads the text of one; what is wrong is said with its line.
-    pub(super) fn parse(text: &str) -> Result<Self> {
-        let parsed = toml::from_str(text).map_err(anyhow::Error::from);
-        let checked = parsed.and_then(|it: Self| it.check().map(|()| it));
-        checked.context("its manifest, plugin.toml, is not as expected")
-    }
+/// A wish in the words of a grant.
+pub(super) trait Wish {
+    /// What of a grant grants it, in lines; nothing where only the operator knows.
+    fn granted(&self) -> String;
+}
 
-    /// What it says is shown on terminals, and put into configurations: it must not be taken for
-    /// more.
-    fn check(&self) -> Result<()> {
-        let About { name, version, summary, license, .. } = &self.plugin;
-        ensure!(
-            is_name(name),
-            "plugin.name is {name:?}: expected 1 to 64 letters, digits, - and _"
-        );
-        let secrets = self.wants.http.iter().flat_map(|it| &it.secrets);
-        for it in secrets {
-            ensure!(
-                is_name(it),
-                "wants.http.secrets has {it:?}: expected letters, digits, - and _"
-            );
+impl Wish for Weights {
+    fn granted(&self) -> String {
+        let Self { intents, base, scale, floor, .. } = self;
+        let range = |name, it: Option<[u32; 2]>| it.map(|it| format!("{name} = {it:?}"));
+        let bounds =
+            [range("base", *base), range("scale", *scale), floor.map(|it| format!("floor = {it}"))];
+        let parts: Vec<_> = bounds.into_iter().flatten().collect();
+        // Who says nothing of them may import the words for it all the same.
+        if intents.is_empty() && parts.is_empty() {
+            return String::new();
         }
-        let reasons = WANTS.into_iter().filter_map(|it| self.reason(it));
-        for text in [&**version, summary, license].into_iter().chain(reasons) {
-            ensure!(
-                !text.contains(char::is_control),
-                "{text:?}: expected one line, without control characters"
-            );
-        }
-        Ok(())
+        let parts = [vec![format!("intents = {intents:?}")], parts].concat();
+        format!("weights = {{ {} }}\n", parts.join(", "))
+    }
+}
+
+impl Wish for State {
+    fn granted(&self) -> String {
+        self.bytes.as_ref().map(|it| format!("state = {it:?}\n")).unwrap_or_default()
+    }
+}
+
+impl Wish for Structure {
+    fn granted(&self) -> String {
+        let addresses = self.addresses.clone().unwrap_or_default();
+        format!("structure = {{ addresses = {addresses:?} }}   # those it may own\n")
+    }
+}
+
+impl Wish for Http {
+    fn granted(&self) -> String {
+        let secret = |it: &String| format!("secrets.{it}.file = \"/run/credentials/weir/{it}\"\n");
+        let secrets: String = self.secrets.iter().map(secret).collect();
+        format!("http = {:?}\n{secrets}", self.rules.clone().unwrap_or_default())
+    }
+}
+
+impl Manifest {
+    /// Reads the text of one, which is in the file of this name; what is wrong is said with its
+    /// line. What it says is shown on terminals, and put into configurations: it must not be taken
+    /// for more.
+    pub(super) fn parse(file: &str, text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|error| {
+            let at = error.span().map(|it| line_and_column(text, it.start));
+            let place = Place { at, ..Place::of_file(file) };
+            anyhow!("{place}: {}", error.message().replace('\n', ", "))
+        })
     }
 
     /// Why it wants the power of this name.
@@ -156,39 +190,144 @@ impl Manifest {
     }
 }
 
-/// Whether it can be a key of a configuration, and a file.
-fn is_name(text: &str) -> bool {
+/// Both from 1; columns count characters.
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.rsplit('\n').next().unwrap_or(before);
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
+}
+
+/// What can be a key of a configuration, and a file.
+fn name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
     let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_');
-    (1..=64).contains(&text.len()) && text.chars().all(plain)
+    if (1..=64).contains(&text.len()) && text.chars().all(plain) {
+        return Ok(text);
+    }
+    Err(D::Error::custom(format!("expected 1 to 64 letters, digits, - and _, found {text:?}")))
+}
+
+fn names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct Name(#[serde(deserialize_with = "name")] String);
+    let names = Vec::<Name>::deserialize(from)?;
+    Ok(names.into_iter().map(|it| it.0).collect())
+}
+
+/// What is shown to people.
+fn line<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.contains(char::is_control) {
+        let message = format!("expected one line, without control characters, found {text:?}");
+        return Err(D::Error::custom(message));
+    }
+    Ok(text)
+}
+
+fn world<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    if WORLDS.iter().any(|it| it.name == text) {
+        return Ok(text);
+    }
+    let worlds = WORLDS.map(|it| it.name).join(", ");
+    Err(D::Error::custom(format!("expected one of {worlds}, found {text:?}")))
+}
+
+/// What an operator could grant: it is read as a configuration would be that does.
+fn wish<'de, D, W>(from: D) -> Result<Option<W>, D::Error>
+where
+    D: Deserializer<'de>,
+    W: Wish + Deserialize<'de>,
+{
+    let wish = W::deserialize(from)?;
+    let configuration =
+        format!("[plugin.x]\nsource = \"x.wasm\"\n[plugin.x.grant]\n{}", wish.granted());
+    let Err(problems) = config::parse_beside(Path::new(""), "weir.toml", &configuration) else {
+        return Ok(Some(wish));
+    };
+    let messages = problems
+        .into_found()
+        .into_iter()
+        .map(|it| it.message.strip_prefix("plugin x: grant: ").unwrap_or(&it.message).to_owned());
+    Err(D::Error::custom(messages.collect::<Vec<_>>().join("; ")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn refused(text: &str) -> Option<String> {
+        Manifest::parse("plugin.toml", text).map_err(|it| it.to_string()).err()
+    }
+
     #[test]
     fn what_could_be_taken_for_more_is_refused() {
         let refused = |name: &str, reason: &str, secret: &str| {
-            let text = format!(
+            refused(&format!(
                 "[plugin]\nname = {name:?}\nworld = \"policy\"\n\
                  [wants.http]\nsecrets = [{secret:?}]\nreason = {reason:?}\n"
-            );
-            Manifest::parse(&text).map_err(|it| it.root_cause().to_string()).err()
+            ))
         };
         assert_eq!(refused("x", "asks", "token"), None);
         for name in ["", "../x", "x]\n[evil", &"x".repeat(65)] {
-            assert!(refused(name, "asks", "token").unwrap().starts_with("plugin.name is "));
+            let said = refused(name, "asks", "token").unwrap();
+            assert!(said.starts_with("plugin.toml:2:8: expected 1 to 64 letters"), "{said}");
         }
-        assert!(refused("x", "asks", "a b").unwrap().starts_with("wants.http.secrets has "));
-        assert!(refused("x", "asks\n[plugin.evil]", "token").unwrap().contains("one line"));
+        let said = refused("x", "asks", "a b").unwrap();
+        assert!(said.starts_with("plugin.toml:5:12: expected 1 to 64 letters"), "{said}");
+        let said = refused("x", "asks\n[plugin.evil]", "token").unwrap();
+        assert!(said.starts_with("plugin.toml:6:10: expected one line"), "{said}");
+    }
+
+    #[test]
+    fn what_nobody_could_grant_is_refused() {
+        let refused = |wants: &str| {
+            refused(&format!("[plugin]\nname = \"x\"\nworld = \"policy\"\n[wants]\n{wants}\n"))
+        };
+        for wants in [
+            r#"weights = { intents = [], reason = "none" }"#,
+            r#"weights = { intents = ["base", "scale", "floor", "cap", "drain"], base = [1, 9], scale = [500, 1500], floor = 3, reason = "x" }"#,
+            r#"state = { reason = "x" }"#,
+            r#"state = { bytes = "64KiB", reason = "x" }"#,
+            r#"structure = { addresses = ["192.0.2.0/24", "::1"], reason = "x" }"#,
+            r#"http = { rules = ["GET https://x.example/"], secrets = ["token"], reason = "x" }"#,
+        ] {
+            assert_eq!(refused(wants), None, "{wants}");
+        }
+        let said = |wants: &str| refused(wants).unwrap();
+        insta::assert_snapshot!(said(r#"weights = { intents = ["drian"], reason = "x" }"#), @r#"plugin.toml:5:11: weights: intents: expected "base" or "scale" or "floor" or "cap" or "drain", found "drian""#);
+        insta::assert_snapshot!(said(r#"weights = { intents = ["scale"], scale = [9, 3], reason = "x" }"#), @"plugin.toml:5:11: weights: scale: expected [least, most] in thousandths, such as [100, 1500], found an array");
+        insta::assert_snapshot!(said(r#"weights = { intents = ["scale"], reason = "x" }"#), @r#"plugin.toml:5:11: weights: intents: "scale" needs its bounds: add scale = [100, 1500]"#);
+        insta::assert_snapshot!(said(r#"weights = { intents = [], floor = 3, reason = "x" }"#), @r#"plugin.toml:5:11: weights: floor: has no effect: add "floor" to intents, or remove this"#);
+        for (wants, place) in [
+            (r#"state = { bytes = "64 barrels", reason = "x" }"#, "plugin.toml:5:9: state: "),
+            (
+                r#"structure = { addresses = ["here"], reason = "x" }"#,
+                "plugin.toml:5:13: structure: addresses: ",
+            ),
+            (
+                r#"http = { rules = ["https://x.example/"], reason = "x" }"#,
+                "plugin.toml:5:8: http: ",
+            ),
+        ] {
+            assert!(said(wants).starts_with(place), "{}", said(wants));
+        }
+    }
+
+    #[test]
+    fn what_is_misspelt_is_refused() {
+        let said = |text: &str| refused(text).unwrap();
+        insta::assert_snapshot!(said("[plugin]\nname = \"x\"\nworld = \"polcy\"\n"), @r#"plugin.toml:3:9: expected one of policy, controller, weigher, guard, checker, command, found "polcy""#);
+        insta::assert_snapshot!(said("[plugin]\nname = \"x\"\nworld = \"guard\"\nfoo = 1\n"), @"plugin.toml:4:1: unknown field `foo`, expected one of `name`, `world`, `version`, `summary`, `license`");
     }
 
     #[test]
     fn wishes_have_reasons() {
         let about = "[plugin]\nname = \"x\"\nworld = \"policy\"\n[wants.table]\n";
-        let manifest = Manifest::parse(&format!("{about}reason = \"looks\"\n")).unwrap();
+        let manifest = Manifest::parse("plugin.toml", &format!("{about}reason = \"looks\"\n"));
+        let manifest = manifest.unwrap();
         assert_eq!(manifest.reason("table"), Some("looks"));
         assert_eq!(manifest.reason("health"), None);
-        assert!(Manifest::parse(about).is_err());
+        assert!(refused(about).is_some());
     }
 }

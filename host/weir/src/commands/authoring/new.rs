@@ -432,12 +432,13 @@ mod tests {
 
     #[test]
     fn its_manifest_can_be_read() {
+        let parsed = |text: &str| Manifest::parse("plugin.toml", text).unwrap();
         for &world in World::value_variants() {
-            let manifest = Manifest::parse(&manifest(Lang::C, world, "x")).unwrap();
+            let manifest = parsed(&manifest(Lang::C, world, "x"));
             assert_eq!(manifest.build.unwrap().source, Path::new("src/x.c"));
         }
         let controller = manifest(Lang::Python, World::Controller, "x");
-        let controller = Manifest::parse(&controller).unwrap();
+        let controller = parsed(&controller);
         let reason = Some("none: componentize-py imports it unasked");
         assert_eq!(controller.reason("weights"), reason);
         assert_eq!(controller.reason("state"), reason);
