@@ -39,7 +39,7 @@ pub(crate) enum Command {
     Check(check::Options),
     /// Show what a plugin can do, and why its author says it must.
     Inspect(File),
-    /// Write what an operator would put into weir.toml, for editing.
+    /// Write what an operator would put into weir.toml, for editing; of a command, how it is run.
     Grant(File),
 }
 
@@ -104,6 +104,19 @@ impl Component {
         };
         WORLDS.iter().filter(is_it).map(|it| it.name).collect()
     }
+
+    /// Whether it is run by `weir exec`, and is no part of a configuration.
+    fn is_command(&self) -> bool {
+        self.worlds().contains(&COMMAND)
+    }
+
+    /// What it can do, if it is a command.
+    fn command_powers(&self) -> impl Iterator<Item = CommandPower> {
+        let imports = move |it: &CommandPower| {
+            self.is_command() && self.surface.imports.iter().any(|name| is(name, it.interface))
+        };
+        COMMAND_POWERS.into_iter().filter(imports)
+    }
 }
 
 /// A shape of plugins.
@@ -116,6 +129,8 @@ const REACTOR: &str = "weir:plugin/reactor";
 
 const CONTROLLER: &str = "controller";
 
+const COMMAND: &str = "command";
+
 /// What a controller imports, and no other policy.
 const CONTROLS: [&str; 2] = ["weir:plugin/structure", "weir:host/http"];
 
@@ -125,7 +140,7 @@ const WORLDS: [World; 6] = [
     World { name: "weigher", export: "weir:plugin/weighing" },
     World { name: "guard", export: "weir:plugin/guarding" },
     World { name: "checker", export: "weir:plugin/checking" },
-    World { name: "command", export: "weir:plugin/cli" },
+    World { name: COMMAND, export: "weir:plugin/cli" },
 ];
 
 /// A power that a component has by importing an interface, or by exporting one, and that a
@@ -188,6 +203,30 @@ impl Power {
     }
 }
 
+/// A power that a command has by importing an interface, and that whoever runs it grants.
+struct CommandPower {
+    interface: &'static str,
+    /// Its name for `weir exec --grant`.
+    grant: &'static str,
+    /// What it lets a command do.
+    does: &'static str,
+}
+
+const COMMAND_POWERS: [CommandPower; 4] = [
+    CommandPower { interface: "weir:ipvs/live", grant: "live", does: "asks IPVS" },
+    CommandPower { interface: "weir:ipvs/admin", grant: "admin", does: "changes IPVS" },
+    CommandPower {
+        interface: "weir:ipvs/connections",
+        grant: "connections",
+        does: "walks the connection table, which shows client addresses",
+    },
+    CommandPower {
+        interface: "weir:host/names",
+        grant: "names",
+        does: "looks up names of hosts and ports",
+    },
+];
+
 /// Whether `name` is this interface, in whatever version.
 fn is(name: &str, interface: &str) -> bool {
     name.split('@').next() == Some(interface)
@@ -198,5 +237,15 @@ fn size(bytes: usize) -> String {
     match bytes {
         0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
         _ => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
+    }
+}
+
+#[cfg(test)]
+impl Component {
+    /// One that exports this, imports these, and says nothing of itself.
+    fn importing(export: &str, imports: &[&str]) -> Self {
+        let imports = imports.iter().map(|it| (*it).to_owned()).collect();
+        let surface = weir_build::Surface { exports: vec![export.to_owned()], imports };
+        Self { bytes: Vec::new(), surface, manifest: None, schema: None }
     }
 }

@@ -92,7 +92,9 @@ fn check_component(file: &Path, config: &str, verdicts: &mut Verdicts<'_>) -> Re
     });
     let plugin = verdicts.say("world", loaded)?;
     check_wants(&component, verdicts)?;
-    check_settings(&component, config, verdicts)?;
+    if !component.is_command() {
+        check_settings(&component, config, verdicts)?;
+    }
     match plugin {
         Some(plugin) if !plugin.is(World::Command) => {
             try_roles(&runtime, &plugin, config, verdicts)

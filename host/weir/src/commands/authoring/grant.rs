@@ -18,11 +18,31 @@ pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
         write_grant(out, &stem, &Wants::default(), true)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let component = Component::read(file)?;
+    write_component(&Component::read(file)?, &source, &stem, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `stem`: its name, where it has no other.
+fn write_component(
+    component: &Component,
+    source: &Path,
+    stem: &str,
+    out: &mut dyn Write,
+) -> Result<()> {
+    if component.is_command() {
+        let grants: Vec<_> = component.command_powers().map(|it| it.grant).collect();
+        let grant = match grants.is_empty() {
+            true => String::new(),
+            false => format!("--grant {} ", grants.join(",")),
+        };
+        writeln!(out, "# A command is granted nothing by weir.toml, but by whoever runs it:")?;
+        writeln!(out, "weir exec {grant}{source:?} ARGUMENTS")?;
+        return Ok(());
+    }
     let worlds = component.worlds();
-    let manifest = component.manifest;
-    let name = manifest.as_ref().map_or(&stem, |it| &it.plugin.name);
-    if let Some(manifest) = manifest.as_ref().filter(|it| !it.plugin.summary.is_empty()) {
+    let manifest = component.manifest.as_ref();
+    let name = manifest.map_or(stem, |it| it.plugin.name.as_str());
+    if let Some(manifest) = manifest.filter(|it| !it.plugin.summary.is_empty()) {
         writeln!(out, "# {}", manifest.plugin.summary)?;
     }
     writeln!(out, "[plugin.{name}]\nsource = {source:?}")?;
@@ -32,9 +52,8 @@ pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
         }
     }
     writeln!(out)?;
-    let wants = manifest.as_ref().map(|it| it.wants.clone()).unwrap_or_default();
-    write_grant(out, name, &wants, worlds.iter().any(|it| !["guard", "checker"].contains(it)))?;
-    Ok(ExitCode::SUCCESS)
+    let wants = manifest.map(|it| it.wants.clone()).unwrap_or_default();
+    write_grant(out, name, &wants, worlds.iter().any(|it| !["guard", "checker"].contains(it)))
 }
 
 /// `speaks`: whether it may have something to say of weights, for all that is known.
@@ -58,4 +77,24 @@ fn write_grant(out: &mut dyn Write, name: &str, wants: &Wants, speaks: bool) -> 
         writeln!(out, "# weights = {{ intents = [\"drain\"] }}   # what it may say of them")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_no_part_of_a_configuration() {
+        let written = |imports: &[&str]| {
+            let mut out = Vec::new();
+            let command = Component::importing("weir:plugin/cli@0.1.0", imports);
+            write_component(&command, Path::new("/x.wasm"), "x", &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        insta::assert_snapshot!(written(&["weir:ipvs/live@0.1.0", "weir:host/names@0.1.0"]), @r#"
+        # A command is granted nothing by weir.toml, but by whoever runs it:
+        weir exec --grant live,names "/x.wasm" ARGUMENTS
+        "#);
+        assert!(written(&[]).contains("\nweir exec \"/x.wasm\" ARGUMENTS\n"));
+    }
 }

@@ -7,7 +7,11 @@ use anyhow::Result;
 use super::{Component, POWERS, size};
 
 pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
-    let component = Component::read(file)?;
+    show(&Component::read(file)?, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(component: &Component, out: &mut dyn Write) -> Result<()> {
     if let Some(manifest) = &component.manifest {
         let about = &manifest.plugin;
         writeln!(out, "{} {}", about.name, about.version)?;
@@ -27,6 +31,9 @@ pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
         let reason = said.map_or_else(|| "no reason given".to_owned(), |it| format!("\"{it}\""));
         writeln!(out, "power    {}: {reason}", power.does)?;
     }
+    for power in component.command_powers() {
+        writeln!(out, "power    {}: `weir exec --grant {}`", power.does, power.grant)?;
+    }
     match &component.schema {
         Some(Ok(schema)) => {
             for it in schema.settings() {
@@ -42,5 +49,28 @@ pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
     for export in &component.surface.exports {
         writeln!(out, "export   {export}")?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_command_can_do_is_shown() {
+        let mut out = Vec::new();
+        let imports = ["weir:ipvs/live@0.1.0", "weir:ipvs/admin@0.1.0", "weir:host/log@0.1.0"];
+        let command = Component::importing("weir:plugin/cli@0.1.0", &imports);
+        show(&command, &mut out).unwrap();
+        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
+        world    command
+        size     0 kB
+        power    asks IPVS: `weir exec --grant live`
+        power    changes IPVS: `weir exec --grant admin`
+        import   weir:ipvs/live@0.1.0
+        import   weir:ipvs/admin@0.1.0
+        import   weir:host/log@0.1.0
+        export   weir:plugin/cli@0.1.0
+        ");
+    }
 }
