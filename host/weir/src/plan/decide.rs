@@ -12,7 +12,7 @@ use std::{
 
 use weir_ipvs::{Endpoint, RealServerKey, ServiceKey};
 
-use super::{Claim, Origin, Role, Server};
+use super::{Claim, Origin, Role, Server, Tolerated};
 use crate::{
     config::Checks,
     formula::{self, Says, Steering, Terms, Word},
@@ -30,6 +30,9 @@ const WRITE_GAP: Duration = Duration::from_secs(1);
 
 /// The same where a write moves clients ([`Steering::Rarely`]).
 const WRITE_GAP_RARELY: Duration = Duration::from_secs(60);
+
+/// How long a real server that was not asked yet may be live. All begin to be asked in less.
+const ASKED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Why a real server that weir adds has no weight at first.
 pub(crate) const WAITS: &str = "waits for its first pass";
@@ -198,10 +201,16 @@ impl Claim {
 
     /// Base weights that are live, and all that count.
     pub(crate) fn strength(&self, now: Duration) -> Strength {
+        self.strength_with(now, |_| false)
+    }
+
+    /// The same if those are live of which nothing is known and that `may_be_live`.
+    fn strength_with(&self, now: Duration, may_be_live: impl Fn(&Server) -> bool) -> Strength {
         let mut strength = Strength { live: 0, all: 0 };
         for server in self.real() {
             let is_live = match server.is_live() {
                 Some(is_live) => is_live,
+                None if may_be_live(server) => true,
                 // It was taken out by an earlier run, and nothing says yet that it is back.
                 None if server.was_found_out() => false,
                 None => continue,
@@ -272,8 +281,22 @@ impl Claim {
         }
     }
 
+    /// Whether nothing that served is lost: what is down has no weight to lose. Then those that
+    /// were not asked yet, for a moment, may make up for it.
+    fn begins(&self, alarm: &mut Alarm) -> bool {
+        let asked_by = self.real().filter_map(|it| it.asked_by(alarm.now)).min();
+        alarm.set(asked_by);
+        asked_by.is_some() && !self.real().any(|it| it.is_down() && it.weight > Some(0))
+    }
+
     fn turn_panic(&mut self, around: &Surroundings<'_>, alarm: &mut Alarm) -> Option<Line> {
         let (strength, floor) = (self.strength(around.now), self.rules.panic);
+        if self.panic.since().is_none() && self.begins(alarm) {
+            let hoped = self.strength_with(around.now, |it| it.asked_by(around.now).is_some());
+            if !hoped.is_below(floor.percent) {
+                return None;
+            }
+        }
         let turn = self.panic.evaluate(around.now, &floor, strength);
         alarm.set(self.panic.due());
         let line = match turn? {
@@ -297,16 +320,15 @@ impl Claim {
         if all == 0 || holds != self.is_quorum_lost {
             return None;
         }
-        // A service that begins has lost nothing yet.
-        let is_new = |it: &&Server| it.is_live().is_none() && !it.is_ordered_out();
-        let new: u64 = self.real().filter(is_new).map(|it| u64::from(it.base)).sum();
-        let begins = live == 0 && self.real().all(|it| is_new(&it));
-        if !holds && alarm.now < self.settled_at && self.quorum.holds(true, live + new, all) {
-            alarm.set(Some(self.settled_at));
+        if !holds && self.real().all(|it| it.base == 0 || it.was_not_asked()) {
             return None;
         }
-        if !holds && begins {
-            return None;
+        if !holds && self.begins(alarm) {
+            let unasked = self.real().filter(|it| it.asked_by(alarm.now).is_some());
+            let unasked: u64 = unasked.map(|it| u64::from(it.base)).sum();
+            if self.quorum.holds(true, live + unasked, all) {
+                return None;
+            }
         }
         self.is_quorum_lost = !holds;
         let sorry = self.servers.iter().find(|(_, it)| it.role == Role::Sorry);
@@ -353,13 +375,14 @@ impl Claim {
     }
 
     /// Begins, advances and ends slow starts. There are none in panic, and none where every
-    /// server that serves ramps, the only one included.
+    /// server that serves ramps, the only one included, or begins to serve now.
     fn ramp(&mut self, curve: Option<&Curve>, alarm: &mut Alarm) {
+        let was_served = self.real().any(|it| it.serves);
         for server in self.real_mut() {
             server.turn_ramp(alarm.now, curve);
         }
         let has_full = self.real().any(|it| it.serves && it.ramp_since.is_none());
-        if self.panic.since().is_some() || !has_full {
+        if self.panic.since().is_some() || !was_served || !has_full {
             self.real_mut().for_each(|it| it.ramp_since = None);
         }
         let Some(curve) = curve else { return };
@@ -411,7 +434,9 @@ impl Claim {
             let decision = &mut server.decision;
             decision.goal = formula::weight(terms, decision.base, &decision.words);
             decision.weight = decision.goal;
-            server.tolerated = server.tolerated.filter(|it| it.goal == decision.goal);
+            // Where weir wants the same, it has nothing of its own to write.
+            let is_left = |it: &Tolerated| [it.goal, Some(it.weight)].contains(&decision.goal);
+            server.tolerated = server.tolerated.filter(is_left);
             if let Some(tolerated) = server.tolerated {
                 decision.weight = Some(tolerated.weight);
             }
@@ -523,8 +548,7 @@ impl Server {
     /// it is not meant to serve.
     fn is_live(&self) -> Option<bool> {
         match self.health.state {
-            _ if self.base == 0 || self.is_given_up || self.is_ordered_out() => None,
-            _ if self.agent.says.is_out_of_use() => None,
+            _ if !self.is_meant() => None,
             _ if self.agent.says.down.is_some() => Some(false),
             _ if self.watch.is_none() => Some(true),
             State::Unknown => matches!(self.origin, Origin::Found(1..)).then_some(true),
@@ -533,11 +557,31 @@ impl Server {
         }
     }
 
-    /// Whether it was found without weight though it is meant to serve, and its checks have not
-    /// said anything yet.
+    /// Whether nobody has it out of service, but for its checks.
+    fn is_meant(&self) -> bool {
+        let is_out = self.is_given_up || self.is_left_out() || self.is_ordered_out();
+        self.base > 0 && !is_out && !self.agent.says.is_out_of_use()
+    }
+
+    /// Whether somebody else gave it weight 0, and that is left.
+    fn is_left_out(&self) -> bool {
+        self.tolerated.is_some_and(|it| it.weight == 0)
+    }
+
+    /// Whether it is meant to serve, and its checks have not said anything yet.
+    fn was_not_asked(&self) -> bool {
+        self.is_meant() && self.is_live().is_none()
+    }
+
+    /// The same where it was found without weight.
     fn was_found_out(&self) -> bool {
-        let is_meant = self.base > 0 && !self.is_given_up && !self.is_ordered_out();
-        is_meant && !self.agent.says.is_out_of_use() && self.origin == Origin::Found(0)
+        self.was_not_asked() && self.origin == Origin::Found(0)
+    }
+
+    /// Until when its checks should say something, if they did not and may yet.
+    fn asked_by(&self, now: Duration) -> Option<Duration> {
+        let by = self.health.since.saturating_add(ASKED_WITHIN);
+        (self.was_not_asked() && by > now).then_some(by)
     }
 
     fn is_unknown(&self) -> bool {
@@ -565,7 +609,7 @@ impl Server {
     pub(crate) fn is_eligible(&self) -> bool {
         let is_out = |it: &Says| matches!(it, Says::Zero | Says::Absent | Says::Held(0));
         let is_drained = self.says(|it| *it == Says::Drain) && !self.says(|it| *it == Says::Lifted);
-        self.base > 0 && !self.says(is_out) && !is_drained
+        self.base > 0 && !self.is_left_out() && !self.says(is_out) && !is_drained
     }
 
     /// Whether it is eligible, or has weight for want of a better.
