@@ -38,6 +38,30 @@ pub(crate) struct AgentSays {
     pub(crate) is_stale: bool,
 }
 
+impl AgentSays {
+    /// A reply that says all of it, but whether it is stale.
+    pub(crate) fn reply(&self) -> String {
+        let use_it = match self.use_it {
+            UseIt::Ready => "ready",
+            UseIt::Drain => "drain",
+            UseIt::Maintenance => "maint",
+        };
+        let mut words = vec![use_it.to_owned()];
+        words.extend(self.weight.map(|it| it.to_string()));
+        words.extend(self.connections_max.map(|it| format!("maxconn:{it}")));
+        // Its reason goes on to the end.
+        words.extend(self.down.as_ref().map(|it| format!("down#{it}")));
+        words.join(" ")
+    }
+
+    /// What stands after such a reply, stale or not; none = there is no word in it.
+    pub(crate) fn of_reply(line: &str, is_stale: bool) -> Option<Self> {
+        let mut agent = Agent::default();
+        agent.hear(Some(&Reply::parse(line)?));
+        Some(Self { is_stale, ..agent.says })
+    }
+}
+
 /// A weight, as agents say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AgentWeight {
@@ -163,6 +187,12 @@ impl Agent {
         (&self.says, self.was_asked) != (&before.0, before.1)
     }
 
+    /// Goes on from what it said before it was asked here.
+    pub(super) fn recall(&mut self, said: &AgentSays) {
+        (self.says, self.has_spoken) = (said.clone(), true);
+        self.missed = if said.is_stale { MISSES } else { 0 };
+    }
+
     /// Whether it was ever asked: until then nobody knows what it would say.
     pub(super) fn was_asked(&self) -> bool {
         self.was_asked
@@ -265,6 +295,31 @@ mod tests {
         check(&["50% drain", "-", "-", "-", "-", "-"], "drain up 50%, stale");
         check(&["50% drain", "-", "-", "-", "-", "-", "up"], "drain up 50%");
         check(&["-", "-", "-", "-", "-", "-"], "ready up");
+    }
+
+    #[test]
+    fn what_was_said_before_stands_until_the_agent_says_otherwise() {
+        let mut agent = Agent::default();
+        agent.hear(Reply::parse("drain 50% maxconn:9 down# swap, 3% left").as_ref());
+        let said = agent.says().clone();
+        assert_eq!(said.reply(), "drain 50% maxconn:9 down#swap, 3% left");
+        assert_eq!(AgentSays::of_reply(&said.reply(), false).as_ref(), Some(&said));
+
+        let mut later = Agent::default();
+        later.recall(&said);
+        assert!(later.hear(None), "that it was asked");
+        assert_eq!(*later.says(), said);
+        assert!((0..3).all(|_| !later.hear(None)));
+        assert!(later.hear(None));
+        let stale = AgentSays { is_stale: true, ..said.clone() };
+        assert_eq!(*later.says(), stale);
+
+        let mut last = Agent::default();
+        last.recall(&stale);
+        last.hear(None);
+        assert_eq!(*last.says(), stale, "what is stale stays so");
+        last.hear(Reply::parse("ready up").as_ref());
+        assert_eq!(last.says().to_string(), "ready up 50% maxconn:9");
     }
 
     #[test]

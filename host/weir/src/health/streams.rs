@@ -50,6 +50,8 @@ pub(crate) struct Target {
     pub(crate) asks: Vec<Ask>,
     /// How many of these make it up; at least one.
     pub(crate) needed: usize,
+    /// What its agent said before, which stands until it says something else.
+    pub(crate) said: AgentSays,
     /// What the newest probe took, if it passed: told to whoever looks, for nobody acts on
     /// it at once.
     pub(crate) latency: Latency,
@@ -238,6 +240,8 @@ impl Streams {
             }
             if stream.agent.was_asked() {
                 changes.told.extend(watch.report(target.watch, stream.agent.says()));
+            } else if target.said != AgentSays::default() {
+                stream.agent.recall(&target.said);
             }
         }
         changes.told.extend(watch.verdict(target.watch, &self.streams));

@@ -41,7 +41,8 @@ fn target(watch: u64, address: SocketAddr, checks: &[Check], needed: usize) -> T
     let service = ServiceKey::from((Protocol::Tcp, weir_ipvs::Endpoint::new([192, 0, 2, 1], 80)));
     let subject = Subject::Server(RealServerKey { service, server: address.into() });
     let asks = checks.iter().map(|it| ask(it, address)).collect();
-    Target { subject, watch, asks, needed, latency: Latency::default() }
+    let (said, latency) = (AgentSays::default(), Latency::default());
+    Target { subject, watch, asks, needed, said, latency }
 }
 
 /// Watches `target` until `enough` says that what was told is.

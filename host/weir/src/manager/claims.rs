@@ -169,7 +169,7 @@ impl Manager {
             let endpoint = server.seen.or(server.stated).map(|it| it.endpoint);
             let Some(endpoint) = endpoint else { continue };
             let key = RealServerKey { service: key, server: endpoint };
-            self.recall_server(&key, &mut server);
+            self.recall_server(&key, claim, &mut server);
             server.is_given_up &= claim.rules.drift.servers != Whose::Restore;
             if server.role == Role::Real {
                 self.watch(key, claim, &mut server);
@@ -210,6 +210,7 @@ impl Manager {
             watch: self.next_watch,
             asks: asked.map(ask).collect(),
             needed: checks.needed,
+            said: server.agent.says.clone(),
             latency: server.latency.clone(),
         }));
     }

@@ -24,9 +24,10 @@ use weir_wasm::Entries;
 
 use super::{Awaiting, Manager, Now, Output, entries, owned, view::first};
 use crate::{
-    config::Backend,
+    config::{Backend, Checks},
     formula::Word,
-    plan::{self, Claim, Role, Server},
+    health::AgentSays,
+    plan::{self, Claim, Heard, Role, Server},
     report::Line,
     safety::{
         flap::Flaps,
@@ -139,6 +140,18 @@ pub(super) struct ServerRecord {
     /// Somebody else removed it, and it stays away.
     #[serde(skip_serializing_if = "is_false")]
     is_given_up: bool,
+    /// What its agent said, and stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<AgentRecord>,
+}
+
+/// What an agent said, as a reply of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct AgentRecord {
+    said: String,
+    since_ms: u64,
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_stale: bool,
 }
 
 /// What the configuration states of a service.
@@ -273,7 +286,12 @@ impl Manager {
     }
 
     /// What an earlier run knew of a real server that is seen for the first time.
-    pub(super) fn recall_server(&mut self, key: &RealServerKey, server: &mut Server) {
+    pub(super) fn recall_server(
+        &mut self,
+        key: &RealServerKey,
+        claim: &Claim,
+        server: &mut Server,
+    ) {
         let Some(record) = self.memory.recalled.remove(key) else { return };
         server.flaps = Flaps::recalled(
             record.trips,
@@ -287,6 +305,9 @@ impl Manager {
             server.base = base;
         }
         server.is_given_up = record.is_given_up && server.seen.is_none();
+        if claim.check.as_ref().is_some_and(Checks::has_agent) {
+            server.agent = record.agent.and_then(AgentRecord::heard).unwrap_or_default();
+        }
     }
 
     /// Has a wish take effect as soon as it is kept. Returns the number of its batch; none =
@@ -489,8 +510,25 @@ impl ServerRecord {
             leaving_since_ms: (server.role == Role::Leaving).then(|| to_ms(server.leaving_since)),
             base: server.adopted_base(),
             is_given_up: server.is_given_up,
+            agent: AgentRecord::of(&server.agent),
         };
         (record != Self::default()).then_some(record)
+    }
+}
+
+impl AgentRecord {
+    /// None = nothing stands.
+    fn of(heard: &Heard) -> Option<Self> {
+        let Heard { says, since, .. } = heard;
+        let record =
+            || Self { said: says.reply(), since_ms: to_ms(*since), is_stale: says.is_stale };
+        (*says != AgentSays::default()).then(record)
+    }
+
+    /// None = it is not understood.
+    fn heard(self) -> Option<Heard> {
+        let says = AgentSays::of_reply(&self.said, self.is_stale)?;
+        Some(Heard { says, since: from_ms(self.since_ms), ..Heard::default() })
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Manager, Now, Output};
 use crate::{
     config::SelfProbe,
     formula::Word,
-    health::{Ask, Place, State, Subject, Target, Verdict},
+    health::{AgentSays, Ask, Place, State, Subject, Target, Verdict},
     report::Line,
     safety::order::Freeze,
 };
@@ -48,6 +48,7 @@ impl Manager {
                 watch: self.next_watch,
                 asks: vec![Ask { check: Arc::clone(&probe.check), place }],
                 needed: 1,
+                said: AgentSays::default(),
                 latency: Latency::default(),
             }));
             self.self_probes.0.push(Watched {
