@@ -288,6 +288,7 @@ impl Manager {
                 .with("plugins", plugins),
         );
         self.probe_itself();
+        self.doubt_on(now);
         self.start_plugins(now);
         self.offer_checkers();
         self.deliver(now);

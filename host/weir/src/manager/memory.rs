@@ -43,6 +43,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How soon it is tried again to keep what could not be kept.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// The record of the director's doubt of itself.
+const DOUBT: &str = "doubt";
+
 /// What could not be done, where it is the keeping.
 const KEEPING: &str = "keep what must survive a restart";
 
@@ -117,6 +120,8 @@ enum OrderKind {
 struct FreezeRecord {
     reason: String,
     since_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until_ms: Option<u64>,
 }
 
 /// What is known of a real server beyond what the table shows. Of most, nothing.
@@ -183,7 +188,7 @@ impl Manager {
             );
         }
         if !records.is_empty() {
-            let frozen = self.freezes.ordered.len();
+            let frozen = self.freezes.ordered.len() + usize::from(self.freezes.doubt.is_some());
             self.log(
                 Line::info("state-recalled")
                     .with("orders", self.orders.len())
@@ -207,9 +212,11 @@ impl Manager {
             "freeze" => {
                 let record: FreezeRecord = serde_json::from_str(record).ok()?;
                 let of = if of.is_empty() { None } else { Some(of.parse().ok()?) };
-                let (who, reason, since) =
-                    (Word::OPERATOR, record.reason, from_ms(record.since_ms));
-                self.freezes.ordered.insert(of, Freeze { who, reason, since, until: None });
+                self.freezes.ordered.insert(of, record.of(Word::OPERATOR));
+            }
+            DOUBT => {
+                let record: FreezeRecord = serde_json::from_str(record).ok()?;
+                self.freezes.doubt = Some(record.of(Word::WEIR));
             }
             "server" => {
                 let record = serde_json::from_str(record).ok()?;
@@ -382,6 +389,10 @@ impl Manager {
         for service in std::mem::take(&mut self.memory.touched) {
             self.record_service(now, service, &mut changes);
         }
+        let doubt = self.freezes.doubt.as_ref().map(|it| to_json(&FreezeRecord::from(it)));
+        if self.memory.records.get(DOUBT) != doubt.as_ref() {
+            changes.insert(DOUBT.to_owned(), doubt);
+        }
         let is_due = self.memory.retry_at.is_some_and(|it| it <= now.monotonic);
         if is_due {
             self.memory.retry_at = None;
@@ -488,11 +499,7 @@ impl Wished {
             }
             Self::Freeze(of, freeze) => {
                 let key = of.map_or_else(|| "freeze".to_owned(), |of| format!("freeze {of}"));
-                let record = |it: &Freeze| FreezeRecord {
-                    reason: it.reason.clone(),
-                    since_ms: to_ms(it.since),
-                };
-                (key, freeze.as_ref().map(|it| to_json(&record(it))))
+                (key, freeze.as_ref().map(|it| to_json(&FreezeRecord::from(it))))
             }
         }
     }
@@ -571,6 +578,23 @@ impl From<OrderRecord> for Order {
             OrderKind::Maintain => Kind::Maintain,
         };
         Self { kind, by: record.by, reason: record.reason, since: from_ms(record.since_ms) }
+    }
+}
+
+impl From<&Freeze> for FreezeRecord {
+    fn from(freeze: &Freeze) -> Self {
+        Self {
+            reason: freeze.reason.clone(),
+            since_ms: to_ms(freeze.since),
+            until_ms: freeze.until.map(to_ms),
+        }
+    }
+}
+
+impl FreezeRecord {
+    fn of(self, who: &'static str) -> Freeze {
+        let Self { reason, since_ms, until_ms } = self;
+        Freeze { who, reason, since: from_ms(since_ms), until: until_ms.map(from_ms) }
     }
 }
 

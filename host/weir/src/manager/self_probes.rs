@@ -14,6 +14,9 @@ use crate::{
     safety::order::Freeze,
 };
 
+/// What follows while one is down.
+const PASSES: &str = "checks are followed a round after it passes";
+
 /// Those of the configuration, in its order.
 #[derive(Debug, Default)]
 pub(super) struct SelfProbes(Vec<Watched>);
@@ -61,6 +64,24 @@ impl Manager {
         }
     }
 
+    /// Goes on doubting where an earlier run did: until every self-probe passes, or as long as it
+    /// was to be where there is none.
+    pub(super) fn doubt_on(&mut self, now: Now) {
+        if self.self_probes.0.is_empty() {
+            self.believe(now);
+        }
+        let Some(doubt) = &self.freezes.doubt else { return };
+        let then = match doubt.until {
+            Some(until) => {
+                let left = until.saturating_sub(now.monotonic).as_secs();
+                format!("checks are followed in {left} s")
+            }
+            None => PASSES.to_owned(),
+        };
+        let line = Line::error("frozen").with("reason", &doubt.reason).with("then", then);
+        self.log(line);
+    }
+
     /// Probes what another configuration says, if that is something else than `before`. What
     /// is known of the one before counts no more.
     pub(super) fn probe_itself_anew(&mut self, now: Now, before: &[SelfProbe]) {
@@ -98,11 +119,7 @@ impl Manager {
         if doubt.is_some_and(|it| it.until.is_none()) {
             return;
         }
-        self.log(
-            Line::error("frozen")
-                .with("reason", &reason)
-                .with("then", "checks are followed a round after it passes"),
-        );
+        self.log(Line::error("frozen").with("reason", &reason).with("then", PASSES));
         self.freezes.doubt = Some(Freeze { who: Word::WEIR, reason, since, until: None });
         self.undecided.extend(self.claims.keys());
     }
