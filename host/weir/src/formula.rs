@@ -7,7 +7,7 @@
 
 mod natural;
 
-use std::{fmt, time::Duration};
+use std::{cmp::Reverse, fmt, time::Duration};
 
 use weir_ipvs::WeightMeaning;
 
@@ -121,6 +121,16 @@ impl Says {
         matches!(self, Ramp(_) | Agent(_) | Degraded(_) | Scale(_) | Floor(_) | Cap(_))
     }
 
+    /// The weight where it decides alone.
+    fn alone(self) -> Option<u32> {
+        match self {
+            Self::Frozen(weight) => weight,
+            Self::Held(weight) => Some(weight),
+            Self::Zero | Self::Drain => Some(0),
+            _ => None,
+        }
+    }
+
     /// Which of several is the gravest: the one with the smallest rank.
     pub(crate) fn rank(self) -> u8 {
         match self {
@@ -220,39 +230,26 @@ pub(crate) fn steps(terms: &Terms, base: u32, words: &[Word]) -> Vec<(String, Op
 /// Hears what was done, and the weight that it gave.
 type Note<'n> = &'n mut dyn FnMut(fmt::Arguments<'_>, Option<u32>);
 
-fn derive(terms: &Terms, base: u32, words: &[Word], note: Note<'_>) -> Option<u32> {
-    let mut last_applied = |of: fn(&Says) -> Option<Option<u32>>| {
-        let said = words.iter().filter_map(|it| Some((of(&it.says)?, it)));
-        let (weight, word) = said.max_by_key(|(weight, _)| *weight)?;
-        note(format_args!("{word}"), weight);
-        Some(weight)
-    };
-    if let Some(weight) = last_applied(|it| match it {
-        Says::Frozen(weight) => Some(*weight),
-        _ => None,
-    }) {
-        return weight;
-    }
-    if let Some(weight) = last_applied(|it| (*it == Says::Absent).then_some(None)) {
-        return weight;
-    }
-    if let Some(weight) = last_applied(|it| match it {
-        Says::Held(weight) => Some(Some(*weight)),
-        _ => None,
-    }) {
-        return weight;
-    }
-    let lifted = words.iter().find(|it| it.says == Says::Lifted);
-    let empties = |it: &&Word| match it.says {
-        Says::Zero => true,
-        Says::Drain => lifted.is_none(),
+/// The word that alone decides, whatever else is said, if there is one; of several such the one
+/// that comes first in the formula.
+pub(crate) fn decider(words: &[Word]) -> Option<&Word> {
+    let is_lifted = words.iter().any(|it| it.says == Says::Lifted);
+    let decides = |it: &&Word| match it.says {
+        Says::Frozen(_) | Says::Absent | Says::Held(_) | Says::Zero => true,
+        Says::Drain => !is_lifted,
         _ => false,
     };
-    if let Some(word) = words.iter().filter(empties).min_by_key(|it| it.says.rank()) {
-        note(format_args!("{word}"), Some(0));
-        return Some(0);
+    let order = |it: &&Word| (it.says.rank(), Reverse(it.says.alone()));
+    words.iter().filter(decides).min_by_key(order)
+}
+
+fn derive(terms: &Terms, base: u32, words: &[Word], note: Note<'_>) -> Option<u32> {
+    if let Some(word) = decider(words) {
+        let weight = word.says.alone();
+        note(format_args!("{word}"), weight);
+        return weight;
     }
-    if let Some(word) = lifted {
+    if let Some(word) = words.iter().find(|it| it.says == Says::Lifted) {
         note(format_args!("{word}"), Some(base));
     }
     let base = based(base, words, note);

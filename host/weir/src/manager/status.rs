@@ -13,7 +13,7 @@ use crate::{
             Server, ShownService as Service, Step, Word, Write,
         },
     },
-    formula::{self, Says},
+    formula::{self, Says, Steering},
     plan::{self, Claim, Role},
     report::rfc3339,
     safety::order::{self, Freeze, Kind},
@@ -200,12 +200,17 @@ impl Now {
 
 fn explained(now: Now, claim: &Claim, server: &plan::Server, shown: Server) -> ExplainedServer {
     let decision = &server.decision;
-    let steps = formula::steps(&claim.terms_of(server), decision.base, &decision.words);
+    let terms = claim.terms_of(server);
+    let steps = formula::steps(&terms, decision.base, &decision.words);
     let waits = match (server.tolerated, decision.goal == server.seen.map(|it| it.weight)) {
         (_, true) => None,
         (Some(it), _) => Some(format!("someone else wrote {}, and that is left", it.weight)),
         (None, _) if decision.goal != decision.weight => {
-            Some("it was written a moment ago: once a second at most".to_owned())
+            let often = match terms.steering {
+                Steering::Rarely => "once a minute at most, for it moves clients",
+                Steering::Freely | Steering::Fixed => "once a second at most",
+            };
+            Some(format!("it was written a moment ago: {often}"))
         }
         (None, _) => Some("it could not be written yet".to_owned()),
     };

@@ -343,12 +343,17 @@ impl Claim {
     }
 
     /// The sorry server serves, and nothing else: what is live goes out of the table, so
-    /// that persistent clients do not come back to it, and what is not has no weight.
+    /// that persistent clients do not come back to it, and what is not has no weight; for its own
+    /// reason, if it has one.
     fn stand_in(&mut self) {
         for server in self.real_mut() {
-            let says = if server.is_live() == Some(true) { Says::Absent } else { Says::Zero };
-            server.say(says, "no quorum: the sorry server serves", server.health.since, None);
             (server.serves, server.ramp_since) = (false, None);
+            let says = match server.is_live() {
+                Some(true) => Says::Absent,
+                _ if !server.is_eligible() => continue,
+                _ => Says::Zero,
+            };
+            server.say(says, "no quorum: the sorry server serves", server.health.since, None);
         }
     }
 

@@ -182,7 +182,7 @@ fn what_was_held_goes_when_panic_is_over() {
     assert_eq!(
         bench.said("weight").last().unwrap(),
         "weight service=\"tcp 10.0.0.1:80\" server=10.0.1.3:80 before=100 after=0 \
-         plugin=weir reason=\"no longer: panic: too few are up; timeout, 3 in a row\""
+         plugin=weir reason=\"no longer: panic: too few are up; it is down\""
     );
 }
 
