@@ -163,6 +163,12 @@ impl Flow {
     }
 }
 
+/// Words of others without what a terminal would obey.
+pub fn printable(text: &str) -> String {
+    let mut room = usize::MAX;
+    clean(text, &mut room)
+}
+
 /// `text` without what a terminal would obey, and no longer than `room` bytes, which it
 /// uses up.
 fn clean(text: &str, room: &mut usize) -> String {

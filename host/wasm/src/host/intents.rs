@@ -12,6 +12,7 @@ use crate::{
     bindings::{errors, intents, real_servers},
     host::denied,
     limits::{REASON_BYTES, STATEMENTS_HELD, STATEMENTS_PER_CALL},
+    log::printable,
     state::PolicyState,
 };
 
@@ -74,7 +75,7 @@ impl PolicyState {
             return Err(denied("outside-handler", "statements are made in handle, not in init"));
         }
         let Wish { key, intent: wanted, lease, reason } = wish;
-        let reason = shortened(reason);
+        let reason = shortened(&reason);
         let (intent, clamped) = allowed(&self.grant, key, wanted).map_err(|denial| {
             let (why, reason) = (denial.message.clone(), reason.clone());
             if self.refused.len() < STATEMENTS_HELD {
@@ -178,7 +179,8 @@ fn allowed(
     }
 }
 
-fn shortened(mut reason: String) -> String {
+fn shortened(reason: &str) -> String {
+    let mut reason = printable(reason);
     reason.truncate(reason.floor_char_boundary(REASON_BYTES));
     reason
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use weir_wasm::printable;
+
 use super::{
     protocol::{self, DEADLINE_S_MAX},
     request::Reply,
@@ -100,6 +102,13 @@ pub(super) struct Ordered {
     pub(super) reason: Option<String>,
 }
 
+impl Ordered {
+    /// Whoever looks at it later does so on a terminal.
+    fn new(wish: Wish, reason: Option<String>) -> Self {
+        Self { wish, reason: reason.map(|it| printable(&it)) }
+    }
+}
+
 impl TryFrom<protocol::Drain> for Ordered {
     type Error = Refused;
 
@@ -111,7 +120,7 @@ impl TryFrom<protocol::Drain> for Ordered {
         let server = Named { service: it.service, server: it.server };
         let deadline = it.deadline_s.map(Duration::from_secs);
         let wish = Wish::Drain { server, deadline, keep: it.keep, force: it.force };
-        Ok(Self { wish, reason: it.reason })
+        Ok(Self::new(wish, it.reason))
     }
 }
 
@@ -120,7 +129,7 @@ impl TryFrom<protocol::Maintain> for Ordered {
 
     fn try_from(it: protocol::Maintain) -> Result<Self, Refused> {
         let server = Named { service: it.service, server: it.server };
-        Ok(Self { wish: Wish::Maintain { server, force: it.force }, reason: it.reason })
+        Ok(Self::new(Wish::Maintain { server, force: it.force }, it.reason))
     }
 }
 
@@ -129,7 +138,7 @@ impl TryFrom<protocol::Ready> for Ordered {
 
     fn try_from(it: protocol::Ready) -> Result<Self, Refused> {
         let server = Named { service: it.service, server: it.server };
-        Ok(Self { wish: Wish::Ready(server), reason: it.reason })
+        Ok(Self::new(Wish::Ready(server), it.reason))
     }
 }
 
@@ -137,7 +146,7 @@ impl TryFrom<protocol::Freeze> for Ordered {
     type Error = Refused;
 
     fn try_from(it: protocol::Freeze) -> Result<Self, Refused> {
-        Ok(Self { wish: Wish::Freeze(it.service), reason: it.reason })
+        Ok(Self::new(Wish::Freeze(it.service), it.reason))
     }
 }
 
@@ -145,6 +154,19 @@ impl TryFrom<protocol::Thaw> for Ordered {
     type Error = Refused;
 
     fn try_from(it: protocol::Thaw) -> Result<Self, Refused> {
-        Ok(Self { wish: Wish::Thaw(it.service), reason: None })
+        Ok(Self::new(Wish::Thaw(it.service), None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_cannot_move_a_terminal() {
+        let reason = Some("\u{1b}[2Jdisk\nALERT".to_owned());
+        let maintain = protocol::Maintain { reason, ..protocol::Maintain::default() };
+        let ordered = Ordered::try_from(maintain).unwrap();
+        assert_eq!(ordered.reason.as_deref(), Some("\\u{1b}[2Jdisk\\nALERT"));
     }
 }

@@ -14,6 +14,8 @@
 
 use std::fmt;
 
+use weir_wasm::printable;
+
 /// Replies that may be missed in a row before what an agent said of weight fades.
 const MISSES: u32 = 5;
 
@@ -124,7 +126,7 @@ impl Reply {
             "up" => self.down = Some(None),
             "down" | "fail" | "stopped" => {
                 let why = comment.filter(|it| !it.is_empty()).unwrap_or(word);
-                self.down = Some(Some(why.to_owned()));
+                self.down = Some(Some(printable(why)));
             }
             _ => match (weight(word), word.strip_prefix("maxconn:").and_then(number)) {
                 (Some(weight), _) => self.weight = Some(weight),
@@ -264,6 +266,7 @@ mod tests {
         check(&["drain fail# swap "], "drain down#swap");
         check(&["stopped"], "ready down#stopped");
         check(&["down#"], "ready down#down");
+        check(&["down#\u{1b}[2J"], "ready down#\\u{1b}[2J");
     }
 
     #[test]

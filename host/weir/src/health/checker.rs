@@ -24,6 +24,7 @@ use tokio::{
 };
 use weir_wasm::{
     Checked, Checking, Conversation, HttpRequest, HttpResponse, PROBE_BYTES, ProbeError, Reach,
+    printable,
 };
 
 use super::{
@@ -180,7 +181,8 @@ fn judged(checked: Checked) -> Outcome {
 
 /// The first line, as far as it is told.
 pub(super) fn shortened(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(REASON_CHARACTERS).collect()
+    let line = printable(text.lines().next().unwrap_or_default());
+    line.chars().take(REASON_CHARACTERS).collect()
 }
 
 type Answer<T> = oneshot::Sender<Result<T, ProbeError>>;

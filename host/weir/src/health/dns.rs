@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use hickory_proto::op::{Message, MessageType, Query};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use weir_wasm::printable;
 
 use super::{
     outcome::Outcome,
@@ -101,7 +102,7 @@ fn judge(check: &DnsCheck, answer: &Message) -> Outcome {
     }
     match found.is_empty() {
         true => Outcome::content(format!("no record {}", check.record)),
-        false => Outcome::content(format!("answer {}", found.join(", "))),
+        false => Outcome::content(format!("answer {}", printable(&found.join(", ")))),
     }
 }
 

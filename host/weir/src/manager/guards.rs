@@ -12,7 +12,7 @@ use weir_ipvs::{
     TableEntry,
     diff::{Plan, diff},
 };
-use weir_wasm::{Judgement, Origin, Review};
+use weir_wasm::{Judgement, Origin, Review, printable};
 
 use super::{Manager, Now, Plugin};
 use crate::{
@@ -149,7 +149,9 @@ impl Manager {
                 Some(Ok(Judgement::Deny(why))) if is_shadow => {
                     self.log(Line::info("would-reject").with("guard", name).with("reason", why));
                 }
-                Some(Ok(Judgement::Deny(why))) => return Some(format!("guard {name}: {why}")),
+                Some(Ok(Judgement::Deny(why))) => {
+                    return Some(format!("guard {name}: {}", printable(&why)));
+                }
                 broken => {
                     if let Some(Err(report)) = broken {
                         self.plugin_failed(now, index, &report);
