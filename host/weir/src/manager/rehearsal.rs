@@ -93,9 +93,10 @@ impl Manager {
     /// A manager of the same state, whose plugins do not run, but for guards.
     fn double(&self) -> Self {
         let mut claims = self.claims.clone();
-        // What waits because something was written just before is to be seen, too.
+        // What waits because something was written just before is to be seen, too. But a drain
+        // that was ordered ends by itself, and is no part of a plan.
         let servers = claims.values_mut().flat_map(|it| it.servers.values_mut());
-        servers.for_each(|it| it.written_at = None);
+        servers.filter(|it| !it.is_ordered_out()).for_each(|it| it.written_at = None);
         Self {
             claims,
             plugins: self.plugins.iter().map(|it| Plugin::double(it, mute())).collect(),

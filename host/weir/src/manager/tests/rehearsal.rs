@@ -62,6 +62,22 @@ fn nothing_is_to_be_done_where_nothing_differs() {
 }
 
 #[test]
+fn the_end_of_a_drain_that_was_ordered_is_no_part_of_a_plan() {
+    let mut bench = settled();
+    bench.drain("10.0.1.4:80").unwrap();
+    assert_eq!(bench.writes(), ["10.0.1.4:80=0"]);
+    let config = config::parse("weir.toml", CONFIG).unwrap();
+    let news = |bench: &mut Bench| {
+        let plan = bench.manager.rehearse(bench.at(), &config, &mut bench.ipvs).unwrap();
+        plan.news.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(news(&mut bench), NONE, "it has just begun");
+    bench.pass(400);
+    assert_eq!(bench.said("drained").len(), 1);
+    assert_eq!(news(&mut bench), NONE, "it is over");
+}
+
+#[test]
 fn what_a_plan_says_is_refused_is_refused() {
     let mut bench = settled();
     let empty = config::parse("weir.toml", "").unwrap();
