@@ -121,7 +121,8 @@ pub struct Report {
     pub reason: String,
     /// The guest's functions, innermost first, by their names in the source.
     pub frames: Vec<String>,
-    /// What it logged last, oldest first: the text of a panic among it.
+    /// What it logged last, oldest first: the text of a panic among it; and where it was, if it
+    /// said so.
     pub last_words: Vec<String>,
 }
 

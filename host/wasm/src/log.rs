@@ -49,6 +49,8 @@ const LAST_WORDS: usize = 5;
 pub(crate) struct Log {
     outlet: Arc<Outlet>,
     last_words: Mutex<VecDeque<String>>,
+    /// Where the guest is, if it says so.
+    place: Mutex<Option<String>>,
 }
 
 /// Where the lines of all instances of one plugin go, and what limits them.
@@ -80,13 +82,14 @@ impl Log {
                 dropped: 0,
             }),
         });
-        Self { outlet, last_words: Mutex::default() }
+        Self { outlet, last_words: Mutex::default(), place: Mutex::default() }
     }
 
     /// That of another instance of the plugin, which has said nothing yet: what limits them is
     /// one, and each has last words of its own, for several may run at a time.
     pub(crate) fn of_another(&self) -> Self {
-        Self { outlet: Arc::clone(&self.outlet), last_words: Mutex::default() }
+        let outlet = Arc::clone(&self.outlet);
+        Self { outlet, last_words: Mutex::default(), place: Mutex::default() }
     }
 
     /// Writes one line, or drops and counts it. `now` is a monotonic time.
@@ -120,10 +123,21 @@ impl Log {
         outlet.pass(level, message, fields);
     }
 
-    /// What was said last, oldest first, whether it passed or not.
+    /// Keeps where the guest is, for the report of a trap: a loop that is ended from outside
+    /// has no other way to tell. Nobody else reads it, so it needs no limit but that of a line.
+    pub(crate) fn place(&self, fields: &[(String, String)]) {
+        let text = fields.iter().map(|(key, value)| format!("{key} {value}"));
+        let text = text.collect::<Vec<_>>().join(", ");
+        let mut room = self.outlet.line_bytes;
+        let place = (!text.is_empty()).then(|| clean(&text, &mut room));
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    }
+
+    /// What was said last, oldest first, whether it passed or not; and where the guest is.
     pub(crate) fn last_words(&self) -> Vec<String> {
         let last_words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
-        last_words.iter().cloned().collect()
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        last_words.iter().chain(place.iter()).cloned().collect()
     }
 
     fn remember(&self, level: Level, message: &str) {
@@ -267,5 +281,17 @@ mod tests {
             log.write(Duration::ZERO, Level::Error, &number.to_string(), &[]);
         }
         assert_eq!(log.last_words(), ["2", "3", "4", "5", "6"]);
+    }
+
+    #[test]
+    fn the_newest_place_comes_last_and_is_no_line() {
+        let (log, lines) = log(20);
+        log.place(&[("at".into(), "a.star:1: x = 1".into())]);
+        log.place(&[("at".into(), "a.star:2: y\t=".into()), ("turn".into(), "7".into())]);
+        log.write(Duration::ZERO, Level::Error, "a", &[]);
+        assert_eq!(log.last_words(), ["a", "at a.star:2: y\\t=, turn 7"]);
+        log.place(&[]);
+        assert_eq!(log.last_words(), ["a"]);
+        assert_eq!(*lines.lock().unwrap(), ["a"]);
     }
 }

@@ -1,12 +1,13 @@
 //! Where a script is: for what stops it without saying where.
 //!
 //! An interpreter that is out of steps, or a host that stops the whole plugin, knows no
-//! line of the script. So the statement under way is remembered, and who asks for more
-//! memory than there can be says so while it still can.
+//! line of the script. So the statement under way is remembered, and the host told of it while
+//! that can still be done: now and then in a call that takes long, and when more memory is asked
+//! for than there can be.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    cell::RefCell,
+    cell::{Cell, RefCell},
 };
 
 use starlark::{
@@ -20,8 +21,15 @@ use crate::problem;
 /// Bytes that no script gets at once: half of what a policy may use by default.
 const TOO_MANY_BYTES: usize = 32 << 20;
 
+/// Statements between two of which the host is told: that takes as long as some ten of them, and
+/// most calls have fewer.
+const TOLD_EVERY: u32 = 64;
+
 thread_local! {
     static STATEMENT: RefCell<Option<FileSpan>> = const { RefCell::new(None) };
+    /// Statements of this call so far.
+    static COUNT: Cell<u32> = const { Cell::new(0) };
+    static IS_TOLD: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The statement under way.
@@ -32,6 +40,27 @@ pub(crate) fn statement() -> Option<FileSpan> {
 /// Another call begins.
 pub(crate) fn forget() {
     STATEMENT.set(None);
+    COUNT.set(0);
+}
+
+/// Tells the host where the script is, for its report should it stop the plugin there.
+pub(crate) fn tell() {
+    if let Some(span) = statement() {
+        say(problem::here(&span));
+    }
+}
+
+/// The call is over: what goes wrong from here on is at no line of the script.
+pub(crate) fn leave() {
+    if IS_TOLD.replace(false) {
+        log::write(log::Level::Trace, "", &[]);
+    }
+}
+
+/// Without a message: nobody reads it but who is told why the plugin was stopped.
+fn say(place: String) {
+    log::write(log::Level::Trace, "", &[("at".to_owned(), place)]);
+    IS_TOLD.set(true);
 }
 
 /// Sees every statement before it is run.
@@ -45,6 +74,10 @@ impl BeforeStmtFuncDyn<'_> for Watch {
         _: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<()> {
         STATEMENT.set(Some(span.to_file_span()));
+        COUNT.set(COUNT.get().wrapping_add(1));
+        if COUNT.get().is_multiple_of(TOLD_EVERY) {
+            tell();
+        }
         Ok(())
     }
 }
@@ -60,8 +93,7 @@ impl Allocator {
     #[cold]
     fn complain(bytes: usize) {
         if let Some(span) = statement() {
-            let line = problem::with_line(&span, &format!("it needs {bytes} bytes at once"));
-            log::write(log::Level::Error, &line, &[]);
+            say(problem::with_line(&span, &format!("it needs {bytes} bytes at once")));
         }
     }
 }

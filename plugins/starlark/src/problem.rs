@@ -41,6 +41,11 @@ pub(crate) fn with_line(span: &FileSpan, message: &str) -> String {
     format!("{}: {message}: {}", position(span), line(span))
 }
 
+/// `policy.star:3: x = 1 // 0`.
+pub(crate) fn here(span: &FileSpan) -> String {
+    format!("{}: {}", position(span), line(span))
+}
+
 fn position(span: &FileSpan) -> String {
     format!("{}:{}", span.filename(), span.resolve_span().begin.line + 1)
 }

@@ -1,6 +1,6 @@
 //! One script: loaded once, called for each event, bounded each time.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use starlark::{
     PrintHandler,
@@ -24,8 +24,9 @@ use crate::{
     words::{self, Answered, Change, Planned, Target, Weighed, Weights},
 };
 
-/// Calls and rounds of loops in one call of a script. A script that loops is stopped here,
-/// where its line can be told, before the host's limit of processor time stops the plugin.
+/// Calls and rounds of loops in one call of a script: what loops ends here, whatever processor
+/// time the operator gives the plugin. By default that is over earlier, for a step takes as much
+/// as what it does; then the host's report has the line that it was [told](place::tell).
 const STEPS: u64 = 1_000_000;
 
 /// Bytes that the values of one call may take, so that the line can be told here, too: a
@@ -159,10 +160,12 @@ fn evaluate(settings: &Settings) -> starlark::Result<FrozenModule> {
     };
     let syntax = AstModule::parse(&source.name, source.text.clone(), &dialect)?;
     let globals = globals(settings);
-    Module::with_temp_heap(|module| {
+    let module = Module::with_temp_heap(|module| {
         bounded(&module)?.eval_module(syntax, &globals)?;
         module.freeze().map_err(|error| starlark::Error::new_other(anyhow::anyhow!("{error:?}")))
-    })
+    });
+    place::leave();
+    module
 }
 
 /// What a script finds there without defining it.
@@ -190,6 +193,7 @@ fn call<const N: usize, T>(
         };
         Ok(read(answer).map_err(at))
     });
+    place::leave();
     called.map_err(|error| describe(&error)).flatten()
 }
 
@@ -197,6 +201,14 @@ fn bounded<'v, 'a>(module: &'a Module<'v>) -> starlark::Result<Evaluator<'v, 'a,
     let mut evaluator = Evaluator::new(module);
     evaluator.set_print_handler(&Log);
     evaluator.before_stmt_for_dap(BeforeStmtFunc::from_dyn(Box::new(Watch)));
+    // Asked once when a call ends, and every thousand steps: a loop may have no statement.
+    let is_long = Cell::new(false);
+    evaluator.set_check_cancelled(Box::new(move || {
+        if is_long.replace(true) {
+            place::tell();
+        }
+        false
+    }));
     evaluator
         .set_max_callstack_size(CALLS_DEEP)
         .and_then(|()| evaluator.set_max_heap_size(VALUE_BYTES))

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::json;
 use weir_languages::{Host, Served, Setup, WEB, change, key};
-use weir_wasm::{Event, HealthStatus, PolicyGrant, ProbeError, Runtime, Services, World};
+use weir_wasm::{Event, HealthStatus, Limits, PolicyGrant, ProbeError, Runtime, Services, World};
 
 use crate::{components, decisions::answered};
 
@@ -161,7 +161,55 @@ fn what_takes_too_much_is_stopped_at_its_line() {
 fn what_takes_too_much_at_once_is_stopped_by_the_host() {
     insta::assert_snapshot!(body("    x = change.detail * 100000000"), @"
     test: handle failed: used more than 64 MiB of memory (limit memory_bytes)
-      it said: policy.star:2: it needs 1800000000 bytes at once: x = change.detail * 100000000
+      it said: at policy.star:2: it needs 1800000000 bytes at once: x = change.detail * 100000000
+    ");
+}
+
+/// What becomes of a script that is given what policies have by default, each instruction being
+/// a nanosecond.
+fn by_default(script: &str) -> String {
+    let runtime = Runtime::for_simulation().unwrap();
+    let plugin = components::starlark(&runtime).unwrap();
+    let config_json = settings(script, "{}");
+    let setup = Setup { config_json, limits: Limits::for_policy(), ..Setup::default() };
+    match Host::start(&runtime, &plugin, setup) {
+        Ok(mut host) => host.tell(down()),
+        Err(failure) => failure.to_string(),
+    }
+}
+
+/// The same of the body of an `on_health`.
+fn body_by_default(lines: &str) -> String {
+    by_default(&format!("def on_health(change, weights):\n{lines}\n"))
+}
+
+#[test]
+fn what_loops_is_stopped_at_its_line_by_default() {
+    insta::assert_snapshot!(body_by_default("    for i in range(1000000000):\n        pass"), @"
+    test: handle failed: used more than 100ms of processor time (limit cpu)
+      it said: at policy.star:2: for i in range(1000000000):
+    ");
+    insta::assert_snapshot!(body_by_default("    for i in range(1000000000):\n        weights.scale(change.server, 500)"), @"
+    test: handle failed: used more than 100ms of processor time (limit cpu)
+      it said: at policy.star:3: weights.scale(change.server, 500)
+    ");
+    insta::assert_snapshot!(by_default("x = [i for i in range(1000000000) if i < 0]\ndef on_start(weights):\n    pass\n"), @"
+    test: init failed: used more than 100ms of processor time (limit cpu)
+      it said: at policy.star:1: x = [i for i in range(1000000000) if i < 0]
+    ");
+}
+
+#[test]
+fn a_call_that_is_over_is_at_no_line() {
+    let script = "\
+def judge(change):
+    for i in range(10000):
+        x = i
+    return False
+";
+    insta::assert_snapshot!(judged(script, [1; 3]), @"
+    test: judge failed: it panicked or aborted
+      it said: policy.star:4: expected None, deny(reason) or warn(reason), found bool: return False
     ");
 }
 

@@ -9,7 +9,11 @@ impl log::Host for Common {
         message: String,
         fields: Vec<(String, String)>,
     ) -> wasmtime::Result<()> {
-        self.log.write(self.clock.monotonic(), level.into(), &message, &fields);
+        if message.is_empty() {
+            self.log.place(&fields);
+        } else {
+            self.log.write(self.clock.monotonic(), level.into(), &message, &fields);
+        }
         Ok(())
     }
 }

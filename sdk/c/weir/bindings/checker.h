@@ -235,7 +235,8 @@ typedef struct exports_weir_plugin_checking_outcome_t {
 
 // Imported Functions from `weir:host/log@0.1.0`
 // One line; `fields` are (key, value). At most 4 KiB; control characters are
-// escaped.
+// escaped. Without a `message` none is written: then `fields` say where the plugin
+// is, and the newest are in the report if it is stopped there; no fields: nowhere.
 extern void weir_host_log_write(weir_host_log_level_t level, checker_string_t *message, checker_list_tuple2_string_string_t *fields);
 
 // Imported Functions from `weir:host/clock@0.1.0`

@@ -867,7 +867,8 @@ extern void weir_ipvs_table_daemons(weir_ipvs_table_list_sync_daemon_t *ret);
 
 // Imported Functions from `weir:host/log@0.1.0`
 // One line; `fields` are (key, value). At most 4 KiB; control characters are
-// escaped.
+// escaped. Without a `message` none is written: then `fields` say where the plugin
+// is, and the newest are in the report if it is stopped there; no fields: nowhere.
 extern void weir_host_log_write(weir_host_log_level_t level, guard_string_t *message, guard_list_tuple2_string_string_t *fields);
 
 // Imported Functions from `weir:host/config@0.1.0`

@@ -429,7 +429,8 @@ typedef struct {
 
 // Imported Functions from `weir:host/log@0.1.0`
 // One line; `fields` are (key, value). At most 4 KiB; control characters are
-// escaped.
+// escaped. Without a `message` none is written: then `fields` say where the plugin
+// is, and the newest are in the report if it is stopped there; no fields: nowhere.
 extern void weir_host_log_write(weir_host_log_level_t level, weigher_string_t *message, weigher_list_tuple2_string_string_t *fields);
 
 // Exported Functions from `weir:plugin/weighing@0.1.0`
