@@ -296,7 +296,6 @@ pub(crate) fn read(path: &Path) -> Result<Config, Problems> {
 }
 
 /// Reads `text`; relative paths in it are looked for in `directory`.
-#[cfg(test)]
 pub(crate) fn parse_beside(directory: &Path, file: &str, text: &str) -> Result<Config, Problems> {
     parse_files(&Files::one(directory, file, text))
 }
