@@ -1,6 +1,10 @@
 //! Every mistake of what a person wrote, each with its place.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 /// Where something stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,8 +28,8 @@ pub(crate) struct Problem {
 #[derive(Debug)]
 pub(crate) struct Problems {
     found: Vec<Problem>,
-    /// The texts of files whose lines are to be shown.
-    texts: BTreeMap<Arc<str>, String>,
+    /// The lines that are shown, by their file and number.
+    lines: BTreeMap<(Arc<str>, usize), String>,
 }
 
 impl Place {
@@ -40,12 +44,17 @@ impl Problems {
     pub(crate) fn new(mut found: Vec<Problem>) -> Self {
         found.sort();
         found.dedup();
-        Self { found, texts: BTreeMap::new() }
+        Self { found, lines: BTreeMap::new() }
     }
 
     /// With the line of each shown that stands in this file, and the place marked.
     pub(crate) fn with_excerpts(mut self, file: impl Into<Arc<str>>, text: &str) -> Self {
-        self.texts.insert(file.into(), text.to_owned());
+        let file: Arc<str> = file.into();
+        let here = self.found.iter().map(|it| &it.place).filter(|it| it.file == file);
+        let wanted: BTreeSet<usize> = here.filter_map(|it| it.at).map(|(line, _)| line).collect();
+        let shown = (1..).zip(text.lines()).filter(|(number, _)| wanted.contains(number));
+        let shown = shown.map(|(number, line)| ((Arc::clone(&file), number), line.to_owned()));
+        self.lines.extend(shown);
         self
     }
 
@@ -56,8 +65,8 @@ impl Problems {
 
     fn show_excerpt(&self, place: &Place, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((line, column)) = place.at else { return Ok(()) };
-        let text = self.texts.get(&place.file);
-        let Some(shown) = text.and_then(|it| it.lines().nth(line - 1)) else { return Ok(()) };
+        let shown = self.lines.get(&(Arc::clone(&place.file), line));
+        let Some(shown) = shown else { return Ok(()) };
         // Tabs are kept, so that the mark stands beneath its word whatever their width.
         let keep = |it: char| if it == '\t' { '\t' } else { ' ' };
         let before: String = shown.chars().take(column - 1).map(keep).collect();

@@ -7,8 +7,9 @@
 use std::{
     fs,
     io::{self, Read as _},
+    iter,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use weir_wasm::open_regular;
@@ -37,6 +38,8 @@ pub(super) struct File {
     pub(super) text: String,
     /// The offset of its first byte.
     pub(super) start: usize,
+    /// Where in `text` each line begins, once somebody asks for a place.
+    lines: OnceLock<Vec<usize>>,
 }
 
 impl Files {
@@ -69,7 +72,7 @@ impl Files {
 
     fn add(&mut self, name: &str, text: String) {
         let start = self.end() + usize::from(!self.files.is_empty());
-        self.files.push(File { name: name.into(), text, start });
+        self.files.push(File { name: name.into(), text, start, lines: OnceLock::new() });
     }
 
     /// How long they are together.
@@ -84,13 +87,11 @@ impl Files {
 
     /// Where the byte at `offset` stands.
     pub(super) fn place(&self, offset: usize) -> Place {
-        let Some(file) = self.files.iter().rfind(|it| it.start <= offset) else {
+        let file = self.files.partition_point(|it| it.start <= offset).checked_sub(1);
+        let Some(file) = file.and_then(|it| self.files.get(it)) else {
             return Place::of_file(self.directory.display().to_string());
         };
-        let before = file.text.get(..offset - file.start).unwrap_or(&file.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|it| *it != '\n').count() + 1;
-        Place { file: Arc::clone(&file.name), at: Some((line, column)) }
+        Place { file: Arc::clone(&file.name), at: Some(file.place(offset - file.start)) }
     }
 
     /// The first file whose last line has no end: whoever wrote it may not be done.
@@ -106,6 +107,20 @@ impl Files {
     }
 }
 
+impl File {
+    /// The line and the column, in characters, of the byte at `offset` of its text.
+    fn place(&self, offset: usize) -> (usize, usize) {
+        let lines = self.lines.get_or_init(|| {
+            let ends = self.text.match_indices('\n').map(|(end, _)| end + 1);
+            iter::once(0).chain(ends).collect()
+        });
+        let offset = offset.min(self.text.len());
+        let line = lines.partition_point(|it| *it <= offset);
+        let before = self.text.get(lines[line - 1]..offset).unwrap_or_default();
+        (line, before.chars().count() + 1)
+    }
+}
+
 fn fragments(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory)?;
     let mut paths = entries.map(|it| Ok(it?.path())).collect::<io::Result<Vec<_>>>()?;
@@ -116,18 +131,30 @@ fn fragments(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The text of a regular file of at most so many bytes: a pipe might never end, and could not be
-/// read again when the configuration is.
+/// The text of a file of at most so many bytes.
 pub(super) fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
-    let mut file = open_regular(path)?;
+    let mut text = String::new();
+    open(path, bytes_max)?.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// What is in a file of at most so many bytes.
+pub(super) fn read_bytes(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path, bytes_max)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens a regular file: a pipe might never end, and could not be read again when the
+/// configuration is.
+fn open(path: &Path, bytes_max: u64) -> io::Result<fs::File> {
+    let file = open_regular(path)?;
     let length = file.metadata()?.len();
     if length > bytes_max {
         let message = format!("it has {length} bytes, more than {bytes_max}");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    Ok(text)
+    Ok(file)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Problem {

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of what the keys mean. serde would stop at the first mistake.
 
-use std::{cell::RefCell, collections::BTreeSet, fmt, fs, io::Read as _, ops::Range};
+use std::{cell::RefCell, collections::BTreeSet, fmt, ops::Range};
 
 use toml::{
     Spanned,
@@ -10,7 +10,7 @@ use toml::{
 };
 
 use super::{
-    files::Files,
+    files::{self, Files},
     keys::{Form, Key, Row, Table},
     value::Wrong,
 };
@@ -338,11 +338,8 @@ impl<'t> Section<'t> {
         let Some(name) = value.as_str() else {
             return Err(format!("expected the path of a file, found {}", found(value)));
         };
-        let mut bytes = Vec::new();
-        fs::File::open(self.notes.files.directory.join(name))
-            .and_then(|file| file.take(FILE_BYTES).read_to_end(&mut bytes))
-            .map_err(|error| format!("failed to read \"{name}\": {error}"))?;
-        Ok(bytes)
+        files::read_bytes(&self.notes.files.directory.join(name), FILE_BYTES)
+            .map_err(|error| format!("failed to read \"{name}\": {error}"))
     }
 
     /// Notes the keys that `table` does not have.

@@ -502,6 +502,10 @@ fn checks_that_contradict_themselves_are_refused() {
         &service("check = { type = \"https\", ca = \"missing.pem\" }"),
         "weir.toml:4:32: service web: check: ca: failed to read \"missing.pem\": No such file or directory (os error 2)",
     );
+    check(
+        &service("check = { type = \"https\", ca = \"/dev/zero\" }"),
+        "weir.toml:4:32: service web: check: ca: failed to read \"/dev/zero\": it is no regular file",
+    );
 }
 
 #[test]
