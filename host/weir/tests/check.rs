@@ -77,6 +77,21 @@ fn plugins_that_cannot_be_used_have_a_place_each() {
 }
 
 #[test]
+fn mistakes_of_the_configuration_hide_none_of_its_plugins() {
+    let config = "[check]\ninterval = 5\n[plugin.a]\nsource = \"a.wasm\"\n";
+    let (status, said) = checked(&[("weir.toml", config)], "weir.toml", &[]);
+    assert_eq!(status, 1);
+    insta::assert_snapshot!(said, @r#"
+    weir.toml:2:12: check: interval: expected a duration from 10ms to 1h, such as "5s" or "200ms", found 5
+        2 | interval = 5
+          |            ^
+    weir.toml:4:10: plugin a: read a.wasm: No such file or directory (os error 2)
+        4 | source = "a.wasm"
+          |          ^
+    "#);
+}
+
+#[test]
 fn fragments_are_joined_and_what_is_stated_twice_is_named_with_both_places() {
     let good = [
         ("d/10-checks.toml", "[check]\ninterval = \"10s\"\n"),

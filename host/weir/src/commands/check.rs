@@ -74,12 +74,17 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
 fn check(options: &Options, runtime: &Runtime) -> Result<Config, Problems> {
     let files = Files::read(&options.config)?;
-    let check = || {
-        let config = config::parse_files(&files)?;
-        plugins::load(runtime, &config, |_| {})?;
-        Ok(config)
-    };
-    check().map_err(|problems| files.show(problems))
+    let (config, mut found) = config::understand(&files);
+    // A mistake elsewhere does not keep plugins from being looked at.
+    if let Some(config) = &config
+        && let Err(problems) = plugins::load(runtime, config, |_| {})
+    {
+        found.extend(problems.into_found());
+    }
+    match config {
+        Some(config) if found.is_empty() => Ok(config),
+        _ => Err(files.show(Problems::new(found))),
+    }
 }
 
 impl Report {
