@@ -264,9 +264,9 @@ static STATE: Nested = Nested {
 
 static STATE_TABLE: Table = Table::new("state", &[&[&DIRECTORY]]);
 
-static DIRECTORY: Key<By<String>> = Key::new(
+static DIRECTORY: Key<By<PathBuf>> = Key::new(
     "directory",
-    By { read: value::text, types: &["string"] },
+    By { read: value::path, types: &["string"] },
     Means("see below"),
     "where `state.redb` is, from the directory of this file; made if it is missing, with mode 0700",
 );
@@ -281,9 +281,9 @@ static CONTROL: Nested = Nested {
 
 static CONTROL_TABLE: Table = Table::new("control", &[&[&SOCKET]]);
 
-static SOCKET: Key<By<String>> = Key::new(
+static SOCKET: Key<By<PathBuf>> = Key::new(
     "socket",
-    By { read: value::text, types: &["string"] },
+    By { read: value::path, types: &["string"] },
     Means("`/run/weir/weir.sock`; for others than root `$XDG_RUNTIME_DIR/weir/weir.sock`"),
     "where commands find the daemon, from the directory of this file. `--socket` and \
      `WEIR_SOCKET` go before it. See [commands.md](commands.md)",
@@ -389,10 +389,10 @@ fn config(mut top: Section<'_>) -> Config {
 /// The one key of a table, which is a path.
 fn one_path(
     mut section: Section<'_>,
-    key: &Key<By<String>>,
+    key: &Key<By<PathBuf>>,
     table: &'static Table,
 ) -> Option<PathBuf> {
     let path = section.key(key);
     section.finish_as(table);
-    path.map(PathBuf::from)
+    path
 }

@@ -80,6 +80,6 @@ fn place(value: &DeValue<'_>) -> Result<Place, String> {
     match value.as_bool() {
         Some(true) => Ok(Place::Usual),
         Some(false) => Ok(Place::Off),
-        None => value::text(value).map(|it| Place::At(it.into())),
+        None => value::path(value).map(Place::At),
     }
 }

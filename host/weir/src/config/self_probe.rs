@@ -16,6 +16,7 @@ use super::{
         Without::{Is, Means},
     },
     reader::{Section, found},
+    value,
 };
 
 /// One thing that the director must reach.
@@ -79,7 +80,8 @@ fn one(mut section: Section<'_>) -> Option<SelfProbe> {
 }
 
 fn address(value: &DeValue<'_>) -> Result<IpAddr, String> {
-    value.as_str().and_then(|it| it.parse().ok()).ok_or_else(|| {
+    let address: IpAddr = value.as_str().and_then(|it| it.parse().ok()).ok_or_else(|| {
         format!("expected an address such as \"192.0.2.254\", found {}", found(value))
-    })
+    })?;
+    value::of_one_machine(address, value)
 }

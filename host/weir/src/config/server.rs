@@ -116,14 +116,7 @@ pub(super) static LABELS: Key<By<Labels, Wrong>> = Key::new(
 /// An address that one machine can have: the kernel takes no other.
 fn address(value: &DeValue<'_>) -> Result<(IpAddr, Option<u16>), String> {
     let (address, port) = value::address_maybe_port(value)?;
-    let kind = match address {
-        _ if address.is_unspecified() => "no address",
-        _ if address.is_multicast() => "multicast",
-        IpAddr::V4(it) if it.is_broadcast() => "broadcast",
-        IpAddr::V6(it) if it.is_unicast_link_local() => "link-local",
-        _ => return Ok((address, port)),
-    };
-    Err(format!("expected the address of one machine, found {}, which is {kind}", found(value)))
+    Ok((value::of_one_machine(address, value)?, port))
 }
 
 /// A table of texts.

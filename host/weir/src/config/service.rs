@@ -381,6 +381,12 @@ fn read<'t>(
     section.inherit_all(&[SHARED, server::SHARED], profile.section.as_ref());
     let quorum = read_quorum(&mut section);
     let key = key(&mut section);
+    if !common.is_embedded
+        && let Some(ServiceKey::Address { endpoint, .. }) = key
+        && endpoint.address.is_unspecified()
+    {
+        section.note_at(ADDRESS.name, "the kernel has no service of every address: name one");
+    }
     let shared = read_shared(&mut section, key, common.is_embedded);
     shared.note_contradictions(&mut section, key);
     let service = key.map(|key| shared.service(key));

@@ -2,7 +2,7 @@
 //!
 //! Each parser says what it expected, with an example.
 
-use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
+use std::{net::IpAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use toml::de::DeValue;
 use weir_ipvs::{Endpoint, Family, Protocol};
@@ -55,6 +55,14 @@ pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
     match value {
         DeValue::String(it) => Ok(it.to_string()),
         other => Err(format!("expected a string, found {}", found(other))),
+    }
+}
+
+/// The path of a file or a directory.
+pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    match text(value)? {
+        text if text.is_empty() => Err("expected a path, found \"\"".to_owned()),
+        text => Ok(text.into()),
     }
 }
 
@@ -217,9 +225,21 @@ pub(super) fn object(value: &DeValue<'_>) -> Result<String, Wrong> {
     Err(format!("expected a table, found {}", found(value)).into())
 }
 
-/// An address and port.
+/// `address`, which `value` says, if one machine can have it.
+pub(super) fn of_one_machine(address: IpAddr, value: &DeValue<'_>) -> Result<IpAddr, String> {
+    let kind = match address {
+        _ if address.is_unspecified() => "no address",
+        _ if address.is_multicast() => "multicast",
+        IpAddr::V4(it) if it.is_broadcast() => "broadcast",
+        IpAddr::V6(it) if it.is_unicast_link_local() => "link-local",
+        _ => return Ok(address),
+    };
+    Err(format!("expected the address of one machine, found {}, which is {kind}", found(value)))
+}
+
+/// An address and port, without a scope: IPVS has none.
 pub(super) fn endpoint(value: &DeValue<'_>) -> Result<Endpoint, String> {
-    value.as_str().and_then(|it| it.parse().ok()).ok_or_else(|| {
+    parse_endpoint(value).ok_or_else(|| {
         format!(
             "expected an address and port such as \"192.0.2.1:80\" or \"[2001:db8::1]:80\", found {}",
             found(value)
@@ -229,17 +249,20 @@ pub(super) fn endpoint(value: &DeValue<'_>) -> Result<Endpoint, String> {
 
 /// An address, with or without a port.
 pub(super) fn address_maybe_port(value: &DeValue<'_>) -> Result<(IpAddr, Option<u16>), String> {
-    let text = value.as_str().unwrap_or_default();
-    if let Ok(address) = text.parse::<IpAddr>() {
+    if let Some(address) = value.as_str().and_then(|it| it.parse().ok()) {
         return Ok((address, None));
     }
-    let Ok(endpoint) = text.parse::<Endpoint>() else {
+    let Some(endpoint) = parse_endpoint(value) else {
         return Err(format!(
             "expected an address such as \"192.0.2.1:80\" or \"192.0.2.1\", found {}",
             found(value)
         ));
     };
     Ok((endpoint.address, Some(endpoint.port)))
+}
+
+fn parse_endpoint(value: &DeValue<'_>) -> Option<Endpoint> {
+    value.as_str().filter(|it| !it.contains('%'))?.parse().ok()
 }
 
 /// One word out of a table of words.

@@ -171,6 +171,38 @@ fn a_real_server_has_the_address_of_one_machine() {
 }
 
 #[test]
+fn an_address_has_no_scope_and_is_of_one_machine_where_one_is_asked() {
+    check(
+        "[[service]]\nname = \"web\"\naddress = \"[2001:db8::1%2]:80\"\nserver = [\"[2001:db8::2%2]:80\"]",
+        "weir.toml:3:11: service web: address: expected an address and port such as \"192.0.2.1:80\" or \
+         \"[2001:db8::1]:80\", found \"[2001:db8::1%2]:80\"\n\
+         weir.toml:4:11: service web: server: address: expected an address such as \"192.0.2.1:80\" or \
+         \"192.0.2.1\", found \"[2001:db8::2%2]:80\"",
+    );
+    check(
+        "[[self-probe]]\naddress = \"0.0.0.0\"\nport = 22",
+        "weir.toml:2:11: self-probe: address: expected the address of one machine, found \"0.0.0.0\", \
+         which is no address",
+    );
+    let every = "[[service]]\nname = \"web\"\naddress = \"0.0.0.0:80\"";
+    check(
+        every,
+        "weir.toml:3:11: service web: address: the kernel has no service of every address: name one",
+    );
+    good(&format!("backend = \"embedded\"\n{every}"));
+}
+
+#[test]
+fn a_path_is_not_empty() {
+    check(
+        "[state]\ndirectory = \"\"\n[control]\nsocket = \"\"\n[log]\ndecisions = \"\"",
+        "weir.toml:2:13: state: directory: expected a path, found \"\"\n\
+         weir.toml:4:10: control: socket: expected a path, found \"\"\n\
+         weir.toml:6:13: log: decisions: expected a path, found \"\"",
+    );
+}
+
+#[test]
 fn a_list_that_selects_is_not_empty() {
     let remedy = "expected at least one; for any, leave this out";
     let expected = format!(
