@@ -343,6 +343,7 @@ fn config(mut top: Section<'_>) -> Config {
     let plugins = plugin::read_all(&mut top, &names, &common, checked);
     let self_probes = self_probe::read(&mut top);
     let globals = globals::read(&mut top);
+    globals::check(&globals, &services, &top);
     let socket = top.section(CONTROL.name).and_then(|it| one_path(it, &SOCKET, &CONTROL_TABLE));
     let log = top.section(log::LOG.name).map(log::read).unwrap_or_default();
     let state = top.section(STATE.name).and_then(|it| one_path(it, &DIRECTORY, &STATE_TABLE));

@@ -8,6 +8,7 @@ use weir_ipvs::{SyncDaemon, SyncRole, Timeouts};
 use super::{
     keys::{By, Key, Nested, Number, Port, Shape, Span, Table, Without::Means, Word},
     reader::{Section, found},
+    service::NamedService,
     value,
 };
 
@@ -99,6 +100,23 @@ pub(super) fn read(top: &mut Section<'_>) -> Globals {
         sync.push(daemon);
     }
     Globals { timeouts, sync }
+}
+
+/// Notes what IPVS does not do at one time: copy connections, and send any from one address family
+/// to the other.
+pub(super) fn check(globals: &Globals, services: &[NamedService], top: &Section<'_>) {
+    let crossing = |service: &NamedService| {
+        let sorry = service.sorry.map(|it| it.endpoint);
+        let mut servers = service.servers.keys().copied().chain(sorry);
+        let server = servers.find(|it| it.family() != service.service.key.family())?;
+        Some((service.name.clone(), server))
+    };
+    if !globals.sync.is_empty()
+        && let Some((service, server)) = services.iter().find_map(crossing)
+    {
+        let message = format!("goes without real servers of another address family, as {server}");
+        top.note_at(SYNC.name, format!("{message} of service {service}: remove one"));
+    }
 }
 
 fn timeouts(mut section: Section<'_>) -> Timeouts {

@@ -445,30 +445,20 @@ enum Kind {
 }
 
 fn read_weights(mut section: Section<'_>) -> (PolicyGrant, Option<StepLimit>) {
-    let intents = section.required(&INTENTS, "[\"drain\"]").unwrap_or_default();
+    let intents = section.required(&INTENTS, "[\"drain\"]");
     let base = section.key(&BASE);
     let scale = section.key(&SCALE);
     let floor = section.key(&FLOOR);
-    let bounds = [
-        (BASE.name, Kind::Base, "base = [1, 200]"),
-        (SCALE.name, Kind::Scale, "scale = [100, 1500]"),
-        (FLOOR.name, Kind::Floor, "floor = 100"),
-    ];
     let max_step = section.key(&MAX_STEP);
-    if max_step.is_some() && !intents.contains(&Kind::Scale) {
-        section.note_at(MAX_STEP.name, "has no effect: add \"scale\" to intents, or remove this");
-    }
-    for (key, kind, example) in bounds {
-        let given = section.has(key);
-        if intents.contains(&kind) && !given {
-            section.note_at("intents", format!("\"{key}\" needs its bounds: add {example}"));
-        }
-        if !intents.contains(&kind) && given {
-            section
-                .note_at(key, format!("has no effect: add \"{key}\" to intents, or remove this"));
+    if let Some(intents) = &intents {
+        note_bounds(&section, intents);
+        if max_step.is_some() && !intents.contains(&Kind::Scale) {
+            let message = "has no effect: add \"scale\" to intents, or remove this";
+            section.note_at(MAX_STEP.name, message);
         }
     }
     section.finish();
+    let intents = intents.unwrap_or_default();
     let grant = PolicyGrant {
         base,
         scale,
@@ -478,6 +468,28 @@ fn read_weights(mut section: Section<'_>) -> (PolicyGrant, Option<StepLimit>) {
         ..PolicyGrant::default()
     };
     (grant, max_step)
+}
+
+/// Notes bounds that are missing, or bound nothing.
+fn note_bounds(section: &Section<'_>, intents: &[Kind]) {
+    let bounds = [
+        (BASE.name, Kind::Base, "base = [1, 200]"),
+        (SCALE.name, Kind::Scale, "scale = [100, 1500]"),
+        (FLOOR.name, Kind::Floor, "floor = 100"),
+    ];
+    for (key, kind, example) in bounds {
+        match (intents.contains(&kind), section.has(key)) {
+            (true, false) => {
+                let message = format!("\"{key}\" needs its bounds: add {example}");
+                section.note_at(INTENTS.name, message);
+            }
+            (false, true) => {
+                let message = format!("has no effect: add \"{key}\" to intents, or remove this");
+                section.note_at(key, message);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// `"20/s burst 100"`.

@@ -215,3 +215,24 @@ fn a_list_that_selects_is_not_empty() {
     let expected = format!("weir.toml:5:9: plugin p: grant: structure: ports: {remedy}");
     check(&format!("{structure}addresses = []\nports = []"), &expected);
 }
+
+#[test]
+fn sync_daemons_and_servers_of_another_family_are_refused_together() {
+    let mixed = service("forwarding = \"tunnel\"\nserver = [\"2001:db8::1\"]");
+    good(&mixed);
+    check(
+        &format!("[[sync]]\nrole = \"master\"\ninterface = \"eth0\"\n{mixed}"),
+        "weir.toml:1:1: sync: goes without real servers of another address family, as \
+         [2001:db8::1]:80 of service web: remove one",
+    );
+}
+
+#[test]
+fn intents_that_are_misread_leave_bounds_in_peace() {
+    check(
+        "[plugin.p]\nsource = \"p.wasm\"\n[plugin.p.grant.weights]\nintents = [\"scael\"]\n\
+         scale = [100, 1500]",
+        "weir.toml:4:12: plugin p: grant: weights: intents: expected \"base\" or \"scale\" or \"floor\" \
+         or \"cap\" or \"drain\", found \"scael\"",
+    );
+}
