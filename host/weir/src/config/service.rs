@@ -1,7 +1,12 @@
 //! `[[service]]`: a service and its real servers, as they should be; and what services have
 //! from `[defaults]`, from a `[profile.NAME]` and from pools.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+mod netmask;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use toml::de::DeValue;
 use weir_ipvs::{
@@ -10,6 +15,7 @@ use weir_ipvs::{
 };
 use weir_wasm::{Labelled, Labels, OwnedService};
 
+use self::netmask::Netmask;
 use super::{
     Backend, Defaults, Keeping, check,
     checks::{self, Checks},
@@ -218,7 +224,7 @@ static PERSISTENCE: Key<Span> = Key::new(
 
 static NETMASK: Key<By<Netmask>> = Key::new(
     "netmask",
-    By { read: netmask, types: &["integer", "string"] },
+    By { read: netmask::read, types: &["integer", "string"] },
     Means("every client by itself"),
     "groups clients for persistence. IPv4: `24` or `\"255.255.255.0\"`; IPv6: a prefix length, 1 \
      to 128",
@@ -296,6 +302,7 @@ impl<'t> Common<'t> {
             check_shared(section.here(), &pools, is_embedded, &PROFILE_TABLE);
             section.inherit_all(&[SHARED, server::SHARED], usual.section.as_ref());
             server::read_thresholds(&mut section);
+            read_quorum(&mut section);
             profiles.insert(name, Profile { section: Some(section), defaults });
         }
         Self { usual, profiles, pools, is_embedded }
@@ -380,6 +387,9 @@ fn read<'t>(
     let rules = defaults.rules.read(&mut section).finish();
     section.inherit_all(&[SHARED, server::SHARED], profile.section.as_ref());
     let quorum = read_quorum(&mut section);
+    if quorum.hysteresis > 0 && section.value(QUORUM.name).is_none() {
+        section.note_where_said(HYSTERESIS.name, "needs quorum: add it");
+    }
     let key = key(&mut section);
     if !common.is_embedded
         && let Some(ServiceKey::Address { endpoint, .. }) = key
@@ -590,56 +600,26 @@ fn module(value: &DeValue<'_>, bytes: usize) -> Result<String, String> {
     Err(format!("expected 1 to {bytes} letters such as \"wrr\", found {}", found(value)))
 }
 
-/// Which clients are one to persistence.
-#[derive(Clone, Copy)]
-enum Netmask {
-    Dotted(Ipv4Addr),
-    Prefix(u32),
-}
-
-fn netmask(value: &DeValue<'_>) -> Result<Netmask, String> {
-    let DeValue::String(text) = value else {
-        return Ok(Netmask::Prefix(value::number(value, 1..=128)?));
-    };
-    text.parse()
-        .map(Netmask::Dotted)
-        .map_err(|_| format!("expected a mask such as \"255.255.255.0\" or 24, found \"{text}\""))
-}
-
-impl Netmask {
-    /// As the kernel has it; none = it is of the other family.
-    fn of(self, family: Family) -> Option<u32> {
-        match (self, family) {
-            (Self::Dotted(mask), Family::V4) => Some(mask.into()),
-            (Self::Prefix(length @ 1..=32), Family::V4) => Some(u32::MAX << (32 - length)),
-            (Self::Prefix(length), Family::V6) => Some(length),
-            _ => None,
+/// That one contradicts the other is noted once, where the nearer of the two is said.
+fn read_quorum(section: &mut Section<'_>) -> Quorum {
+    let least = section.key(&QUORUM);
+    let hysteresis = section.key(&HYSTERESIS);
+    if let Some((least, hysteresis)) = least.zip(hysteresis)
+        && hysteresis >= least
+    {
+        if section.has(HYSTERESIS.name) {
+            let message = format!("expected less than the quorum ({least}), found {hysteresis}");
+            section.note_at(HYSTERESIS.name, message);
+        } else if section.has(QUORUM.name) {
+            let message =
+                format!("expected more than the hysteresis ({hysteresis}), found {least}");
+            section.note_at(QUORUM.name, message);
         }
     }
-
-    fn remedy(self, family: Family) -> String {
-        let found = match self {
-            Self::Dotted(mask) => mask.to_string(),
-            Self::Prefix(length) => length.to_string(),
-        };
-        let expected = match family {
-            Family::V4 => "a whole number from 1 to 32, or a mask such as \"255.255.255.0\"",
-            Family::V6 => "a whole number from 1 to 128",
-        };
-        format!("expected {expected}, found {found}")
+    Quorum {
+        least: least.unwrap_or_else(|| QUORUM.usual()),
+        hysteresis: hysteresis.unwrap_or_else(|| HYSTERESIS.usual()),
     }
-}
-
-fn read_quorum(section: &mut Section<'_>) -> Quorum {
-    let least = section.key_or_usual(&QUORUM);
-    let hysteresis = section.key_or_usual(&HYSTERESIS);
-    if hysteresis >= least && hysteresis > 0 {
-        section.note_at(
-            HYSTERESIS.name,
-            format!("expected less than the quorum ({least}), found {hysteresis}"),
-        );
-    }
-    Quorum { least, hysteresis }
 }
 
 fn pools(value: &DeValue<'_>) -> Result<Vec<String>, Wrong> {
@@ -655,8 +635,12 @@ fn read_pools<'t>(
     pools: &BTreeMap<String, Vec<Section<'t>>>,
 ) -> Vec<Section<'t>> {
     let mut servers = Vec::new();
+    let mut named = BTreeSet::new();
     for name in section.key(&POOL).unwrap_or_default() {
         match pools.get(&name) {
+            Some(_) if !named.insert(name.clone()) => {
+                section.note_at(POOL.name, format!("\"{name}\" is there twice: remove one"));
+            }
             Some(pool) => servers.extend(pool.iter().map(Section::here)),
             None => {
                 let known: Vec<&str> = pools.keys().map(String::as_str).collect();

@@ -236,3 +236,19 @@ fn intents_that_are_misread_leave_bounds_in_peace() {
          or \"cap\" or \"drain\", found \"scael\"",
     );
 }
+
+#[test]
+fn a_profile_may_leave_the_quorum_to_its_services() {
+    let profile = "[profile.p]\nhysteresis = 5\n";
+    let text = |lines: &str| format!("{profile}{}", service(&format!("profile = \"p\"\n{lines}")));
+    good(&text("quorum = 6"));
+    check(
+        &text("quorum = 5"),
+        "weir.toml:7:10: service web: quorum: expected more than the hysteresis (5), found 5",
+    );
+    check(&text(""), "weir.toml:2:14: hysteresis: needs quorum: add it");
+    check(
+        &format!("[pool]\na = [\"10.0.0.2\"]\n{}", service("pool = [\"a\", \"a\"]")),
+        "weir.toml:6:8: service web: pool: \"a\" is there twice: remove one",
+    );
+}
