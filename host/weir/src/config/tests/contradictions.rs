@@ -230,10 +230,10 @@ fn sync_daemons_and_servers_of_another_family_are_refused_together() {
 #[test]
 fn intents_that_are_misread_leave_bounds_in_peace() {
     check(
-        "[plugin.p]\nsource = \"p.wasm\"\n[plugin.p.grant.weights]\nintents = [\"scael\"]\n\
+        "[plugin.p]\nsource = \"p.wasm\"\n[plugin.p.grant.weights]\nintents = [\"width\"]\n\
          scale = [100, 1500]",
         "weir.toml:4:12: plugin p: grant: weights: intents: expected \"base\" or \"scale\" or \"floor\" \
-         or \"cap\" or \"drain\", found \"scael\"",
+         or \"cap\" or \"drain\", found \"width\"",
     );
 }
 

@@ -6,11 +6,11 @@ use super::*;
 fn every_element_of_an_array_is_read() {
     check(
         &service(
-            "scheduler = \"sh\"\nflags = [\"sh-prot\", 5, \"sh-port\"]\npool = [\"a b\", 7]\n\
+            "scheduler = \"sh\"\nflags = [\"sh-gate\", 5, \"sh-port\"]\npool = [\"a b\", 7]\n\
              check = { type = \"http\", expect = [99, 200, \"x\"] }",
         ),
         "weir.toml:5:10: service web: flags: expected \"one-packet\" or \"sh-fallback\" or \"sh-port\" \
-         or \"mh-fallback\" or \"mh-port\" or \"flag-1\" or \"flag-2\" or \"flag-3\", found \"sh-prot\"\n\
+         or \"mh-fallback\" or \"mh-port\" or \"flag-1\" or \"flag-2\" or \"flag-3\", found \"sh-gate\"\n\
          weir.toml:5:21: service web: flags: expected \"one-packet\" or \"sh-fallback\" or \"sh-port\" \
          or \"mh-fallback\" or \"mh-port\" or \"flag-1\" or \"flag-2\" or \"flag-3\", found 5\n\
          weir.toml:6:9: service web: pool: expected 1 to 64 letters, digits, `.`, `_` or `-`, found \
