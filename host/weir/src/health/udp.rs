@@ -1,5 +1,9 @@
 //! The UDP check: a datagram, and what comes back.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
 use super::{
     outcome::{Cause, Outcome},
     socket,
@@ -11,6 +15,13 @@ use crate::config::UdpCheck;
 /// The largest datagram.
 const DATAGRAM_BYTES: usize = 65_536;
 
+/// Between two looks whether this machine is awake while silence is to pass.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What it may miss in a row: a part of the time-out, but what a busy machine misses in any case.
+const MISSED_PART: u32 = 4;
+const MISSED_LEAST: Duration = Duration::from_millis(100);
+
 /// Sends what there is to send. An answer that does passes; a port that nobody listens at, or a
 /// host that cannot be reached, is told by ICMP; what silence means is the check's to say.
 pub(super) async fn probe(
@@ -18,10 +29,55 @@ pub(super) async fn probe(
     place: Place,
     deadline: Deadline,
 ) -> Result<Outcome, Outcome> {
-    match exchange(&check.send, place, deadline).await {
-        Ok(answer) => Ok(judge(check, &answer)),
-        Err(Outcome::Fail(Cause::Timeout(_))) if check.silence_passes => Ok(Outcome::Pass),
-        Err(failed) => Err(failed),
+    let exchange = exchange(&check.send, place, deadline);
+    if !check.silence_passes {
+        return Ok(judge(check, &exchange.await?));
+    }
+    let mut awake = Awake::until(deadline);
+    let heard = tokio::select! {
+        biased;
+        heard = exchange => heard,
+        () = awake.watch() => unreachable!("it watches for ever"),
+    };
+    match heard {
+        Err(Outcome::Fail(Cause::Timeout(_))) => Ok(awake.silence()),
+        heard => Ok(judge(check, &heard?)),
+    }
+}
+
+/// Whether this machine was awake while it listened: what it slept through was silence whatever
+/// the server said.
+struct Awake {
+    missed_max: Duration,
+    looked_at: Instant,
+    missed: Duration,
+}
+
+impl Awake {
+    fn until(deadline: Deadline) -> Self {
+        let missed_max = (deadline.left() / MISSED_PART).max(MISSED_LEAST);
+        Self { missed_max, looked_at: Instant::now(), missed: Duration::ZERO }
+    }
+
+    async fn watch(&mut self) {
+        loop {
+            sleep(LOOK).await;
+            self.look();
+        }
+    }
+
+    fn look(&mut self) {
+        let now = Instant::now();
+        self.missed = self.missed.max(now.saturating_duration_since(self.looked_at + LOOK));
+        self.looked_at = now;
+    }
+
+    fn silence(mut self) -> Outcome {
+        self.look();
+        match self.missed > self.missed_max {
+            true => Outcome::unable("silence, but this machine stalled meanwhile"),
+            false => Outcome::Pass,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The UDP check against sockets on loopback.
 
+use std::time::Duration;
+
 use tokio::net::UdpSocket;
 
 use super::bed::{Authority, check_of, probe, run};
@@ -46,6 +48,20 @@ fn silence_is_what_the_check_makes_of_it() {
     let expected = "timeout waiting for the answer";
     check(&format!("{timed}, silence = \"fail\""), b"", None, expected);
     check(&format!("{timed}, contains = \"ok\""), b"", None, expected);
+}
+
+#[test]
+fn silence_that_this_machine_slept_through_says_nothing() {
+    let check = check_of("type = \"udp\", timeout = \"400ms\"", &Authority::new());
+    let seen = run(async {
+        let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let stall = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            std::thread::sleep(Duration::from_millis(300));
+        };
+        tokio::join!(probe(&check, silent.local_addr().unwrap()), stall).0
+    });
+    assert_eq!(seen.to_string(), "silence, but this machine stalled meanwhile");
 }
 
 #[test]
