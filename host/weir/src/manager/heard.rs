@@ -1,9 +1,11 @@
 //! What is heard of checks beside verdicts: agents, and troubles of the checks themselves.
 
 use weir_ipvs::RealServerKey;
+use weir_wasm::{HealthChange, HealthStatus};
 
-use super::{Manager, Now, Output};
+use super::{Manager, Now, Output, PolicyEvent};
 use crate::{
+    formula::Says,
     health::{AgentReport, LagNews, News, Notice, Subject},
     plan::{Health, Origin},
     report::Line,
@@ -58,6 +60,22 @@ impl Manager {
         }
         self.doubt.forget(&key);
         self.claims.insert(key.service, claim);
+    }
+
+    /// Nobody checks it any more, so that it counts as up: who drained it is told, for it may have
+    /// been for what checks said `before`.
+    pub(super) fn take_for_up(&mut self, now: Now, key: RealServerKey, before: &Health) {
+        if !self.statements.words(&key).iter().any(|it| it.says == Says::Drain) {
+            return;
+        }
+        let change = HealthChange {
+            server: key,
+            detail: "not checked any more".to_owned(),
+            before: before.state.status(),
+            after: HealthStatus::Up,
+            lasted: now.monotonic.saturating_sub(before.since),
+        };
+        self.tell_policies(now, &PolicyEvent::Health(change));
     }
 }
 

@@ -335,6 +335,8 @@ impl Manager {
             if server.watch.is_some() {
                 server.health = Health { since: now.monotonic, ..Health::default() };
                 server.origin = Origin::New { ramps: true };
+            } else {
+                self.take_for_up(now, key, &server.health);
             }
             claim.servers.insert(key.server, server);
         }

@@ -210,6 +210,7 @@ impl Manager {
                 server.leaving_since = now.monotonic;
             }
             let via = plan::named(&self.config, &key.service).and_then(|it| it.vias.get(&endpoint));
+            let was_checked = server.watch.is_some();
             if server.role != Role::Real || is_new_check || before.get(&endpoint) != via {
                 self.unwatch(&mut server);
             }
@@ -217,6 +218,9 @@ impl Manager {
                 self.watch(key, &claim, &mut server);
                 if !claim.check.as_ref().is_some_and(Checks::has_agent) {
                     server.agent = Heard::default();
+                }
+                if was_checked && server.watch.is_none() {
+                    self.take_for_up(now, key, &server.health);
                 }
                 if role == Role::Leaving {
                     server.come_back(now.monotonic);
