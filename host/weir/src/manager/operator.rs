@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use weir_ipvs::{Change, OnFailure, RealServer, RealServerKey, ServiceKey};
+use weir_ipvs::{Change, Endpoint, OnFailure, RealServer, RealServerKey, ServiceKey};
 use weir_wasm::HealthStatus;
 
 use super::{Manager, Now, memory::Wished};
@@ -286,6 +286,16 @@ impl Manager {
                 key.server, claim.name
             );
             return Err(Refused::new("last-server", message));
+        }
+        let is_ordered =
+            |server: &Endpoint| self.has_order(&RealServerKey { server: *server, ..key });
+        if !force && claim.would_be_sorry_without(&key.server, is_ordered) {
+            let message = format!(
+                "{} has no quorum of {} without {}: only the sorry server would serve; \
+                 --force does it nevertheless",
+                claim.name, claim.quorum.least, key.server
+            );
+            return Err(Refused::new("quorum", message));
         }
         let seen = server.seen.filter(|it| !force && it.weight > 0);
         let change = seen.map(|it| Change::EditServer(key.service, RealServer { weight: 0, ..it }));

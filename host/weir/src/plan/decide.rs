@@ -312,10 +312,30 @@ impl Claim {
         Some(line.with("floor_percent", floor.percent).with("then", then))
     }
 
+    /// Base weight that is live, but for those that are `out`.
+    fn live_but(&self, out: impl Fn(&Endpoint) -> bool) -> u64 {
+        let live = self.real_by_endpoint().filter(|(_, it)| it.is_live() == Some(true));
+        live.filter(|(endpoint, _)| !out(endpoint)).map(|(_, it)| u64::from(it.base)).sum()
+    }
+
+    fn all(&self) -> u64 {
+        self.real().map(|it| u64::from(it.base)).sum()
+    }
+
+    /// Whether the sorry server would serve without this real server, and those that are `out`.
+    pub(crate) fn would_be_sorry_without(
+        &self,
+        server: &Endpoint,
+        out: impl Fn(&Endpoint) -> bool,
+    ) -> bool {
+        let is_live = self.servers.get(server).is_some_and(|it| it.is_live() == Some(true));
+        let has_sorry = self.servers.values().any(|it| it.role == Role::Sorry);
+        let left = self.live_but(|it| it == server || out(it));
+        is_live && has_sorry && !self.is_quorum_lost && !self.quorum.holds(true, left, self.all())
+    }
+
     fn turn_quorum(&mut self, around: &Surroundings<'_>, alarm: &mut Alarm) -> Option<Line> {
-        let all: u64 = self.real().map(|it| u64::from(it.base)).sum();
-        let live = self.real().filter(|it| it.is_live() == Some(true));
-        let live: u64 = live.map(|it| u64::from(it.base)).sum();
+        let (live, all) = (self.live_but(|_| false), self.all());
         let holds = self.quorum.holds(!self.is_quorum_lost, live, all);
         if all == 0 || holds != self.is_quorum_lost {
             return None;

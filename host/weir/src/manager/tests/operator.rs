@@ -153,6 +153,28 @@ fn the_last_server_that_serves_is_drained_by_force_only() {
 }
 
 #[test]
+fn the_quorum_is_drained_by_force_only_where_that_brings_the_sorry_server() {
+    let sorry = "quorum = 300\nsorry-server = { address = \"10.0.1.9:80\" }\n";
+    let config = CONFIG.replace("scheduler", &format!("{sorry}scheduler"));
+    let mut bench = settled_as(&config);
+    bench.drain("10.0.1.2:80").unwrap();
+    bench.writes();
+    assert_eq!(
+        why(bench.drain(A)),
+        (
+            "quorum",
+            "web has no quorum of 300 without 10.0.1.1:80: only the sorry server would serve; \
+             --force does it nevertheless"
+                .into()
+        )
+    );
+    assert_eq!(bench.writes(), NONE);
+    let force = Wish::Maintain { server: named("web", A), force: true };
+    bench.order(force).unwrap();
+    assert_eq!(bench.writes()[0], "add 10.0.1.9:80=1");
+}
+
+#[test]
 fn two_orders_that_come_together_do_not_empty_a_service() {
     let mut bench = settled();
     let replies: Vec<_> = ["10.0.1.1:80", "10.0.1.2:80", "10.0.1.3:80", "10.0.1.4:80"]
