@@ -15,6 +15,8 @@ use crate::{formula::Word, health::State, report::Line, safety::order::Freeze};
 pub(super) struct Freezes {
     /// Everything, for the director doubts itself.
     pub(super) doubt: Option<Freeze>,
+    /// Everything, for it just began, and its self-probes have not answered yet.
+    pub(super) awaited: Option<Freeze>,
     /// What operators ordered; none = everything.
     pub(super) ordered: BTreeMap<Option<ServiceKey>, Freeze>,
 }
@@ -23,12 +25,18 @@ impl Freezes {
     /// Why the weights of a service do not change; an operator's word first.
     pub(super) fn of(&self, service: ServiceKey) -> Option<&Freeze> {
         let ordered = |of| self.ordered.get(&of);
-        ordered(None).or_else(|| ordered(Some(service))).or(self.doubt.as_ref())
+        let ordered = ordered(None).or_else(|| ordered(Some(service)));
+        ordered.or(self.doubt.as_ref()).or(self.awaited.as_ref())
+    }
+
+    /// Ends what the director froze by itself, and says whether it did.
+    pub(super) fn trust(&mut self) -> bool {
+        [self.doubt.take(), self.awaited.take()].iter().any(Option::is_some)
     }
 
     /// When one of them ends by itself.
     pub(super) fn until(&self) -> Option<Duration> {
-        self.doubt.as_ref()?.until
+        [&self.doubt, &self.awaited].into_iter().flatten().filter_map(|it| it.until).min()
     }
 }
 
@@ -65,8 +73,11 @@ impl Manager {
 
     /// Ends a freeze whose time has come: every check had its round since.
     pub(super) fn thaw_when_due(&mut self, now: Now) {
-        if self.freezes.until().is_some_and(|it| it <= now.monotonic) {
-            self.freezes.doubt = None;
+        let is_due = |it: &mut Freeze| it.until.is_some_and(|it| it <= now.monotonic);
+        if self.freezes.awaited.take_if(is_due).is_some() {
+            self.undecided.extend(self.claims.keys());
+        }
+        if self.freezes.doubt.take_if(is_due).is_some() {
             self.log(Line::info("thawed"));
             self.undecided.extend(self.claims.keys());
         }

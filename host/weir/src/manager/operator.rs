@@ -239,7 +239,7 @@ impl Manager {
         let mut notes = Vec::new();
         let was_frozen = self.freezes.ordered.contains_key(&of);
         // Whoever thaws everything trusts what the director sees.
-        let was_doubtful = of.is_none() && self.freezes.doubt.take().is_some();
+        let was_doubtful = of.is_none() && self.freezes.trust();
         let mut batch = None;
         if was_frozen || was_doubtful {
             batch = self.wish(now, Wished::Freeze(of, None));

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use weir_wasm::{HealthStatus, Latency};
 
-use super::{Manager, Now, Output};
+use super::{GRACE, Manager, Now, Output};
 use crate::{
     config::SelfProbe,
     formula::Word,
@@ -65,10 +65,14 @@ impl Manager {
     }
 
     /// Goes on doubting where an earlier run did: until every self-probe passes, or as long as it
-    /// was to be where there is none.
+    /// was to be where there is none. Where none did, nothing changes until they have answered.
     pub(super) fn doubt_on(&mut self, now: Now) {
         if self.self_probes.0.is_empty() {
             self.believe(now);
+        } else if self.freezes.doubt.is_none() {
+            let (since, until) = (now.monotonic, Some(now.monotonic.saturating_add(GRACE)));
+            let reason = "self-probes have not answered yet".to_owned();
+            self.freezes.awaited = Some(Freeze { who: Word::WEIR, reason, since, until });
         }
         let Some(doubt) = &self.freezes.doubt else { return };
         let then = match doubt.until {
@@ -91,6 +95,7 @@ impl Manager {
         let ended = std::mem::take(&mut self.self_probes).0;
         self.output.extend(ended.into_iter().map(|it| Output::Unwatch(it.watch)));
         self.probe_itself();
+        self.end_awaiting();
         self.believe(now);
     }
 
@@ -107,9 +112,18 @@ impl Manager {
         let line = Line::info("self-probe").with("address", it.probe.address.ip());
         let line = line.with("before", before).with("after", verdict.state);
         self.log(line.with("reason", &verdict.detail));
+        if self.self_probes.0.iter().all(|it| it.state != State::Unknown) {
+            self.end_awaiting();
+        }
         match self.self_probes.failing() {
             Some((reason, since)) => self.disbelieve(reason, since),
             None => self.believe(now),
+        }
+    }
+
+    fn end_awaiting(&mut self) {
+        if self.freezes.awaited.take().is_some() {
+            self.undecided.extend(self.claims.keys());
         }
     }
 
