@@ -137,9 +137,11 @@ impl Manager {
         let left = left.iter().filter_map(|(it, since)| Some(leaving(find(entry, it)?, *since)));
         if let Some(named) = plan::named(&self.config, &key) {
             let origin = |found: Option<RealServer>, endpoint| match found {
-                _ if !checked(endpoint) => Origin::Known,
-                Some(found) => Origin::Found(found.weight),
-                None => Origin::New { ramps: self.is_started },
+                Some(found) if checked(endpoint) => Origin::Found(found.weight),
+                None if checked(endpoint) || !self.is_started => {
+                    Origin::New { ramps: self.is_started }
+                }
+                _ => Origin::Known,
             };
             let is_new = |it: &&RealServer| !claim.servers.contains_key(&it.endpoint);
             new.extend(named.servers.values().filter(is_new).map(|it| {
