@@ -197,7 +197,7 @@ impl Manager {
         speaker: &Speaker,
         server: &Named,
     ) -> Result<Taken, Refused> {
-        let key = self.called(server)?;
+        let key = self.called(server).or_else(|it| self.ordered_elsewhere(server).ok_or(it))?;
         if !self.has_order(&key) {
             let notes = vec!["no order was in its way".to_owned()];
             return Ok(Taken { about: About::Server(key), notes, batch: None });
@@ -235,7 +235,10 @@ impl Manager {
         speaker: &Speaker,
         service: Option<&str>,
     ) -> Result<Taken, Refused> {
-        let of = service.map(|it| self.service_called(it)).transpose()?;
+        let called = |it| {
+            self.service_called(it).or_else(|refused| self.frozen_elsewhere(it).ok_or(refused))
+        };
+        let of = service.map(called).transpose()?;
         let mut notes = Vec::new();
         let was_frozen = self.freezes.ordered.contains_key(&of);
         // Whoever thaws everything trusts what the director sees.
@@ -322,6 +325,25 @@ impl Manager {
         let service = self.service_called(&named.service)?;
         let server = self.claims[&service].server_called(&named.server)?;
         Ok(RealServerKey { service, server })
+    }
+
+    /// The one real server of that name that is ordered out, though it is not there.
+    fn ordered_elsewhere(&self, named: &Named) -> Option<RealServerKey> {
+        let service = self.service_called(&named.service).ok();
+        let is_meant = |key: &&RealServerKey| {
+            let is_service = service == Some(key.service)
+                || key.service.to_string().eq_ignore_ascii_case(&named.service);
+            let names = [key.server.to_string(), key.server.address.to_string()];
+            is_service && names.contains(&named.server)
+        };
+        let mut meant = self.orders.keys().filter(is_meant);
+        meant.next().filter(|_| meant.next().is_none()).copied()
+    }
+
+    /// The service of that key that is frozen, though it is not there.
+    fn frozen_elsewhere(&self, name: &str) -> Option<ServiceKey> {
+        let mut frozen = self.freezes.ordered.keys().flatten();
+        frozen.find(|it| it.to_string().eq_ignore_ascii_case(name)).copied()
     }
 
     fn check_no_more(&mut self, now: Now, key: RealServerKey) {

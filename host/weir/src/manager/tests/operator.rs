@@ -175,6 +175,37 @@ fn the_quorum_is_drained_by_force_only_where_that_brings_the_sorry_server() {
 }
 
 #[test]
+fn an_order_on_a_server_that_is_gone_can_be_taken_back() {
+    let without = CONFIG.replace("        { address = \"10.0.1.1:80\", weight = 100 },\n", "");
+    let mut bench = settled();
+    bench.drain(A).unwrap();
+    bench.reload(&without);
+    bench.pass(400);
+    bench.writes();
+    let other = Wish::Ready(named("web", "10.0.1.9:80"));
+    assert_eq!(why(bench.order(other)).0, "unknown-name");
+    bench.order(ready()).unwrap();
+    bench.reload(CONFIG);
+    bench.verdicts(&["10.0.1.1:80 up"]);
+    assert_eq!(bench.writes(), ["add 10.0.1.1:80=0", "10.0.1.1:80=100"]);
+}
+
+#[test]
+fn a_freeze_of_a_service_that_is_gone_can_be_taken_back() {
+    let mut bench = Bench::stopped(CONFIG, Fake::new(TABLE));
+    bench.recall(Default::default());
+    bench.start();
+    bench.settle();
+    bench.order(Wish::Freeze(Some("web".into()))).unwrap();
+    bench.ipvs = Fake::new("");
+    bench.restart(&CONFIG.replace("web", "other").replace("10.0.0.1", "10.0.0.2"), 9);
+    let thaw = |name: &str| Wish::Thaw(Some(name.into()));
+    assert_eq!(why(bench.order(thaw("web"))).0, "unknown-name");
+    bench.order(thaw("tcp 10.0.0.1:80")).unwrap();
+    assert!(bench.manager.freezes.ordered.is_empty());
+}
+
+#[test]
 fn two_orders_that_come_together_do_not_empty_a_service() {
     let mut bench = settled();
     let replies: Vec<_> = ["10.0.1.1:80", "10.0.1.2:80", "10.0.1.3:80", "10.0.1.4:80"]
