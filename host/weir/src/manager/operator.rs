@@ -198,18 +198,30 @@ impl Manager {
         server: &Named,
     ) -> Result<Taken, Refused> {
         let key = self.called(server).or_else(|it| self.ordered_elsewhere(server).ok_or(it))?;
-        if !self.has_order(&key) {
+        let (was_left, has_order) = (self.leave_no_more(&key), self.has_order(&key));
+        if !has_order && !was_left {
             let notes = vec!["no order was in its way".to_owned()];
             return Ok(Taken { about: About::Server(key), notes, batch: None });
         }
         let was_maintained = self.is_maintained(&key);
-        let batch = self.wish(now, Wished::Order(key, None));
+        let batch = has_order.then(|| self.wish(now, Wished::Order(key, None))).flatten();
         let line = speaker.line("ready").with("service", key.service).with("server", key.server);
         self.log(line);
         let until = self.until_it_serves(&key, was_maintained);
         let notes = [self.when_it_takes_effect(key.service), until];
         let notes = notes.into_iter().flatten().collect();
         Ok(Taken { about: About::Server(key), notes, batch })
+    }
+
+    /// A weight that someone else wrote is left no more. Says whether there was one.
+    fn leave_no_more(&mut self, key: &RealServerKey) -> bool {
+        let claim = self.claims.get_mut(&key.service);
+        let server = claim.and_then(|it| it.servers.get_mut(&key.server));
+        let was_left = server.is_some_and(|it| it.tolerated.take().is_some());
+        if was_left {
+            self.undecided.insert(key.service);
+        }
+        was_left
     }
 
     fn order_freeze(
