@@ -24,10 +24,10 @@ use weir_wasm::Entries;
 
 use super::{Awaiting, Manager, Now, Output, entries, owned, view::first};
 use crate::{
-    config::{Backend, Checks},
+    config::{Backend, Checks, Whose},
     formula::Word,
     health::AgentSays,
-    plan::{self, Claim, Heard, Role, Server},
+    plan::{self, Claim, Heard, Role, Server, Tolerated},
     report::Line,
     safety::{
         flap::Flaps,
@@ -145,9 +145,19 @@ pub(super) struct ServerRecord {
     /// Somebody else removed it, and it stays away.
     #[serde(skip_serializing_if = "is_false")]
     is_given_up: bool,
+    /// What somebody else wrote, and is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tolerated: Option<ToleratedRecord>,
     /// What its agent said, and stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<AgentRecord>,
+}
+
+/// A weight, and the one that was wanted in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct ToleratedRecord {
+    weight: u32,
+    goal: Option<u32>,
 }
 
 /// What an agent said, as a reply of its own.
@@ -312,6 +322,12 @@ impl Manager {
             server.base = base;
         }
         server.is_given_up = record.is_given_up && server.seen.is_none();
+        if let Some(ToleratedRecord { weight, goal }) = record.tolerated
+            && claim.rules.drift.weight == Whose::Alert
+            && server.seen.is_some_and(|it| it.weight == weight)
+        {
+            server.tolerated = Some(Tolerated { weight, goal });
+        }
         if claim.check.as_ref().is_some_and(Checks::has_agent) {
             server.agent = record.agent.and_then(AgentRecord::heard).unwrap_or_default();
         }
@@ -517,6 +533,9 @@ impl ServerRecord {
             leaving_since_ms: (server.role == Role::Leaving).then(|| to_ms(server.leaving_since)),
             base: server.adopted_base(),
             is_given_up: server.is_given_up,
+            tolerated: server
+                .tolerated
+                .map(|Tolerated { weight, goal }| ToleratedRecord { weight, goal }),
             agent: AgentRecord::of(&server.agent),
         };
         (record != Self::default()).then_some(record)
