@@ -396,7 +396,7 @@ impl Server {
     /// unless it serves still.
     pub(crate) fn come_back(&mut self, now: Duration) {
         self.health = Health { since: now, ..Health::default() };
-        (self.serves, self.ramp_since) = (false, None);
+        (self.serves, self.ramp_since, self.written_at) = (false, None, None);
         self.know_anew(now);
         if self.origin == Origin::Found(0) {
             self.origin = Origin::New { ramps: true };

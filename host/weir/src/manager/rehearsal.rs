@@ -4,7 +4,7 @@
 //! and decides, and guards judge; what it would write is noted and not written. So it is the same code that
 //! plans and that acts, and a plan is as true as the table it was made from.
 
-use std::{collections::BTreeSet, mem};
+use std::{collections::BTreeSet, mem, time::Duration};
 
 use weir_ipvs::{Change, Ipvs, RealServerKey, Snapshot, diff::diff};
 
@@ -94,9 +94,11 @@ impl Manager {
     fn double(&self) -> Self {
         let mut claims = self.claims.clone();
         // What waits because something was written just before is to be seen, too. But a drain
-        // that was ordered ends by itself, and is no part of a plan.
-        let servers = claims.values_mut().flat_map(|it| it.servers.values_mut());
-        servers.filter(|it| !it.is_ordered_out()).for_each(|it| it.written_at = None);
+        // that is under way ends by itself, and its end is no part of a plan.
+        for server in claims.values_mut().flat_map(|it| it.servers.values_mut()) {
+            let drains = server.is_ordered_out() || server.role == Role::Leaving;
+            server.written_at = drains.then_some(Duration::MAX);
+        }
         Self {
             claims,
             plugins: self.plugins.iter().map(|it| Plugin::double(it, mute())).collect(),

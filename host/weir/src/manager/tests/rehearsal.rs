@@ -72,6 +72,8 @@ fn the_end_of_a_drain_that_was_ordered_is_no_part_of_a_plan() {
         plan.news.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(news(&mut bench), NONE, "it has just begun");
+    bench.now += Duration::from_millis(500);
+    assert_eq!(news(&mut bench), NONE, "it is about to end");
     bench.pass(400);
     assert_eq!(bench.said("drained").len(), 1);
     assert_eq!(news(&mut bench), NONE, "it is over");
