@@ -39,7 +39,9 @@ impl Heard {
 impl AgentSays {
     /// Whether it is not meant to serve: neither live nor dead.
     pub(super) fn is_out_of_use(&self) -> bool {
-        self.use_it != UseIt::Ready
+        let is_nothing =
+            matches!(self.weight, Some(AgentWeight::Percent(0) | AgentWeight::Absolute(0)));
+        self.use_it != UseIt::Ready || (is_nothing && !self.is_stale)
     }
 }
 
