@@ -464,13 +464,12 @@ impl Claim {
             server.tolerated = server.tolerated.filter(is_left);
             if let Some(tolerated) = server.tolerated {
                 decision.weight = Some(tolerated.weight);
+                server.applied = Some(decision.clone());
+                continue;
             }
             if server.seen.map(|it| it.weight) == decision.goal {
                 server.weight = decision.goal;
                 server.applied = Some(decision.clone());
-            }
-            if server.tolerated.is_some() {
-                continue;
             }
             if let Some((weight, free_at)) = server.paced(terms.steering, alarm.now) {
                 server.decision.weight = Some(weight);

@@ -3,9 +3,10 @@
 use weir_ipvs::{Change, Service};
 
 use super::{
-    super::bench::{Bench, CONFIG, NONE, settled_as},
+    super::bench::{Bench, CONFIG, NONE, named, settled_as},
     *,
 };
+use crate::control::Wish;
 
 fn settled_with(drift: &str) -> Bench {
     settled_as(&CONFIG.replace("[check]", &format!("drift = {drift}\n[check]")))
@@ -51,6 +52,21 @@ fn an_edit_that_is_only_told_stays_until_weir_has_something_to_write() {
     bench.pass(5);
     bench.verdicts(&["10.0.1.1:80 up"]);
     assert_eq!(bench.writes(), ["10.0.1.1:80=0", "10.0.1.1:80=100"]);
+}
+
+#[test]
+fn an_operator_who_wants_a_server_back_ends_what_was_left() {
+    let mut bench = settled_with("\"alert\"");
+    set_weight(&mut bench, 0);
+    bench.verdicts(&["10.0.1.1:80 down"]);
+    bench.pass(5);
+    bench.verdicts(&["10.0.1.1:80 up"]);
+    bench.pass(60);
+    assert_eq!(bench.writes(), NONE, "weir has nothing of its own to write");
+    bench.order(Wish::Ready(named("web", "10.0.1.1:80"))).unwrap();
+    assert_eq!(bench.writes(), ["10.0.1.1:80=100"]);
+    let reason = "plugin=weir reason=\"someone else changed it: found weight 0, masquerade\"";
+    assert!(bench.said("weight")[0].ends_with(reason));
 }
 
 #[test]
