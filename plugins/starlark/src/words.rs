@@ -9,6 +9,7 @@
 mod answer;
 mod attempt;
 mod change;
+mod kept;
 mod log;
 mod memory;
 mod owning;

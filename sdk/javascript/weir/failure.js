@@ -2,7 +2,9 @@
 
 export function described(error) {
   const lines = String(error?.stack ?? "").split("\n");
-  const place = lines.map((it) => it.match(/\(?([^\s()]+):(\d+):\d+\)?\s*$/)).find((it) => it);
+  const places = lines.map((it) => it.match(/\(?([^\s()]+):(\d+):\d+\)?\s*$/)).filter((it) => it);
+  // Where the plugin's own code is, if it is on the way.
+  const place = places.find((it) => !it[1].startsWith("/weir/")) ?? places[0];
   const where = place ? `${place[1]}:${place[2]}: ` : "";
   return `${where}${error?.message ?? error}`;
 }

@@ -5,14 +5,17 @@
 
 import state from "weir:host/state@0.1.0";
 
+import { fromBytes, toBytes } from "./json.js";
+
 export function recall(name) {
   const value = state.get(name);
-  return value === undefined || value === null ? undefined : JSON.parse(text(value));
+  return value === undefined || value === null ? undefined : fromBytes(value);
 }
 
 export function remember(name, value) {
+  const kept = toBytes(name, value);
   try {
-    state.set([[name, bytes(JSON.stringify(value))]]);
+    state.set([[name, kept]]);
   } catch (error) {
     throw new Error(why(name, error.payload ?? error));
   }
@@ -30,12 +33,3 @@ function why(name, { tag, val }) {
       return "nothing can be remembered while the policy is made";
   }
 }
-
-// JSON in letters that are one byte each, for the engine has no TextEncoder.
-const bytes = (json) =>
-  Uint8Array.from(
-    json.replace(/[^\x00-\x7f]/g, (it) => "\\u" + it.charCodeAt(0).toString(16).padStart(4, "0")),
-    (it) => it.charCodeAt(0),
-  );
-
-const text = (bytes) => Array.from(bytes, (it) => String.fromCharCode(it)).join("");

@@ -7,6 +7,7 @@ and not at all if it raises an exception. It takes the grant `state`.
 import json
 
 from componentize_py_types import Err
+from weir.kept import encode as _encode
 from weir.policy import Refused
 from wit_world.imports import state
 
@@ -20,9 +21,10 @@ def recall(name: str):
 
 
 def remember(name: str, value) -> None:
-    """Has the host keep `value`, which must be one that JSON has."""
+    """Has the host keep `value`, which must be one that JSON has: infinite numbers are none."""
+    kept = _encode(name, value)
     try:
-        state.set([(name, json.dumps(value).encode())])
+        state.set([(name, kept)])
     except Err as error:
         match error.value:
             case state.Error_Quota(most):

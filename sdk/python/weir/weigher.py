@@ -11,6 +11,7 @@ import json
 
 from componentize_py_types import Err
 from weir.failure import describe as _describe
+from weir.kept import encode as _encode
 from wit_world import exports
 from wit_world.exports.weighing import Candidate, Output
 from wit_world.imports.health_words import HealthStatus
@@ -52,10 +53,10 @@ class Weighing(exports.Weighing):
     def weigh(self, input):
         try:
             answer = _weigh[-1](Service(input))
+            scales, memo = answer if isinstance(answer, tuple) else (answer, None)
+            return Output(scales, b"" if memo is None else _encode("memo", memo))
         except Exception as error:
             raise Err(_describe(error)) from None
-        scales, memo = answer if isinstance(answer, tuple) else (answer, None)
-        return Output(scales, b"" if memo is None else json.dumps(memo).encode())
 
 
 _weigh: list = []

@@ -193,7 +193,8 @@ pub fn recall<T: DeserializeOwned>(name: &str) -> Option<T> {
     serde_json::from_slice(&state::get(name)?).ok()
 }
 
-/// Has the host keep `value`, as JSON, for good. Not in [`Policy::new`].
+/// Has the host keep `value`, as JSON, for good; which has null where a number is not finite. Not
+/// in [`Policy::new`].
 ///
 /// Fails if the grant has no room for it, naming the key that would give it.
 pub fn remember(name: &str, value: &impl Serialize) -> Result<(), Failure> {

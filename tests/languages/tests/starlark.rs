@@ -498,3 +498,20 @@ def on_health(change, weights):
         @r#"test: handle failed: policy.star:2: x does not fit into 1000 bytes, the plugin's grant.state: remember("x", "y" * 2000)"#
     );
 }
+
+#[test]
+fn a_number_comes_back_as_it_was_or_is_refused() {
+    let script = r#"
+def on_health(change, weights):
+    kept = {"large": [9223372036854775807, -9223372036854775808, 18446744073709551615], "part": (1e300, 2.0, None)}
+    remember("x", kept)
+    back = recall("x")
+    print(back["large"] == kept["large"], back["part"] == list(kept["part"]), type(back["part"][1]))
+"#;
+    let mut host = start(script, Setup::default()).unwrap();
+    assert!(host.tell(down()).starts_with("remembers x: "));
+    assert_eq!(host.log(), ["True True float"]);
+    insta::assert_snapshot!(body("    remember(\"x\", [18446744073709551616])"), @r#"test: handle failed: policy.star:2: 18446744073709551616: expected a number that is finite, and an integer of at most 64 bits: remember("x", [18446744073709551616])"#);
+    insta::assert_snapshot!(body("    remember(\"x\", {\"a\": float(\"nan\")})"), @r#"test: handle failed: policy.star:2: nan: expected a number that is finite, and an integer of at most 64 bits: remember("x", {"a": float("nan")})"#);
+    insta::assert_snapshot!(weigh("return [1000] * 3, float(\"-inf\")"), @r#"test: weigh failed: policy.star:2: cannot remember that: -inf: expected a number that is finite, and an integer of at most 64 bits: return [1000] * 3, float("-inf")"#);
+}

@@ -106,6 +106,27 @@ fn asks_in_every_way(language: Language) {
     assert_eq!(found(Served(Err(ProbeError::Timeout))), r#"Inconclusive("late")"#);
 }
 
+/// A number comes back from where the host keeps it as it was, or is refused: JSON has no others
+/// than those that are finite.
+fn keeps_numbers_as_they_are(language: Language) {
+    let runtime = Runtime::for_daemon().unwrap();
+    let source = Path::new("keeping/keeping").with_extension(language.extension());
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+    let plugin = load(&runtime, language, "policy", &file);
+    for (number, is_kept) in [("large", true), ("none", false), ("infinite", false)] {
+        let config_json = format!("{{\"number\":\"{number}\"}}");
+        let setup = Setup { config_json, ..Setup::default() };
+        let mut host = Host::start(&runtime, &plugin, setup).unwrap();
+        let said = host.tell(vec![Event::Started]);
+        if is_kept {
+            assert!(said.starts_with("remembers it: "), "{language}, {number}: {said}");
+            assert_eq!(host.log(), ["true"], "{language}, {number}");
+        } else {
+            assert!(said.contains(": it cannot be kept: "), "{language}, {number}: {said}");
+        }
+    }
+}
+
 /// What loops, recurses, grows, traps or fails comes to a report that names plugin, call and
 /// cause, and the line where the language knows it; a sane one goes on beside it.
 fn hostile(language: Language) -> String {
@@ -204,11 +225,11 @@ languages! {
         documented_samples_do_what_they_say;
     python: Language::Python, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
         checks_as_rust_does, asks_in_every_way, discovers_as_rust_does, is_contained,
-        documented_samples_do_what_they_say;
+        keeps_numbers_as_they_are, documented_samples_do_what_they_say;
     javascript: Language::JavaScript, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
         checks_as_rust_does, asks_in_every_way, discovers_as_rust_does, is_contained,
-        documented_samples_do_what_they_say, types_are_those_of_the_words,
-        documented_in_typescript_drains_as_rust_does;
+        keeps_numbers_as_they_are, documented_samples_do_what_they_say,
+        types_are_those_of_the_words, documented_in_typescript_drains_as_rust_does;
     go: Language::Go, drains_as_rust_does_for_long, weighs, judges_as_rust_does,
         checks_as_rust_does, discovers_as_rust_does, is_contained,
         documented_samples_do_what_they_say;

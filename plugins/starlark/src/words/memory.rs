@@ -7,6 +7,8 @@ use starlark::{
 };
 use weir_sdk::policy::{self, Failure};
 
+use super::kept::to_json;
+
 /// Functions for remembering.
 #[starlark_module]
 pub(super) fn globals(builder: &mut GlobalsBuilder) {
@@ -24,7 +26,7 @@ pub(super) fn globals(builder: &mut GlobalsBuilder) {
             return Ok(NoneType);
         }
         let failed = |failure: Failure| anyhow::anyhow!(failure.message);
-        policy::remember(name, &value.to_json_value()?).map_err(failed)?;
+        policy::remember(name, &to_json(value)?).map_err(failed)?;
         Ok(NoneType)
     }
 }

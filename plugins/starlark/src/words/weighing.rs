@@ -19,6 +19,8 @@ use starlark::{
 };
 use weir_sdk::weigher::{self, Candidate, HealthStatus, Input, Output};
 
+use super::kept::to_json;
+
 /// The scale of a real server that is left out: no effect.
 const NO_EFFECT: u32 = 1000;
 
@@ -280,7 +282,7 @@ pub(crate) fn answer(input: &Input, value: Value<'_>) -> Result<Output, String> 
 
 fn remembered(memo: Value<'_>) -> Result<Vec<u8>, String> {
     let refused = |error: &dyn std::fmt::Display| format!("cannot remember that: {error}");
-    let memo = memo.to_json_value().map_err(|error| refused(&error))?;
+    let memo = to_json(memo).map_err(|error| refused(&error))?;
     serde_json::to_vec(&memo).map_err(|error| refused(&error))
 }
 

@@ -1,0 +1,30 @@
+//! Values as JSON, which is how the host keeps them.
+
+use starlark::values::{Value, dict::DictRef, list::ListRef, tuple::TupleRef};
+
+/// Refuses what would come back as something else: JSON has no number that is infinite or none,
+/// and no integer of more than 64 bits.
+pub(super) fn to_json(value: Value<'_>) -> anyhow::Result<serde_json::Value> {
+    // First of all, for it looks for what holds itself.
+    let json = value.to_json_value()?;
+    check(value)?;
+    Ok(json)
+}
+
+fn check(value: Value<'_>) -> anyhow::Result<()> {
+    if let Some(list) = ListRef::from_value(value) {
+        return list.iter().try_for_each(check);
+    }
+    if let Some(tuple) = TupleRef::from_value(value) {
+        return tuple.content().iter().try_for_each(|it| check(*it));
+    }
+    if let Some(dict) = DictRef::from_value(value) {
+        return dict.iter().try_for_each(|(_, it)| check(it));
+    }
+    let json = value.to_json_value()?;
+    anyhow::ensure!(
+        json.is_null() == value.is_none() && json.is_f64() == (value.get_type() == "float"),
+        "{value}: expected a number that is finite, and an integer of at most 64 bits"
+    );
+    Ok(())
+}
