@@ -29,8 +29,13 @@ pub const STATEMENTS_HELD: usize = 65_536;
 /// Bytes of a statement's reason that are kept.
 pub const REASON_BYTES: usize = 1024;
 
-/// Bytes of a weigher's memo, at most: the host keeps one for each service.
+/// Bytes of a weigher's memo, at most: the host keeps one for each service. A service with
+/// many real servers may have more, see [`MEMO_SERVER_BYTES`].
 pub const MEMO_BYTES: usize = 64 << 10;
+
+/// Bytes of a weigher's memo for each real server, where they come to more than
+/// [`MEMO_BYTES`]: an address and a few numbers, as text.
+pub const MEMO_SERVER_BYTES: usize = 256;
 
 /// Bytes of the name of an entry of `state`, at most.
 pub const STATE_KEY_BYTES: usize = 256;

@@ -10,7 +10,7 @@ use weir_ipvs::{RealServerStatus, Service, Traffic};
 use crate::{
     Failure, HealthStatus, Labels, View,
     call::guarded,
-    limits::MEMO_BYTES,
+    limits::{MEMO_BYTES, MEMO_SERVER_BYTES},
     maker::Maker,
     release::{Start, Weighs},
     state::PolicyState,
@@ -106,9 +106,28 @@ impl Weighed {
         if self.scales.contains(&0) {
             return Err("it gave a scale of 0; the least is 1, and a policy can drain".to_owned());
         }
-        if memo > MEMO_BYTES {
-            return Err(format!("its memo of {memo} bytes is longer than {MEMO_BYTES}"));
+        let most = MEMO_BYTES.max(candidates * MEMO_SERVER_BYTES);
+        if memo > most {
+            return Err(format!("its memo of {memo} bytes is longer than {most}"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(candidates: usize, memo: usize, expected: Result<(), &str>) {
+        let weighed = Weighed { scales: vec![1000; candidates], memo: vec![0; memo] };
+        assert_eq!(weighed.check(candidates), expected.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn a_memo_grows_with_the_service() {
+        check(3, 65_536, Ok(()));
+        check(3, 65_537, Err("its memo of 65537 bytes is longer than 65536"));
+        check(1000, 256_000, Ok(()));
+        check(1000, 256_001, Err("its memo of 256001 bytes is longer than 256000"));
     }
 }

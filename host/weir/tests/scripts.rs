@@ -42,3 +42,20 @@ fn the_examples_pass_their_scenarios() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && said.ends_with("5 passed, 0 failed\n"), "{said}");
 }
+
+#[test]
+fn a_law_that_remembers_each_server_has_room_for_a_thousand() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("weights.star");
+    let text = "def weigh(service):\n    \
+                return balance(service, [10.1 / (3 + it.active) for it in service.servers])\n";
+    fs::write(&script, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(["plugin", "check"])
+        .arg(&script)
+        .env("XDG_CACHE_HOME", folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains(" 1000 servers "), "{said}");
+}

@@ -36,8 +36,8 @@ extern const weir_weigh_t weir_weigher;
 
 #define WEIR_WEIGHER(function) const weir_weigh_t weir_weigher = (function)
 
-// Has the next call for this service find these bytes as its `memo`, 64 KiB at most. They
-// are copied.
+// Has the next call for this service find these bytes as its `memo`, 64 KiB at most, or 256
+// bytes for each candidate. They are copied.
 void weir_remember(const void *bytes, size_t length);
 // Says why this call failed. Returns false, so that it can be returned.
 bool weir_fail(weir_text_t message);

@@ -41,7 +41,8 @@ pub fn candidates(service: *const Service) []const Candidate {
     return service.candidates.ptr[0..service.candidates.len];
 }
 
-/// Has the next call for this service find these bytes as its `memo`, 64 KiB at most.
+/// Has the next call for this service find these bytes as its `memo`, 64 KiB at most, or 256 bytes
+/// for each candidate.
 pub fn remember(bytes: []const u8) void {
     c.weir_remember(bytes.ptr, bytes.len);
 }

@@ -430,6 +430,7 @@ fn an_answer_that_is_none_says_what_is_wanted() {
     insta::assert_snapshot!(weigh("return [1000] * 3, services"), @"test: weigh failed: policy.star:2: cannot remember that: Operation `serde::serialize` not supported on type `function`: return [1000] * 3, services");
     insta::assert_snapshot!(weigh("return balance(service, [1, 2])"), @"test: weigh failed: policy.star:2: loads: expected a list of 3, one a server: return balance(service, [1, 2])");
     insta::assert_snapshot!(weigh("return balance(service, [1, 2, -1])"), @"test: weigh failed: policy.star:2: loads: -1: expected a number above 0, or None: return balance(service, [1, 2, -1])");
+    insta::assert_snapshot!(weigh("return balance(service, [1, 2, 3], gain = 2.5)"), @"test: weigh failed: policy.star:2: gain is 2.5: expected a number above 0, 2 at most: return balance(service, [1, 2, 3], gain = 2.5)");
     insta::assert_snapshot!(weigh("return service.server"), @"test: weigh failed: policy.star:2: Object of type `weighed_service` has no attribute `server`, did you mean `servers`?: return service.server");
     insta::assert_snapshot!(judged("def judge(change):\n    return False\n", [1; 3]), @"
     test: judge failed: it panicked or aborted

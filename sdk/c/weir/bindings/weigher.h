@@ -414,8 +414,9 @@ typedef struct exports_weir_plugin_weighing_output_t {
   // One scale a candidate, in order: thousandths of its base weight, 1 or more;
   // 1000 = no effect. What is outside `grant.weights.scale` is clamped to it.
   weigher_list_u32_t   scales;
-  // Handed to the next call for this service: state without a store. At most 64 KiB.
-  // The host keeps it while it runs, over failures and other versions of the plugin.
+  // Handed to the next call for this service: state without a store. At most 64 KiB, or
+  // 256 bytes for each real server where that is more. The host keeps it while it runs,
+  // over failures and other versions of the plugin.
   weigher_list_u8_t   memo;
 } exports_weir_plugin_weighing_output_t;
 

@@ -30,7 +30,8 @@ type Candidate = weir_plugin_weighing.Candidate
 
 // Output is the answer. Scales has one for each candidate, in their order, in thousandths of
 // its base weight, 1 or more; 1000 is no effect, and a number outside the grant's range is
-// bounded by it. Memo, at most 64 KiB, is for the next call for this service.
+// bounded by it. Memo, at most 64 KiB or 256 bytes for each candidate, is for the next call for
+// this service.
 type Output = weir_plugin_weighing.Output
 
 // Health of a real server, after rise and fall counting by the host.

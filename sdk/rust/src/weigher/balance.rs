@@ -29,6 +29,8 @@ const SMOOTHING: f64 = 0.3;
 /// is health's matter.
 const LEAST: f64 = 0.5;
 const MOST: f64 = 1.5;
+/// More than this is unstable where real servers are used by three quarters already.
+const MOST_GAIN: f64 = 2.0;
 /// Changes below this are not worth a write.
 const DEAD_BAND: f64 = 0.05;
 /// Weights move by this part of the base a period, at most.
@@ -67,13 +69,18 @@ impl Default for Known {
 /// Scales by `signal`, which says how loaded a real server is: any unit, larger is more;
 /// none = there is nothing to go by now. `gain` is `g` above.
 ///
-/// A real server that is down is left out, and begins anew when it comes back. Fails if the
-/// memo is not one of this function.
+/// A real server that is down is left out, and begins anew when it comes back. Fails if `gain` is
+/// not above 0 and at most 2, if a signal is not above 0, and if the memo is not one of this
+/// function.
 pub fn balance(
     input: &Input,
     gain: f64,
     signal: impl Fn(&Candidate) -> Option<f64>,
 ) -> Result<Output, String> {
+    let is_stable = gain > 0.0 && gain <= MOST_GAIN;
+    if !is_stable {
+        return Err(format!("gain is {gain}: expected a number above 0, {MOST_GAIN} at most"));
+    }
     let mut memo: Memo = match &input.memo[..] {
         [] => Memo::new(),
         memo => serde_json::from_slice(memo).map_err(|error| format!("read the memo: {error}"))?,
@@ -85,6 +92,10 @@ pub fn balance(
         let is_down = it.health == HealthStatus::Down;
         let known = if is_down { Known::default() } else { known };
         let signal = signal(it).filter(|_| !is_down);
+        // One that is no number would be in the memo for ever.
+        if let Some(odd) = signal.filter(|it| !it.is_finite() || *it <= 0.0) {
+            return Err(format!("the signal of {name} is {odd}: expected a number above 0"));
+        }
         members.push(Member { name, base: f64::from(it.base), is_down, signal, known });
     }
     for it in &mut members {
@@ -348,6 +359,33 @@ mod tests {
             turns += u32::from(pair[0] != pair[1]);
         }
         assert!(turns <= 2, "{turns} turns");
+    }
+
+    #[test]
+    fn a_gain_and_signals_that_make_no_sense_are_refused() {
+        let service = Service::new(1);
+        let refused = |gain, signal| balance(&service.input, gain, |_| Some(signal)).err();
+        for gain in [0.0, -0.5, 2.1, f64::NAN, f64::INFINITY] {
+            let why = format!("gain is {gain}: expected a number above 0, 2 at most");
+            assert_eq!(refused(gain, 1.0), Some(why));
+        }
+        for signal in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let why = format!("the signal of 10.0.0.1:80 is {signal}: expected a number above 0");
+            assert_eq!(refused(0.5, signal), Some(why));
+        }
+        assert_eq!(refused(2.0, 1e-9), None);
+    }
+
+    #[test]
+    fn a_memo_is_not_longer_than_the_host_keeps() {
+        let mut service = Service::new(250);
+        for period in 0..10 {
+            let turn = |it| f64::from(u32::try_from(it % 7).unwrap() * period);
+            service.weigh(|it, _| Some(1e4 / (3.0 + turn(it))));
+        }
+        // 256 bytes for each real server; an IPv6 address is up to 32 longer than these.
+        let most = 250 * (256 - 32);
+        assert!(service.input.memo.len() < most, "{} bytes", service.input.memo.len());
     }
 
     #[test]

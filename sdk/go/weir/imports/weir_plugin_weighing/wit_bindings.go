@@ -70,7 +70,8 @@ type Output struct {
         // One scale a candidate, in order: thousandths of its base weight, 1 or more;
 // 1000 = no effect. What is outside `grant.weights.scale` is clamped to it.
 Scales []uint32
-// Handed to the next call for this service: state without a store. At most 64 KiB.
-// The host keeps it while it runs, over failures and other versions of the plugin.
+// Handed to the next call for this service: state without a store. At most 64 KiB, or
+// 256 bytes for each real server where that is more. The host keeps it while it runs,
+// over failures and other versions of the plugin.
 Memo []uint8
 }
