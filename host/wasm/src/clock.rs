@@ -55,8 +55,9 @@ impl Clock {
     pub(crate) fn monotonic(&self) -> Duration {
         match self {
             Self::Machine => monotonic(),
+            // Go's runtime takes zero for a clock that is broken, and a scenario begins there.
             Self::Given { monotonic_ns, .. } => {
-                Duration::from_nanos(monotonic_ns.load(Ordering::Relaxed))
+                Duration::from_nanos(monotonic_ns.load(Ordering::Relaxed).max(1))
             }
         }
     }
@@ -100,4 +101,17 @@ fn read(clock: libc::clockid_t) -> Duration {
     assert_eq!(status, 0, "Linux has had these clocks since 2.6.12");
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_given_clock_never_stands_at_zero() {
+        let clock = Clock::given();
+        assert_eq!(clock.monotonic(), Duration::from_nanos(1));
+        clock.set(0, 7);
+        assert_eq!(clock.monotonic(), Duration::from_nanos(7));
+    }
 }
