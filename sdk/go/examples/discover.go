@@ -68,7 +68,11 @@ func answered(_ string, answer policy.Response, err error) error {
 	}
 	var services []policy.OwnedService
 	if err == nil {
-		services, err = parsed(answer.Body)
+		if services, err = parsed(answer.Body); err != nil {
+			err = fmt.Errorf("its answer: %w", err)
+		} else if len(services) == 0 {
+			err = errors.New("it lists no service")
+		}
 	}
 	if err != nil {
 		policy.Log(policy.LevelWarn, fmt.Sprintf("%s: %v; nothing changes", settings.URL, err))
@@ -82,9 +86,6 @@ func parsed(body []byte) ([]policy.OwnedService, error) {
 	var list []listed
 	if err := json.Unmarshal(body, &list); err != nil {
 		return nil, err
-	}
-	if len(list) == 0 {
-		return nil, errors.New("it lists no service")
 	}
 	var services []policy.OwnedService
 	for _, it := range list {

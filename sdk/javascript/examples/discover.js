@@ -52,15 +52,22 @@ export const reactor = policy({
 function listed({ tag, val }) {
   if (tag === "err") throw new Error(why(val));
   if (val.status !== 200) throw new Error(`status ${val.status}`);
-  const list = JSON.parse(text(val.body));
-  if (!Array.isArray(list) || list.length === 0) throw new Error("it lists no service");
-  return list.map(({ name, address, udp = false, scheduler = "wlc", servers }) => {
-    const key = vip(typed("string", address), typed("boolean", udp) ? "udp" : "tcp");
-    const each = servers.map(({ address, weight = 1 }) =>
-      realServer(typed("string", address), typed("number", weight)),
-    );
-    return service(typed("string", name), key, each, typed("string", scheduler));
-  });
+  let services;
+  try {
+    services = JSON.parse(text(val.body)).map(parsed);
+  } catch (error) {
+    throw new Error(`its answer: ${error.message}`);
+  }
+  if (services.length === 0) throw new Error("it lists no service");
+  return services;
+}
+
+function parsed({ name, address, udp = false, scheduler = "wlc", servers }) {
+  const key = vip(typed("string", address), typed("boolean", udp) ? "udp" : "tcp");
+  const each = servers.map(({ address, weight = 1 }) =>
+    realServer(typed("string", address), typed("number", weight)),
+  );
+  return service(typed("string", name), key, each, typed("string", scheduler));
 }
 
 // Numbers have 32 bits, and no sign.

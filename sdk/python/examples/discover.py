@@ -29,7 +29,7 @@ def time(elapsed):
 def answered(answer):
     try:
         services = listed(answer)
-    except (KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         log(f"{settings['url']}: {error}; nothing changes", "warn")
     else:
         serve(services)
@@ -38,7 +38,10 @@ def answered(answer):
 def listed(answer):
     if answer.status != 200:
         raise ValueError(answer.error or f"status {answer.status}")
-    services = [parsed(it) for it in answer.json()]
+    try:
+        services = [parsed(it) for it in answer.json()]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"its answer: {error}") from None
     if not services:
         raise ValueError("it lists no service")
     return services

@@ -52,8 +52,11 @@ pub fn answered(answer: *const weir.Answer) !void {
     const response = weir.responded(answer) orelse return refuse(weir.why(answer));
     var room: [16]u8 = undefined;
     if (response.status != 200) return refuse(std.fmt.bufPrint(&room, "status {d}", .{response.status}) catch unreachable);
-    const services = listed(arena.allocator(), weir.body(response)) catch |failed|
-        return refuse(if (failed == error.Failed) weir.failure() else @errorName(failed));
+    const services = listed(arena.allocator(), weir.body(response)) catch |failed| {
+        const why = if (failed == error.Failed) weir.failure() else @errorName(failed);
+        var longer: [512]u8 = undefined;
+        return refuse(std.fmt.bufPrint(&longer, "its answer: {s}", .{why}) catch why);
+    };
     if (services.len == 0) return refuse("it lists no service");
     serve(services);
 }

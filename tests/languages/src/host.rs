@@ -9,8 +9,9 @@ use std::{
 
 use weir_ipvs::{RealServerKey, ServiceKey};
 use weir_wasm::{
-    Birth, Effect, Entries, Envelope, Event, Failure, HealthReport, Limits, OwnedService, Plugin,
-    Policy, PolicyGrant, Runtime, Services, Settings, Statement, StructureGrant, Table, View,
+    Birth, Effect, Entries, Envelope, Event, Failure, HealthReport, Level, Limits, OwnedService,
+    Plugin, Policy, PolicyGrant, Runtime, Services, Settings, Statement, StructureGrant, Table,
+    View,
 };
 
 use crate::table;
@@ -87,7 +88,7 @@ pub struct Host {
     log: Lines,
 }
 
-type Lines = Arc<Mutex<Vec<String>>>;
+type Lines = Arc<Mutex<Vec<(Level, String)>>>;
 
 impl Host {
     /// Starts `plugin`. It is told nothing yet.
@@ -96,7 +97,8 @@ impl Host {
         let lines = Arc::clone(&log);
         let settings = Settings {
             log: Arc::new(move |line| {
-                lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.message);
+                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                lines.push((line.level, line.message));
             }),
             ..setup.settings()
         };
@@ -131,9 +133,14 @@ impl Host {
         }
     }
 
-    /// What it logged since this was asked last.
-    pub fn log(&self) -> Vec<String> {
+    /// What it logged since this, or the same without levels, was asked last.
+    pub fn graded_log(&self) -> Vec<(Level, String)> {
         std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The same, without levels.
+    pub fn log(&self) -> Vec<String> {
+        self.graded_log().into_iter().map(|(_, message)| message).collect()
     }
 
     fn keep(&mut self, effect: Effect) {

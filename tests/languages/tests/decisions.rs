@@ -222,12 +222,30 @@ fn listed(services: &[&str]) -> Event {
     answered(200, &format!("[{}]", services.join(",")))
 }
 
-/// What a controller does by what a registry lists, as text.
+/// What it logged, a line for each.
+fn logged(host: &Host) -> String {
+    let lines = host.graded_log().into_iter();
+    lines.map(|(level, text)| format!("{level:?}: {}\n", undetailed(&text))).collect()
+}
+
+/// What is wrong with an answer that cannot be read is told in the words of each language's own
+/// reader: all else is the same.
+fn undetailed(line: &str) -> String {
+    let Some((before, after)) = line.split_once("its answer: ") else { return line.to_owned() };
+    let (why, after) = after.rsplit_once("; ").unwrap_or((after, ""));
+    assert!(!why.is_empty(), "{line}");
+    format!("{before}its answer: ..; {after}")
+}
+
+/// What a controller does and logs by what a registry lists, as text.
 fn discover(runtime: &Runtime, plugin: &Plugin, configured: Configured<'_>) -> String {
     let setup = Setup { config_json: configured(REGISTRY), ..Setup::default() };
     let mut host = Host::start(runtime, plugin, setup).unwrap();
     let mut text = String::new();
-    let mut tell = |what: &str, event| text += &format!("{what}\n{}", host.tell(vec![event]));
+    let mut tell = |what: &str, event| {
+        let done = host.tell(vec![event]);
+        text += &format!("{what}\n{done}{}", logged(&host));
+    };
     tell("started", Event::Started);
     tell("the time", Event::Stats(Duration::ZERO));
     tell("one", listed(&[SHOP]));
@@ -247,7 +265,10 @@ fn discover_oddly(runtime: &Runtime, plugin: &Plugin, configured: Configured<'_>
     let mut host = Host::start(runtime, plugin, setup).unwrap();
     let asks = host.tell((0..9).map(|_| Event::Stats(Duration::from_secs(10))).collect());
     let mut text = format!("nine times at once: {} requests\n", asks.lines().count());
-    let mut tell = |what: &str, event| text += &format!("{what}\n{}", host.tell(vec![event]));
+    let mut tell = |what: &str, event| {
+        let done = host.tell(vec![event]);
+        text += &format!("{what}\n{done}{}", logged(&host));
+    };
     tell("one outside the grant, and one by UDP", listed(&[SIX, UDP_NAMES]));
     tell("no JSON", answered(200, "no"));
     for it in MALFORMED {
@@ -295,8 +316,11 @@ fn rust_discovers() {
     owns shop, tcp 192.0.2.10:80 by wrr: 10.0.0.2:80 weight 1
     owns names, tcp 192.0.2.11:53 by wlc: 10.0.0.3:53 weight 1
     status 503
+    Warn: https://registry.example/services: status 503; nothing changes
     nothing
+    Warn: https://registry.example/services: it lists no service; nothing changes
     no answer
+    Warn: https://registry.example/services: its time is over; nothing changes
     the first no more
     gives up tcp 192.0.2.10:80
     owns names, tcp 192.0.2.11:53 by wlc: 10.0.0.3:53 weight 1
@@ -305,19 +329,33 @@ fn rust_discovers() {
     nine times at once: 8 requests
     one outside the grant, and one by UDP
     owns names, udp 192.0.2.11:53 by wlc: 10.0.0.3:53 weight 1
+    Error: service tcp [2001:db8::1]:80 is outside the plugin's grant.structure
     no JSON
+    Warn: https://registry.example/services: its answer: ..; nothing changes
     7
+    Warn: https://registry.example/services: its answer: ..; nothing changes
     null
+    Warn: https://registry.example/services: its answer: ..; nothing changes
     {"name":"a","address":"192.0.2.12:80"}
+    Warn: https://registry.example/services: its answer: ..; nothing changes
     {"name":5,"address":"192.0.2.12:80","servers":[]}
+    Warn: https://registry.example/services: its answer: ..; nothing changes
     {"name":"a","address":"192.0.2.12","servers":[]}
+    Warn: https://registry.example/services: its answer: ..; nothing changes
     {"name":"a","address":"192.0.2.12:65536","servers":[]}
+    Warn: https://registry.example/services: its answer: ..; nothing changes
     {"name":"a","address":"2001:db8::1:80","servers":[]}
+    Warn: https://registry.example/services: its answer: ..; nothing changes
     {"name":"a","address":"[1::2::3]:80","servers":[]}
+    Warn: https://registry.example/services: its answer: ..; nothing changes
     {"name":"a","address":"192.0.2.12:80","udp":1,"servers":[]}
+    Warn: https://registry.example/services: its answer: ..; nothing changes
     {"name":"a","address":"192.0.2.12:80","servers":{}}
+    Warn: https://registry.example/services: its answer: ..; nothing changes
     {"name":"a","address":"192.0.2.12:80","servers":[{"weight":1}]}
+    Warn: https://registry.example/services: its answer: ..; nothing changes
     {"name":"a","address":"192.0.2.12:80","servers":[{"address":"10.0.0.1:80","weight":-1}]}
+    Warn: https://registry.example/services: its answer: ..; nothing changes
     another
     owns shop, tcp 192.0.2.10:80 by wrr: 10.0.0.1:80 weight 3, 10.0.0.2:80 weight 1
     gives up udp 192.0.2.11:53
