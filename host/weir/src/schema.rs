@@ -1,11 +1,16 @@
 //! What the settings of a plugin may be: the JSON Schema that its author put into its component,
-//! read without running it.
+//! or beside its script, read without running it.
 //!
 //! A schema comes from whoever made the plugin, and is read before the plugin is trusted with
 //! anything. It stands alone: nothing is fetched, and it refers to no part of itself, so that to
 //! check settings takes no longer than both are long. Patterns are matched in linear time.
 
-use std::{error::Error, fmt, io::BufReader, path::Path};
+use std::{
+    error::Error,
+    fmt,
+    io::{BufReader, ErrorKind::NotFound, Read as _},
+    path::Path,
+};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use boon::{
@@ -59,6 +64,21 @@ impl Schema {
         let file = BufReader::with_capacity(64, open_regular(path)?);
         let text = weir_build::schema(file)?;
         text.map(|it| Self::parse(&it).context("the schema of its settings")).transpose()
+    }
+
+    /// The schema beside the script at `path`, in `policy.settings.json` of `policy.star`; none =
+    /// there is no such file.
+    pub(crate) fn beside(script: &Path) -> anyhow::Result<Option<Self>> {
+        let path = script.with_extension("settings.json");
+        let context = || format!("the schema of its settings, {}", path.display());
+        let file = match open_regular(&path) {
+            Err(error) if error.kind() == NotFound => return Ok(None),
+            opened => opened.with_context(context)?,
+        };
+        let mut text = String::new();
+        let most = weir_build::SECTION_BYTES;
+        file.take(most + 1).read_to_string(&mut text).with_context(context)?;
+        Self::parse(&text).map(Some).with_context(context)
     }
 
     /// Reads the text of one. Fails if it is not a JSON Schema (draft 2020-12), longer than

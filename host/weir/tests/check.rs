@@ -92,6 +92,34 @@ fn mistakes_of_the_configuration_hide_none_of_its_plugins() {
 }
 
 #[test]
+fn a_script_may_have_the_schema_of_its_settings_beside_it() {
+    let config = "[plugin.x]\ncomponent = \"starlark\"\nscript = \"x.star\"\n\n[plugin.x.config]\n\
+                  url = \"http://registry.example\"\neach_s = 3\nevery_s = -1\n";
+    let script = "def on_start(weights):\n    print(config[\"url\"])\n";
+    let with = |config, schema| {
+        let files = [("weir.toml", config), ("x.star", script), ("x.settings.json", schema)];
+        checked(&files, "weir.toml", &[])
+    };
+    let schema = include_str!("../../../plugins/discovery/settings.json");
+    let (status, said) = with(config, schema);
+    assert_eq!(status, 1);
+    insta::assert_snapshot!(said, @r#"
+    weir.toml:7:10: plugin x: config.each_s: unknown key `each_s`; known here: every_s, secret, url
+        7 | each_s = 3
+          |          ^
+    weir.toml:8:11: plugin x: config.every_s: must be >=0, but got -1
+        8 | every_s = -1
+          |           ^
+    "#);
+    let good = config.replace("each_s = 3\nevery_s = -1\n", "every_s = 1\n");
+    assert_eq!(with(&good, schema).0, 0);
+    let (status, said) = with(&good, "{");
+    assert_eq!(status, 1);
+    let broken = "plugin x: the schema of its settings, x.settings.json: it is no JSON";
+    assert!(said.contains(broken), "{said}");
+}
+
+#[test]
 fn fragments_are_joined_and_what_is_stated_twice_is_named_with_both_places() {
     let good = [
         ("d/10-checks.toml", "[check]\ninterval = \"10s\"\n"),

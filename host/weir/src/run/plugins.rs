@@ -141,6 +141,7 @@ pub(crate) fn load_one(
         "it has settings of its own, as its schema says, and runs no script: remove `script`, or \
          have it run by component = \"starlark\""
     );
+    let schema = config.script.as_ref().map_or(Ok(schema), |it| Schema::beside(it))?;
     // A checker has settings of each check, too, and may have no others.
     if let Some(schema) = schema.as_ref().filter(|_| plugin.worlds() != [World::Checker]) {
         schema.check(&config.config_json)?;

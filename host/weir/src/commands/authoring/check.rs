@@ -12,7 +12,7 @@ use clap::Args;
 use weir_wasm::{Checked, Limits, Plugin, ProbeError, Runtime, World};
 
 use super::{Component, POWERS, size, trial};
-use crate::{builtin, cli::Exit, commands, run::plugins, script};
+use crate::{builtin, cli::Exit, commands, run::plugins, schema::Schema, script};
 
 /// Processor time of one call that a policy gets in a second trial, when the usual limit was
 /// too low: what an operator may grant without a thought.
@@ -71,6 +71,9 @@ fn check_script(file: &Path, config: &str, verdicts: &mut Verdicts<'_>) -> Resul
     let settings =
         script::settings(file, config).map(|it| (it, format!("{} of Starlark", file.display())));
     let Some(settings) = verdicts.say("script", settings)? else { return Ok(()) };
+    if let Some(schema) = Schema::beside(file).transpose() {
+        check_settings(&schema, config, verdicts)?;
+    }
     let runtime = trial::runtime()?;
     let builtin = builtin::POLICIES.iter().find(|it| it.name() == "starlark");
     let builtin = builtin.context("this weir carries no starlark")?;
@@ -92,8 +95,13 @@ fn check_component(file: &Path, config: &str, verdicts: &mut Verdicts<'_>) -> Re
     });
     let plugin = verdicts.say("world", loaded)?;
     check_wants(&component, verdicts)?;
-    if !component.is_command() {
-        check_settings(&component, config, verdicts)?;
+    match &component.schema {
+        _ if component.is_command() => {}
+        Some(schema) => check_settings(schema, config, verdicts)?,
+        None => {
+            let text = "it has no schema: what is wrong with them, it says itself when it runs";
+            verdicts.warn("settings", text)?;
+        }
     }
     match plugin {
         Some(plugin) if !plugin.is(World::Command) => {
@@ -134,11 +142,11 @@ fn check_wants(component: &Component, verdicts: &mut Verdicts<'_>) -> Result<()>
 }
 
 /// Whether its schema is one, and takes `config`.
-fn check_settings(component: &Component, config: &str, verdicts: &mut Verdicts<'_>) -> Result<()> {
-    let Some(schema) = &component.schema else {
-        let text = "it has no schema: what is wrong with them, it says itself when it runs";
-        return verdicts.warn("settings", text);
-    };
+fn check_settings(
+    schema: &Result<Schema>,
+    config: &str,
+    verdicts: &mut Verdicts<'_>,
+) -> Result<()> {
     let verdict = match schema {
         Ok(schema) => schema.check(config).map_err(|it| anyhow!("{it}")),
         Err(error) => Err(anyhow!("{error:#}")),
