@@ -345,6 +345,21 @@ fn what_is_there_already_is_kept() {
 }
 
 #[test]
+fn no_name_makes_a_project_that_cannot_be_built() {
+    let folder = tempfile::tempdir().unwrap();
+    insta::assert_snapshot!(
+        refused(folder.path(), &["plugin", "new", "--lang", "rust", "serde"]),
+        @"weir: serde is a package that plugins in Rust are built of: choose another name"
+    );
+    // What Python's library has, and what Go takes for a test.
+    for (language, name, source) in [("python", "json", "plugin.py"), ("go", "x-test", "plugin.go")]
+    {
+        said(folder.path(), &["plugin", "new", "--lang", language, name]);
+        assert!(folder.path().join(name).join("src").join(source).is_file());
+    }
+}
+
+#[test]
 fn a_missing_compiler_is_said_with_how_to_get_it() {
     let (_folder, project) = new("c");
     let nothing = tempfile::tempdir().unwrap();

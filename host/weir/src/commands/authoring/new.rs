@@ -18,6 +18,40 @@ use crate::builtin;
 /// The files of `sdk/` and `wit/`, by their path in the tree; sorted.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
 
+/// Packages that a project in Rust is built of, as far as a project may have their names: cargo
+/// would not know which of two is meant.
+const PACKAGES: [&str; 29] = [
+    "anyhow",
+    "bitflags",
+    "equivalent",
+    "foldhash",
+    "hashbrown",
+    "heck",
+    "id-arena",
+    "indexmap",
+    "itoa",
+    "leb128fmt",
+    "log",
+    "memchr",
+    "prettyplease",
+    "proc-macro2",
+    "quote",
+    "semver",
+    "serde",
+    "syn",
+    "unicode-ident",
+    "wasm-encoder",
+    "wasm-metadata",
+    "wasmparser",
+    "weir-sdk",
+    "wit-bindgen",
+    "wit-bindgen-core",
+    "wit-bindgen-rust",
+    "wit-bindgen-rust-macro",
+    "wit-component",
+    "wit-parser",
+];
+
 /// What `weir plugin new` takes.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -211,11 +245,12 @@ impl Lang {
 
     /// The source of the plugin `name`, from its folder.
     fn source(self, name: &str) -> String {
-        // What Python can import.
-        let stem = name.replace('-', "_");
         match self {
             Self::Rust => "src/lib.rs".to_owned(),
-            _ => format!("src/{stem}.{}", self.extension()),
+            // Whatever the name is, this is no module that Python's own library has, and no file
+            // that Go takes for a test.
+            Self::Python | Self::Go => format!("src/plugin.{}", self.extension()),
+            _ => format!("src/{}.{}", name.replace('-', "_"), self.extension()),
         }
     }
 
@@ -241,6 +276,10 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<ExitCode> {
         && name.starts_with(|it: char| it.is_ascii_lowercase())
         && name.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-');
     ensure!(is_name, "\"{name}\" is no name: a letter, then letters, digits and -, all small");
+    ensure!(
+        *lang != Lang::Rust || !PACKAGES.contains(&name.as_str()),
+        "{name} is a package that plugins in Rust are built of: choose another name"
+    );
     let folder = Path::new(name);
     ensure!(!folder.exists(), "{name} is there already: choose another name, or remove it");
     ensure!(
