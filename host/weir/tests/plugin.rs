@@ -387,6 +387,17 @@ fn what_is_no_plugin_is_said() {
     assert!(said.contains("`weir plugin new` makes one"), "{said}");
 }
 
+/// What the compiler complains of is shown, and is no reason not to build.
+fn warnings_are_shown(language: &str) {
+    let (_folder, project) = new(language);
+    let source = project.join("src/gentle.c");
+    let text = fs::read_to_string(&source).unwrap();
+    fs::write(&source, format!("{text}static int unused_by_all;\n")).unwrap();
+    let built = weir(&project, &["plugin", "build"]);
+    let shown = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success() && shown.contains("unused_by_all"), "{shown}");
+}
+
 /// Those that need a compiler, which `cargo xtask test languages` installs.
 mod toolchain {
     macro_rules! languages {
@@ -401,7 +412,7 @@ mod toolchain {
     }
 
     languages! {
-        c: is_built_checked_and_tested, a_checker_is_built_checked_and_tested;
+        c: is_built_checked_and_tested, a_checker_is_built_checked_and_tested, warnings_are_shown;
         zig: is_built_checked_and_tested, a_checker_is_built_checked_and_tested,
             a_controller_is_built_checked_and_tested;
         python: is_built_checked_and_tested, a_checker_is_built_checked_and_tested,

@@ -6,6 +6,7 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     fmt, fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -126,7 +127,7 @@ pub struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Builds it; the bytes of the component.
+    /// Builds it; the bytes of the component. What its compiler complains of goes to stderr.
     ///
     /// Fails with what its compiler says, or, where that is missing, with how to get it.
     pub fn component(&self) -> Result<Vec<u8>> {
@@ -309,6 +310,8 @@ fn run(command: &mut Command) -> Result<Vec<u8>> {
         let said = [output.stdout, output.stderr].concat();
         bail!("{shown} says:\n{}", String::from_utf8_lossy(&said).trim_end());
     }
+    // Nothing is lost of the build where its warnings cannot be shown.
+    let _ = io::stderr().write_all(&output.stderr);
     Ok(output.stdout)
 }
 

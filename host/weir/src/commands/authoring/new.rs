@@ -20,7 +20,7 @@ static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
 
 /// Packages that a project in Rust is built of, as far as a project may have their names: cargo
 /// would not know which of two is meant.
-const PACKAGES: [&str; 29] = [
+const PACKAGES: [&str; 30] = [
     "anyhow",
     "bitflags",
     "equivalent",
@@ -50,6 +50,7 @@ const PACKAGES: [&str; 29] = [
     "wit-bindgen-rust-macro",
     "wit-component",
     "wit-parser",
+    "zmij",
 ];
 
 /// What `weir plugin new` takes.
