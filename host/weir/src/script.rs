@@ -39,16 +39,42 @@ pub(crate) fn over(base: &str, over: &str, is_script: bool) -> String {
 }
 
 fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    open_regular(path)?.take(SCRIPT_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > SCRIPT_BYTES {
+    let mut bytes = Vec::new();
+    open_regular(path)?.take(SCRIPT_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SCRIPT_BYTES {
         return Err(io::Error::other(format!("it is larger than {SCRIPT_BYTES} bytes")));
     }
-    Ok(text)
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        let remedy = "save it as UTF-8 without one";
+        return Err(io::Error::other(format!("it begins with a byte order mark (BOM): {remedy}")));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..valid].iter().filter(|it| **it == b'\n').count() + 1;
+        io::Error::other(format!("line {line} is no text in UTF-8: save it as such"))
+    })
 }
+
+/// What some editors begin UTF-8 with, and no parser wants.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    #[test]
+    fn a_script_is_text() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("x.star");
+        let refused = |bytes: &[u8]| {
+            fs::write(&file, bytes).unwrap();
+            super::read(&file).map_err(|it| it.to_string()).err()
+        };
+        assert_eq!(refused("x = \"ä\"\n".as_bytes()), None);
+        insta::assert_snapshot!(refused(b"\xef\xbb\xbfx = 1\n").unwrap(), @"it begins with a byte order mark (BOM): save it as UTF-8 without one");
+        insta::assert_snapshot!(refused(b"x = 1\ny = \"\xe9\"\n").unwrap(), @"line 2 is no text in UTF-8: save it as such");
+    }
+
     #[test]
     fn settings_go_over_others_key_by_key() {
         let over = |base, is_script| super::over(base, r#"{"b":3}"#, is_script);

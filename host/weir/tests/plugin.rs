@@ -361,18 +361,16 @@ fn no_name_makes_a_project_that_cannot_be_built() {
 
 #[test]
 fn a_missing_compiler_is_said_with_how_to_get_it() {
-    let (_folder, project) = new("c");
-    let nothing = tempfile::tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
-        .args(["plugin", "build"])
-        .current_dir(&project)
-        .env("PATH", nothing.path())
-        .output()
-        .unwrap();
-    insta::assert_snapshot!(
-        String::from_utf8(output.stderr).unwrap(),
-        @"weir: zig is not on PATH: pip install ziglang, or https://ziglang.org/download (0.17)"
-    );
+    let said = |language: &str| {
+        let (_folder, project) = new(language);
+        let nothing = tempfile::tempdir().unwrap();
+        let mut weir = Command::new(env!("CARGO_BIN_EXE_weir"));
+        weir.args(["plugin", "build"]).current_dir(&project).env("PATH", nothing.path());
+        weir.env_remove("CARGO").env_remove("RUSTC");
+        String::from_utf8(weir.output().unwrap().stderr).unwrap()
+    };
+    insta::assert_snapshot!(said("c"), @"weir: zig is not on PATH: pip install ziglang, or https://ziglang.org/download (0.17)");
+    insta::assert_snapshot!(said("rust"), @"weir: rustc is not on PATH: https://rustup.rs brings rustc and cargo");
 }
 
 #[test]
@@ -383,6 +381,10 @@ fn what_is_no_plugin_is_said() {
         let said = refused(folder.path(), &["plugin", command, "x.wasm"]);
         assert!(said.starts_with("weir: failed to use x.wasm: it is not a component"), "{said}");
     }
+    insta::assert_snapshot!(refused(folder.path(), &["plugin", "inspect", "x.star"]), @"weir: x.star is a script: `weir plugin check x.star` says what it is, and `weir plugin grant x.star` what to write into weir.toml");
+    let huge = fs::File::create(folder.path().join("huge.wasm")).unwrap();
+    huge.set_len(1 << 32).unwrap();
+    insta::assert_snapshot!(refused(folder.path(), &["plugin", "inspect", "huge.wasm"]), @"weir: failed to use huge.wasm: it is larger than 67108864 bytes, and no component that weir takes is");
     let said = refused(folder.path(), &["plugin", "build"]);
     assert!(said.contains("`weir plugin new` makes one"), "{said}");
 }

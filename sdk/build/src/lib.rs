@@ -14,12 +14,12 @@ pub use component::{
 pub use language::{Language, Source};
 
 use std::{
-    env, fmt, fs,
+    env, fmt, fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use wit_component::ComponentEncoder;
 
 /// The Wasm target to compile for.
@@ -83,7 +83,7 @@ impl Plugin<'_> {
         cargo.args(["--target", self.target.triple()]);
         cargo.arg("--target-dir").arg(self.target_directory);
         forget_outer_build(&mut cargo);
-        let status = cargo.status().context("failed to start cargo")?;
+        let status = cargo.status().map_err(|error| unstarted("cargo", error))?;
         if !status.success() {
             bail!("failed to build the plugin {self}: cargo ended with {status}");
         }
@@ -133,12 +133,20 @@ fn require_target(target: Target) -> Result<()> {
     let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
         .args(["--print", "target-libdir", "--target", triple])
         .output()
-        .context("failed to start rustc")?;
+        .map_err(|error| unstarted("rustc", error))?;
     let directory = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     if !directory.is_dir() {
         bail!("the Wasm target is missing: run `rustup target add {triple}`");
     }
     Ok(())
+}
+
+/// Why a program of Rust's could not be started, and how to get one that is missing.
+fn unstarted(program: &str, error: io::Error) -> Error {
+    if error.kind() == io::ErrorKind::NotFound {
+        return anyhow!("{program} is not on PATH: https://rustup.rs brings rustc and cargo");
+    }
+    Error::new(error).context(format!("failed to start {program}"))
 }
 
 /// A build script's environment describes the build it belongs to; the plugin's is

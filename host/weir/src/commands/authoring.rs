@@ -17,9 +17,9 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Subcommand;
-use weir_wasm::open_regular;
+use weir_wasm::{COMPONENT_BYTES, open_regular};
 
 use self::manifest::Manifest;
 use crate::schema::Schema;
@@ -77,10 +77,17 @@ struct Component {
 impl Component {
     fn read(file: &Path) -> Result<Self> {
         let mut bytes = Vec::new();
-        let read = open_regular(file).and_then(|mut it| it.read_to_end(&mut bytes));
-        read.map_err(anyhow::Error::from)
-            .and_then(|_| Self::of(bytes))
-            .with_context(|| format!("failed to use {}", file.display()))
+        let read = open_regular(file)
+            .and_then(|it| it.take(COMPONENT_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(anyhow::Error::from);
+        read.and_then(|_| {
+            ensure!(
+                bytes.len() as u64 <= COMPONENT_BYTES,
+                "it is larger than {COMPONENT_BYTES} bytes, and no component that weir takes is"
+            );
+            Self::of(bytes)
+        })
+        .with_context(|| format!("failed to use {}", file.display()))
     }
 
     /// The one that these bytes are.

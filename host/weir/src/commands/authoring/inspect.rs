@@ -2,11 +2,17 @@
 
 use std::{io::Write, path::Path, process::ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::{Component, POWERS, size};
 
 pub(super) fn run(file: &Path, out: &mut dyn Write) -> Result<ExitCode> {
+    ensure!(
+        file.extension().is_none_or(|it| it != "star"),
+        "{0} is a script: `weir plugin check {0}` says what it is, and `weir plugin grant {0}` what \
+         to write into weir.toml",
+        file.display()
+    );
     show(&Component::read(file)?, out)?;
     Ok(ExitCode::SUCCESS)
 }
