@@ -295,7 +295,7 @@ mod tests {
             assert_eq!(refused(wants), None, "{wants}");
         }
         let said = |wants: &str| refused(wants).unwrap();
-        insta::assert_snapshot!(said(r#"weights = { intents = ["drian"], reason = "x" }"#), @r#"plugin.toml:5:11: weights: intents: expected "base" or "scale" or "floor" or "cap" or "drain", found "drian""#);
+        insta::assert_snapshot!(said(r#"weights = { intents = ["drains"], reason = "x" }"#), @r#"plugin.toml:5:11: weights: intents: expected "base" or "scale" or "floor" or "cap" or "drain", found "drains""#);
         insta::assert_snapshot!(said(r#"weights = { intents = ["scale"], scale = [9, 3], reason = "x" }"#), @"plugin.toml:5:11: weights: scale: expected [least, most] in thousandths, such as [100, 1500], found an array");
         insta::assert_snapshot!(said(r#"weights = { intents = ["scale"], reason = "x" }"#), @r#"plugin.toml:5:11: weights: intents: "scale" needs its bounds: add scale = [100, 1500]"#);
         insta::assert_snapshot!(said(r#"weights = { intents = [], floor = 3, reason = "x" }"#), @r#"plugin.toml:5:11: weights: floor: has no effect: add "floor" to intents, or remove this"#);
@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn what_is_misspelt_is_refused() {
         let said = |text: &str| refused(text).unwrap();
-        insta::assert_snapshot!(said("[plugin]\nname = \"x\"\nworld = \"polcy\"\n"), @r#"plugin.toml:3:9: expected one of policy, controller, weigher, guard, checker, command, found "polcy""#);
+        insta::assert_snapshot!(said("[plugin]\nname = \"x\"\nworld = \"police\"\n"), @r#"plugin.toml:3:9: expected one of policy, controller, weigher, guard, checker, command, found "police""#);
         insta::assert_snapshot!(said("[plugin]\nname = \"x\"\nworld = \"guard\"\nfoo = 1\n"), @"plugin.toml:4:1: unknown field `foo`, expected one of `name`, `world`, `version`, `summary`, `license`");
     }
 
