@@ -154,8 +154,9 @@ fn settings_that_the_schema_refuses_are_mistakes_of_the_configuration() {
 /// scenario says.
 fn is_checked_and_tested(project: &Path, words: &[&str]) {
     let checked = said(project, &[&["plugin", "check"], words].concat());
-    // What is interpreted may need more of the processor where tables are large: it is told.
-    let is_good = |it: &str| it.starts_with("pass  ") || it.starts_with("warn  1000 servers");
+    // What is interpreted may need more of the processor, the more so on a slow machine: it is told.
+    let is_slow = |it: &str| it.starts_with("warn  ") && it.contains("; needs `limits = ");
+    let is_good = |it: &str| it.starts_with("pass  ") || is_slow(it);
     assert!(checked.lines().all(is_good), "{checked}");
     assert!(checked.contains("  1000 servers"), "{checked}");
     let tested = said(project, &["test"]);
