@@ -22,8 +22,13 @@ fn check(value: Value<'_>) -> anyhow::Result<()> {
         return dict.iter().try_for_each(|(_, it)| check(it));
     }
     let json = value.to_json_value()?;
+    let is_kept = match value.get_type() {
+        "int" => json.is_i64() || json.is_u64(),
+        "float" => json.is_f64(),
+        _ => true,
+    };
     anyhow::ensure!(
-        json.is_null() == value.is_none() && json.is_f64() == (value.get_type() == "float"),
+        is_kept,
         "{value}: expected a number that is finite, and an integer of at most 64 bits"
     );
     Ok(())
