@@ -495,26 +495,33 @@ impl Shared {
         }
     }
 
-    /// The same bits mean something else to another scheduler, or nothing.
+    /// The same bits mean something else to another scheduler, or nothing. What is inherited by one
+    /// to which they mean nothing has no effect, and is no mistake.
     fn note_flags(&self, section: &mut Section<'_>) {
         let scheduler = match &self.scheduler {
             Some(scheduler) => scheduler.as_str(),
             None if section.value(SCHEDULER.name).is_none() => USUAL_SCHEDULER,
             None => return,
         };
-        let is_inherited = section.has(SCHEDULER.name) && !section.has(FLAGS.name);
-        let key = if is_inherited { SCHEDULER.name } else { FLAGS.name };
+        let is_own = section.has(FLAGS.name);
+        let (key, remedy) = match section.has(SCHEDULER.name) && !is_own {
+            true => (SCHEDULER.name, "change it, or add flags of its own"),
+            false => (FLAGS.name, "change the one or the other"),
+        };
+        let meant = named_flags(scheduler);
         for (flag, of) in &self.flags {
             let Some(of) = of.filter(|it| *it != scheduler) else { continue };
+            let is_misread = meant.iter().any(|it| it.0 == *flag)
+                && !self.flags.contains(&(*flag, Some(scheduler)));
+            if !is_own && !is_misread {
+                continue;
+            }
             let named = named_flags(of).into_iter().find(|it| it.0 == *flag);
             let name = named.map_or(of, |it| it.1);
-            section.note_where_said(
-                key,
-                format!(
-                    "the flag \"{name}\" is for scheduler = \"{of}\" only, found \"{scheduler}\": \
-                     change the one or the other"
-                ),
+            let message = format!(
+                "the flag \"{name}\" is for scheduler = \"{of}\" only, found \"{scheduler}\""
             );
+            section.note_where_said(key, format!("{message}: {remedy}"));
         }
     }
 

@@ -126,8 +126,14 @@ fn flags_without_a_meaning_are_refused() {
     check(
         &with_profile("scheduler = \"mh\""),
         "weir.toml:8:13: service web: scheduler: the flag \"sh-port\" is for scheduler = \"sh\" only, \
-         found \"mh\": change the one or the other",
+         found \"mh\": change it, or add flags of its own",
     );
+    good(&with_profile("scheduler = \"wrr\""));
+    let defaults = |flags: &str, lines: &str| {
+        good(&format!("[defaults]\nflags = [{flags}]\n{}", service(lines)))
+    };
+    defaults("\"sh-port\"", "");
+    defaults("\"sh-port\", \"mh-port\"", "scheduler = \"mh\"");
     check(
         &service("flags = [\"one-packet\"]"),
         "weir.toml:4:9: service web: flags: \"one-packet\" is for protocol = \"udp\" only, found tcp: \
