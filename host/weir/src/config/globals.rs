@@ -114,8 +114,9 @@ pub(super) fn check(globals: &Globals, services: &[NamedService], top: &Section<
     if !globals.sync.is_empty()
         && let Some((service, server)) = services.iter().find_map(crossing)
     {
-        let message = format!("goes without real servers of another address family, as {server}");
-        top.note_at(SYNC.name, format!("{message} of service {service}: remove one"));
+        let message = "is refused by IPVS beside real servers of another address family, found";
+        let remedy = "remove the one or the other";
+        top.note_at(SYNC.name, format!("{message} {server} of service {service}: {remedy}"));
     }
 }
 

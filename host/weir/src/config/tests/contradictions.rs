@@ -228,8 +228,8 @@ fn sync_daemons_and_servers_of_another_family_are_refused_together() {
     good(&mixed);
     check(
         &format!("[[sync]]\nrole = \"master\"\ninterface = \"eth0\"\n{mixed}"),
-        "weir.toml:1:1: sync: goes without real servers of another address family, as \
-         [2001:db8::1]:80 of service web: remove one",
+        "weir.toml:1:1: sync: is refused by IPVS beside real servers of another address family, found \
+         [2001:db8::1]:80 of service web: remove the one or the other",
     );
 }
 
