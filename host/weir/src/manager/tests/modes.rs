@@ -118,6 +118,12 @@ fn probation_ends() {
     assert_eq!(bench.said("plugin-quarantined").len(), 1);
     trap(&mut bench, false);
     bench.replace("other", None);
+    assert_eq!(
+        bench.said("plugin-replaced"),
+        [
+            "plugin-replaced plugin=other then=\"the one before does not come back, for it did not run\""
+        ]
+    );
     poke(&mut bench);
     assert!(bench.heard().iter().any(|it| it.starts_with("other")), "it begins anew");
 }
