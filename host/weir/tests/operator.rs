@@ -160,6 +160,9 @@ fn everything_that_happened_is_told_and_kept() {
     director.says(&["freeze", "--reason", "audit"]);
     let alerts = &director.json(&["status", "--json"])["alerts"];
     assert_eq!(alerts[0]["kind"], "frozen");
+    let explained = director.says(&["explain", "web"]);
+    assert!(explained.contains("\n  frozen since 20"), "{explained}");
+    assert!(explained.contains(": audit\n"), "{explained}");
     let thawed = director.says(&["thaw"]);
     assert_eq!(thawed, "everything: thawed\n");
     let events = director.says(&["events", "--json"]);

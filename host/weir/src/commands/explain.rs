@@ -115,13 +115,13 @@ fn show_service(out: &mut dyn Write, service: &ShownService) -> io::Result<()> {
     }
     writeln!(out, "  {} of {} base weight is up", service.live, service.all)?;
     if let Some(since) = &service.panic_since {
-        writeln!(out, "  panic since {since}: below its floor")?;
+        writeln!(out, "  panic since {since}: it fell below its floor")?;
     }
     if service.is_quorum_lost {
         writeln!(out, "  no quorum of {}", service.quorum)?;
     }
     if let Some(frozen) = &service.frozen {
-        writeln!(out, "  {} since {}", frozen.reason, frozen.since)?;
+        writeln!(out, "  frozen since {}: {}", frozen.since, frozen.reason)?;
     }
     Ok(())
 }

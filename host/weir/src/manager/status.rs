@@ -102,8 +102,13 @@ impl Manager {
         for (key, claim) in &self.claims {
             if let Some(since) = claim.panic.since() {
                 let percent = claim.strength(now.monotonic).percent();
-                let floor = claim.rules.panic.percent;
-                let message = format!("{percent} % of {} is up, less than {floor} %", claim.name);
+                let floor = claim.rules.panic;
+                let message = format!(
+                    "{percent} % of {} is up: panic begins below {} % and ends at {} %",
+                    claim.name,
+                    floor.percent,
+                    floor.leave_percent(),
+                );
                 alert("panic", Some(*key), Some(since), message);
             }
             if claim.is_quorum_lost {

@@ -36,6 +36,13 @@ const LEAVE_EVALUATIONS: u32 = 2;
 /// .. that are so far apart.
 const EVALUATION: Duration = Duration::from_secs(1);
 
+impl Floor {
+    /// Where panic is over, in the same hundredths.
+    pub(crate) fn leave_percent(self) -> u32 {
+        (self.percent + LEAVE_POINTS).min(100)
+    }
+}
+
 /// Base weights of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Strength {
@@ -85,7 +92,7 @@ impl Panic {
             let begins = floor.mode != Mode::Off && strength.is_below(floor.percent);
             return begins.then(|| self.begin(now));
         }
-        if floor.mode != Mode::Off && strength.is_below((floor.percent + LEAVE_POINTS).min(100)) {
+        if floor.mode != Mode::Off && strength.is_below(floor.leave_percent()) {
             self.good = 0;
             return None;
         }

@@ -133,6 +133,15 @@ fn a_scheduler_that_floods_idle_servers_has_slow_start_by_default() {
     }
 }
 
+/// What somebody should look at.
+fn alerts(bench: &mut Bench) -> Vec<String> {
+    let (reply, mut answer) = Reply::new();
+    bench.manager.handle(bench.at(), Event::Show(Show::Status(None, reply)));
+    bench.settle();
+    let (head, _) = answer.try_recv().unwrap().unwrap();
+    head.alerts.into_iter().map(|it| it.message).collect()
+}
+
 /// Scenario 6.
 #[test]
 fn below_the_floor_weights_are_held_until_enough_are_up() {
@@ -159,6 +168,7 @@ fn below_the_floor_weights_are_held_until_enough_are_up() {
     bench.verdicts(&["10.0.1.2:80 up"]);
     bench.pass(30);
     assert_eq!(bench.said("panic"), NONE, "50 % is not 60 %");
+    assert_eq!(alerts(&mut bench), ["50 % of web is up: panic begins below 50 % and ends at 60 %"]);
     bench.verdicts(&["10.0.1.3:80 up"]);
     assert_eq!(bench.said("panic"), NONE, "one evaluation");
     bench.pass(1);
