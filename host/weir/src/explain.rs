@@ -98,8 +98,8 @@ fn no_longer_said(word: &Word, now: Duration, decides: Option<&Word>, detail: &s
     let is_of_policy = ![Word::WEIR, Word::OPERATOR, Word::AGENT].contains(&who.as_str());
     let then = match decides {
         Some(word) => word.reason.as_str(),
-        // Of what agents say, checks know nothing.
-        None if who == Word::AGENT => "",
+        // Of what agents say, or policies steer by, checks know nothing.
+        None if who == Word::AGENT || (is_of_policy && says.steers()) => "",
         None => detail,
     };
     let is_over = word.until.is_some_and(|it| it <= now);
@@ -146,7 +146,7 @@ mod tests {
         let scale = |to| word("latency", Says::Scale(to), "slow");
         check(&[], &[scale(500)], "latency: scale 500: slow");
         check(&[scale(500)], &[scale(400)], "latency: scale 400, was scale 500: slow");
-        check(&[scale(500)], &[], "latency: scale 500 withdrawn: passed");
+        check(&[scale(500)], &[], "latency: scale 500 withdrawn");
     }
 
     /// What is said of one server by each who may say something.
@@ -235,7 +235,7 @@ mod tests {
         };
         let capped = "business: cap 20, was cap 30: at night";
         check(("less cap-30", 30), ("half cap-20", 20), capped);
-        check(("half cap-30", 30), ("less", 40), "business: cap 30 withdrawn: passed");
+        check(("half cap-30", 30), ("less", 40), "business: cap 30 withdrawn");
         let scaled = "latency: scale 400, was scale 500: slow";
         check(("half cap-30", 25), ("less cap-20", 19), scaled);
     }
