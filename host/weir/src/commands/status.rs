@@ -152,6 +152,7 @@ fn weight(server: &Server) -> String {
 
 fn why(server: &Server, at: &str) -> String {
     let mut words: Vec<String> = server.words.iter().map(|it| word(it, at)).collect();
+    words.extend(server.foreign.map(|it| format!("someone else wrote {it}, and that is left")));
     if server.order.as_ref().is_some_and(|it| it.is_over) {
         words.push("the drain is over".to_owned());
     }

@@ -184,6 +184,10 @@ impl Manager {
             }),
             order: order.map(|it| shown_order(now, it)),
             words: server.decision.words.iter().map(|it| word(now, it)).collect(),
+            foreign: server
+                .tolerated
+                .map(|it| it.weight)
+                .filter(|it| Some(*it) != server.decision.goal),
             active: connections.map_or(0, |it| it.active),
             inactive: connections.map_or(0, |it| it.inactive),
             persistent: connections.map_or(0, |it| it.templates),

@@ -141,6 +141,9 @@ pub(crate) struct Server {
     /// All that is said of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) words: Vec<Word>,
+    /// Another weight than the goal, which someone else wrote, and which is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) foreign: Option<u32>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) active: u32,
     #[serde(default, skip_serializing_if = "is_default")]

@@ -18,6 +18,16 @@ fn set_weight(bench: &mut Bench, weight: u32) {
     bench.pass(10);
 }
 
+/// The weight of someone else that the status of the first real server has.
+fn foreign(bench: &mut Bench) -> Option<u32> {
+    let (reply, mut answer) = Reply::new();
+    let asked = Show::Status(Some("web".into()), reply);
+    bench.manager.handle(bench.at(), Event::Show(asked));
+    bench.settle();
+    let (_, services) = answer.try_recv().unwrap().unwrap();
+    services[0].servers[0].foreign
+}
+
 /// Scenario 10, its last part.
 #[test]
 fn a_weight_that_the_operator_owns_is_the_base_from_then_on() {
@@ -48,10 +58,12 @@ fn an_edit_that_is_only_told_stays_until_weir_has_something_to_write() {
     let said = bench.said("foreign-edit");
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].ends_with("then=\"left until weir has something of its own to write\""));
+    assert_eq!(foreign(&mut bench), Some(30));
     bench.verdicts(&["10.0.1.1:80 down"]);
     bench.pass(5);
     bench.verdicts(&["10.0.1.1:80 up"]);
     assert_eq!(bench.writes(), ["10.0.1.1:80=0", "10.0.1.1:80=100"]);
+    assert_eq!(foreign(&mut bench), None);
 }
 
 #[test]
