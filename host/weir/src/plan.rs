@@ -118,11 +118,26 @@ pub(crate) struct Server {
     pub(crate) tolerated: Option<Tolerated>,
 }
 
-/// A weight that someone else wrote, left until weir wants another than at that time.
+/// A weight that someone else wrote, left until weir wants another than at that time; where it
+/// took a server out that served, as long as weir wants any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tolerated {
     pub(crate) weight: u32,
     pub(crate) goal: Option<u32>,
+}
+
+impl Tolerated {
+    /// Whether it is left where weir wants `goal`.
+    fn stands(&self, goal: Option<u32>) -> bool {
+        // Where weir wants the same, it has nothing of its own to write.
+        let is_same = [self.goal, Some(self.weight)].contains(&goal);
+        is_same || (self.takes_out() && goal.is_some())
+    }
+
+    /// Whether it is no weight in the place of one.
+    pub(crate) fn takes_out(&self) -> bool {
+        self.weight == 0 && self.goal > Some(0)
+    }
 }
 
 /// A weight that was written.

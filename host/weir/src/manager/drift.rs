@@ -85,8 +85,11 @@ impl Server {
             return Some("taken as its base weight");
         }
         if drift.weight == Whose::Alert {
-            self.weight = Some(found.weight);
-            self.tolerated = Some(Tolerated { weight: found.weight, goal: self.decision.goal });
+            let tolerated = Tolerated { weight: found.weight, goal: self.decision.goal };
+            (self.weight, self.tolerated) = (Some(found.weight), Some(tolerated));
+            if tolerated.takes_out() {
+                return Some("left out until `weir ready`");
+            }
         }
         Some(consequence(drift.weight))
     }

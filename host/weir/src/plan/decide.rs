@@ -459,9 +459,7 @@ impl Claim {
             let decision = &mut server.decision;
             decision.goal = formula::weight(terms, decision.base, &decision.words);
             decision.weight = decision.goal;
-            // Where weir wants the same, it has nothing of its own to write.
-            let is_left = |it: &Tolerated| [it.goal, Some(it.weight)].contains(&decision.goal);
-            server.tolerated = server.tolerated.filter(is_left);
+            server.tolerated = server.tolerated.filter(|it| it.stands(decision.goal));
             if let Some(tolerated) = server.tolerated {
                 decision.weight = Some(tolerated.weight);
                 server.applied = Some(decision.clone());
@@ -589,7 +587,7 @@ impl Server {
 
     /// Whether somebody else gave it weight 0, and that is left.
     fn is_left_out(&self) -> bool {
-        self.tolerated.is_some_and(|it| it.weight == 0)
+        self.tolerated.as_ref().is_some_and(Tolerated::takes_out)
     }
 
     /// Whether it is meant to serve, and its checks have not said anything yet.

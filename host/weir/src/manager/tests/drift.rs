@@ -82,6 +82,28 @@ fn an_operator_who_wants_a_server_back_ends_what_was_left() {
 }
 
 #[test]
+fn a_server_that_was_taken_out_stays_out_whatever_else_its_weight_would_be() {
+    let mut bench = settled_with("\"alert\"\nslow-start = {}");
+    bench.verdicts(&["10.0.1.1:80 down"]);
+    bench.pass(5);
+    bench.verdicts(&["10.0.1.1:80 up"]);
+    bench.pass(24);
+    bench.writes();
+    set_weight(&mut bench, 0);
+    bench.pass(60);
+    assert_eq!(bench.writes(), NONE, "the ramp is over, and nobody wants it back");
+    let said = bench.said("foreign-edit");
+    assert!(said[0].ends_with("then=\"left out until `weir ready`\""), "{said:?}");
+    bench.order(Wish::Ready(named("web", "10.0.1.1:80"))).unwrap();
+    bench.pass(70);
+    let writes = bench.writes();
+    assert_eq!(
+        (writes[0].as_str(), writes.last().unwrap().as_str()),
+        ("10.0.1.1:80=10", "10.0.1.1:80=100")
+    );
+}
+
+#[test]
 fn what_someone_removed_stays_away_where_that_is_taken_over() {
     let mut bench = settled_with("\"adopt\"");
     bench.foreign(&Change::DeleteServer(key("10.0.1.2:80")));
