@@ -432,10 +432,7 @@ impl Claim {
         for (endpoint, server) in &mut self.servers {
             let has_other = serving.iter().any(|it| it != endpoint);
             let may_go = server.health.evidence == Evidence::Hard && has_other;
-            // It is health alone that is not believed.
-            let is_out =
-                server.base == 0 || server.is_ordered_out() || server.agent.says.is_out_of_use();
-            if server.role != Role::Real || !server.is_down() || may_go || is_out {
+            if server.role != Role::Real || !server.is_only_down() || may_go {
                 continue;
             }
             let says = match (mode, server.weight) {
@@ -623,6 +620,11 @@ impl Server {
         !self.is_up() && !self.is_unknown()
     }
 
+    /// Whether its checks, which are not believed in panic, keep it out, and nobody else does.
+    fn is_only_down(&self) -> bool {
+        self.is_down() && self.is_meant() && self.agent.says.down.is_none()
+    }
+
     pub(super) fn says(&self, matches: impl Fn(&Says) -> bool) -> bool {
         self.decision.words.iter().any(|it| matches(&it.says))
     }
@@ -647,7 +649,7 @@ impl Server {
     /// Whether it may serve in panic though it is down: it may only be overloaded.
     fn is_worth_holding(&self, mode: Mode) -> bool {
         let would_serve = mode == Mode::All || self.weight > Some(0);
-        self.is_down() && self.health.evidence == Evidence::Soft && would_serve
+        self.is_only_down() && self.health.evidence == Evidence::Soft && would_serve
     }
 }
 
