@@ -431,7 +431,7 @@ impl Claim {
             self.real_by_endpoint().filter(|(_, it)| serves(it)).map(|(key, _)| key).collect();
         for (endpoint, server) in &mut self.servers {
             let has_other = serving.iter().any(|it| it != endpoint);
-            let may_go = server.health.evidence == Evidence::Hard && has_other;
+            let may_go = server.is_surely_down() && has_other;
             if server.role != Role::Real || !server.is_only_down() || may_go {
                 continue;
             }
@@ -514,7 +514,7 @@ impl Server {
             }
             Origin::Found(weight)
                 if !is_settled
-                    && !self.is_down()
+                    && !self.is_surely_down()
                     && !self.is_ordered_out()
                     && (weight > 0 || has_weight) =>
             {
@@ -542,7 +542,8 @@ impl Server {
     fn know(&mut self, is_settled: bool) {
         self.origin = match self.origin {
             Origin::Found(0) | Origin::New { .. } if self.is_down() => Origin::New { ramps: true },
-            Origin::Found(_) if self.is_down() => Origin::Known,
+            Origin::Found(_) if self.is_surely_down() => Origin::Known,
+            Origin::Found(_) if self.is_down() && is_settled => Origin::Known,
             Origin::Found(_) if self.is_up() && is_settled => Origin::Known,
             Origin::New { .. } if self.is_up() => Origin::Known,
             origin => origin,
@@ -618,6 +619,11 @@ impl Server {
 
     pub(crate) fn is_down(&self) -> bool {
         !self.is_up() && !self.is_unknown()
+    }
+
+    /// Whether clients get nothing from it either.
+    fn is_surely_down(&self) -> bool {
+        self.is_down() && self.health.evidence == Evidence::Hard
     }
 
     /// Whether its checks, which are not believed in panic, keep it out, and nobody else does.
