@@ -96,6 +96,7 @@ impl Manager {
             self.undecided.insert(key);
         }
         if !was_looked_at {
+            self.recall_edits(&key, &mut claim, found.as_ref());
             claim.settled_at = now.monotonic.saturating_add(GRACE);
             claim.is_quorum_lost =
                 claim.servers.values().any(|it| it.role == Role::Sorry && it.seen.is_some());

@@ -7,7 +7,7 @@ use weir_ipvs::{RealServer, RealServerKey, Service, ServiceKey};
 
 use super::Manager;
 use crate::{
-    config::{Drift, Whose},
+    config::{Drift, NamedService, Whose},
     plan::{self, Claim, Server, Tolerated},
     report::Line,
 };
@@ -74,7 +74,7 @@ impl Server {
         {
             then = Some(consequence(drift.servers));
             if drift.servers != Whose::Restore {
-                self.stated = Some(RealServer { weight: stated.weight, ..found });
+                self.take_over(found);
             }
         }
         if self.seen.map(|it| it.weight) == Some(found.weight) {
@@ -92,6 +92,20 @@ impl Server {
             }
         }
         Some(consequence(drift.weight))
+    }
+
+    /// It is to be as it was found, its weight apart.
+    pub(super) fn take_over(&mut self, found: RealServer) {
+        if let Some(stated) = &mut self.stated {
+            *stated = RealServer { weight: stated.weight, ..found };
+        }
+    }
+
+    /// Whether it is to be otherwise than the configuration has it, its weight apart.
+    pub(super) fn is_taken_over(&self, named: &NamedService) -> bool {
+        let Some(stated) = &self.stated else { return false };
+        let sorry = named.sorry.as_ref().filter(|it| it.endpoint == stated.endpoint);
+        named.servers.get(&stated.endpoint).or(sorry).is_some_and(|it| it != stated)
     }
 }
 

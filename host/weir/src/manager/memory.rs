@@ -19,12 +19,12 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use weir_ipvs::{Endpoint, RealServerKey, ServiceKey, TableEntry};
+use weir_ipvs::{Endpoint, RealServerKey, Service, ServiceKey, TableEntry};
 use weir_wasm::Entries;
 
 use super::{Awaiting, Manager, Now, Output, entries, owned, view::first};
 use crate::{
-    config::{Backend, Checks, Whose},
+    config::{Backend, Checks, NamedService, Whose},
     formula::Word,
     health::AgentSays,
     plan::{self, Claim, Heard, Role, Server, Tolerated},
@@ -145,6 +145,9 @@ pub(super) struct ServerRecord {
     /// Somebody else removed it, and it stays away.
     #[serde(skip_serializing_if = "is_false")]
     is_given_up: bool,
+    /// Somebody else edited it, its weight apart, and it stays so.
+    #[serde(skip_serializing_if = "is_false")]
+    is_taken_over: bool,
     /// What somebody else wrote, and is left.
     #[serde(skip_serializing_if = "Option::is_none")]
     tolerated: Option<ToleratedRecord>,
@@ -178,6 +181,11 @@ struct ClaimRecord {
     /// The configuration had it no more, and it was about to go.
     #[serde(default, skip_serializing_if = "is_false")]
     is_leaving: bool,
+    /// As of real servers.
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_given_up: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_taken_over: bool,
 }
 
 impl Manager {
@@ -302,6 +310,24 @@ impl Manager {
         }
     }
 
+    /// What someone else made of a service, and an earlier run took over or left.
+    pub(super) fn recall_edits(
+        &self,
+        key: &ServiceKey,
+        claim: &mut Claim,
+        found: Option<&Service>,
+    ) {
+        let is_theirs = !claim.is_leaving && claim.rules.drift.service != Whose::Restore;
+        let Some(record) = self.memory.stated.get(key).filter(|_| is_theirs) else { return };
+        claim.is_given_up = record.is_given_up && found.is_none();
+        if let Some(stated) = &mut claim.stated
+            && let Some(found) = found
+            && record.is_taken_over
+        {
+            stated.clone_from(found);
+        }
+    }
+
     /// What an earlier run knew of a real server that is seen for the first time.
     pub(super) fn recall_server(
         &mut self,
@@ -322,6 +348,12 @@ impl Manager {
             server.base = base;
         }
         server.is_given_up = record.is_given_up && server.seen.is_none();
+        if let Some(seen) = server.seen
+            && record.is_taken_over
+            && claim.rules.drift.servers != Whose::Restore
+        {
+            server.take_over(seen);
+        }
         if let Some(ToleratedRecord { weight, goal }) = record.tolerated
             && claim.rules.drift.weight == Whose::Alert
             && server.seen.is_some_and(|it| it.weight == weight)
@@ -449,9 +481,10 @@ impl Manager {
         let mut before: BTreeSet<String> = BTreeSet::new();
         let recorded = self.memory.records.range(start.clone()..);
         before.extend(recorded.map(|it| it.0).take_while(|it| it.starts_with(&start)).cloned());
+        let named = plan::named(&self.config, &service);
         let servers = self.claims.get(&service).into_iter().flat_map(|it| &it.servers);
         for (endpoint, server) in servers {
-            let Some(record) = ServerRecord::of(server, now.monotonic) else { continue };
+            let Some(record) = ServerRecord::of(server, named, now.monotonic) else { continue };
             let key = format!("{start}{endpoint}");
             before.remove(&key);
             let record = to_json(&record);
@@ -466,7 +499,7 @@ impl Manager {
         };
         changes.extend(before.into_iter().filter(is_gone).map(|key| (key, None)));
         let key = claim_key(service);
-        let record = self.claims.get(&service).and_then(|it| self.claim_record(it));
+        let record = self.claims.get(&service).and_then(|it| self.claim_record(it, named));
         if self.memory.records.get(&key) != record.as_ref() {
             changes.insert(key, record);
         }
@@ -482,9 +515,9 @@ impl Manager {
     }
 
     /// None where nothing is stated, or of a table that ends with weir.
-    fn claim_record(&self, claim: &Claim) -> Option<String> {
+    fn claim_record(&self, claim: &Claim, named: Option<&NamedService>) -> Option<String> {
         let outlives_us = self.config.backend == Backend::Kernel && claim.stated.is_some();
-        outlives_us.then(|| to_json(&ClaimRecord::of(claim)))
+        outlives_us.then(|| to_json(&ClaimRecord::of(claim, named)))
     }
 
     fn keep(&mut self, changes: Changes) -> u64 {
@@ -523,7 +556,7 @@ impl Wished {
 
 impl ServerRecord {
     /// None = there is nothing to record.
-    fn of(server: &Server, now: Duration) -> Option<Self> {
+    fn of(server: &Server, named: Option<&NamedService>, now: Duration) -> Option<Self> {
         let (trips, up_since, held_until) = server.flaps.to_recall(now);
         let record = Self {
             ramp_since_ms: server.ramp_since.map(to_ms),
@@ -533,6 +566,7 @@ impl ServerRecord {
             leaving_since_ms: (server.role == Role::Leaving).then(|| to_ms(server.leaving_since)),
             base: server.adopted_base(),
             is_given_up: server.is_given_up,
+            is_taken_over: named.is_some_and(|it| server.is_taken_over(it)),
             tolerated: server
                 .tolerated
                 .map(|Tolerated { weight, goal }| ToleratedRecord { weight, goal }),
@@ -559,12 +593,14 @@ impl AgentRecord {
 }
 
 impl ClaimRecord {
-    fn of(claim: &Claim) -> Self {
+    fn of(claim: &Claim, named: Option<&NamedService>) -> Self {
         let stays = claim.servers.iter().filter(|(_, it)| it.role != Role::Leaving);
         Self {
             name: claim.name.clone(),
             servers: stays.map(|(it, _)| (it.address, it.port).into()).collect(),
             is_leaving: claim.is_leaving,
+            is_given_up: claim.is_given_up,
+            is_taken_over: named.is_some_and(|it| claim.stated.as_ref() != Some(&it.service)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What survives the manager, and in which order it is kept.
 
+use weir_ipvs::{RealServer, Service};
+
 use super::{
     super::bench::{Bench, CONFIG, NONE, TABLE, key, named, settled, settled_as},
     *,
@@ -231,6 +233,29 @@ fn a_base_that_was_taken_over_is_known_again() {
     bench.restart(&config, 5);
     bench.verdicts(&ALL_UP);
     assert_eq!(bench.writes(), ["10.0.1.1:80=30"]);
+}
+
+#[test]
+fn what_else_was_taken_over_or_left_is_so_after_a_restart() {
+    let service = key(A).service;
+    for drift in ["adopt", "alert"] {
+        let config = format!("drift = \"{drift}\"\n{CONFIG}");
+        let mut bench = keeping(&config);
+        bench.foreign(&Change::EditService(Service::new(service, "wlc")));
+        let edited = RealServer { upper_threshold: 500, ..server(A, 100) };
+        bench.foreign(&Change::EditServer(service, edited));
+        bench.pass(11);
+        bench.restart(&config, 5);
+        bench.verdicts(&ALL_UP);
+        bench.pass(60);
+        assert_eq!(bench.writes(), NONE, "{drift}");
+        bench.foreign(&Change::DeleteService(service));
+        bench.pass(11);
+        bench.restart(&config, 5);
+        assert_eq!((bench.writes(), bench.ipvs.show().as_str()), (vec![], ""), "{drift}");
+        bench.reload(CONFIG);
+        assert_eq!(bench.writes()[0], "add tcp 10.0.0.1:80", "{drift}");
+    }
 }
 
 #[test]
