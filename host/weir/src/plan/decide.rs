@@ -42,6 +42,8 @@ pub(crate) const WAITS: &str = "waits for its first pass";
 pub(crate) struct Decision {
     /// The base weight.
     pub(crate) base: u32,
+    /// The weight that this is by itself.
+    pub(crate) whole: u32,
     /// All that is said of the real server.
     pub(crate) words: Vec<Word>,
     /// What the formula makes of it; none = it is not to be in the table.
@@ -425,7 +427,7 @@ impl Claim {
     /// back. Where evidence is hard, one may go while there is another to serve.
     fn hold_in_panic(&mut self) {
         let Some(since) = self.panic.since() else { return };
-        let mode = self.rules.panic.mode;
+        let (mode, terms) = (self.rules.panic.mode, self.terms());
         let serves = |it: &Server| it.is_eligible() || it.is_worth_holding(mode);
         let serving: Vec<Endpoint> =
             self.real_by_endpoint().filter(|(_, it)| serves(it)).map(|(key, _)| key).collect();
@@ -437,7 +439,9 @@ impl Claim {
             }
             let says = match (mode, server.weight) {
                 (Mode::All, _) => Says::Lifted,
-                (_, Some(weight @ 1..)) => Says::Held(weight),
+                (_, Some(weight @ 1..)) => {
+                    Says::Held(server.in_proportion(weight, terms.whole(server.base)))
+                }
                 _ => continue,
             };
             server.say(says, "panic: too few are up", since, None);
@@ -454,6 +458,7 @@ impl Claim {
         for server in self.servers.values_mut() {
             let terms = if server.role == Role::Real { terms } else { &Terms::PLAIN };
             let decision = &mut server.decision;
+            decision.whole = terms.whole(decision.base);
             decision.goal = formula::weight(terms, decision.base, &decision.words);
             decision.weight = decision.goal;
             server.tolerated = server.tolerated.filter(|it| it.stands(decision.goal));
@@ -650,6 +655,13 @@ impl Server {
     fn is_drained_by_policies(&self) -> bool {
         let is_out = |it: &Says| matches!(it, Says::Zero | Says::Absent | Says::Held(_));
         self.base > 0 && self.says(|it| *it == Says::Drain) && !self.says(is_out)
+    }
+
+    /// The weight that it keeps, as a part of its whole weight, which may be another by now.
+    fn in_proportion(&self, weight: u32, whole: u32) -> u32 {
+        let before = self.applied.as_ref().map_or(whole, |it| it.whole).max(1);
+        let weight = (u64::from(weight) * u64::from(whole)).div_ceil(u64::from(before));
+        u32::try_from(weight).unwrap_or(whole)
     }
 
     /// Whether it may serve in panic though it is down: it may only be overloaded.
