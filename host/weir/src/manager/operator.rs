@@ -213,11 +213,15 @@ impl Manager {
         Ok(Taken { about: About::Server(key), notes, batch })
     }
 
-    /// A weight that someone else wrote is left no more. Says whether there was one.
+    /// A weight that someone else wrote, or that they removed it, is left no more. Says whether
+    /// it was.
     fn leave_no_more(&mut self, key: &RealServerKey) -> bool {
         let claim = self.claims.get_mut(&key.service);
         let server = claim.and_then(|it| it.servers.get_mut(&key.server));
-        let was_left = server.is_some_and(|it| it.tolerated.take().is_some());
+        let was_left = server.is_some_and(|it| {
+            let was_removed = std::mem::take(&mut it.is_given_up);
+            it.tolerated.take().is_some() || was_removed
+        });
         if was_left {
             self.undecided.insert(key.service);
         }

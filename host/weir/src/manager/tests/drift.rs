@@ -82,6 +82,18 @@ fn an_operator_who_wants_a_server_back_ends_what_was_left() {
 }
 
 #[test]
+fn an_operator_who_wants_a_server_back_that_someone_removed_gets_it() {
+    for drift in ["\"adopt\"", "\"alert\""] {
+        let mut bench = settled_with(drift);
+        bench.foreign(&Change::DeleteServer(key("10.0.1.1:80")));
+        bench.pass(60);
+        assert_eq!(bench.writes(), NONE, "{drift}");
+        bench.order(Wish::Ready(named("web", "10.0.1.1:80"))).unwrap();
+        assert_eq!(bench.writes(), ["add 10.0.1.1:80=100"], "{drift}");
+    }
+}
+
+#[test]
 fn a_server_that_was_taken_out_stays_out_whatever_else_its_weight_would_be() {
     let mut bench = settled_with("\"alert\"\nslow-start = {}");
     bench.verdicts(&["10.0.1.1:80 down"]);
