@@ -91,7 +91,11 @@ impl Server {
                 return Some("left out until `weir ready`");
             }
         }
-        Some(consequence(drift.weight))
+        Some(match drift.weight {
+            // Nobody else sets a base that is weir's.
+            Whose::Adopt => consequence(Whose::Restore),
+            it => consequence(it),
+        })
     }
 
     /// It is to be as it was found, its weight apart.

@@ -245,7 +245,8 @@ impl Manager {
                 (None, None) => Role::Leaving,
             };
             if let Some(stated) = real.copied().or(sorry) {
-                server.restate(stated, claim.rules.drift.weight != Whose::Adopt);
+                let is_sorry = server.role == Role::Sorry;
+                server.restate(stated, is_sorry || claim.rules.drift.weight != Whose::Adopt);
             }
         } else if let Some(matched) = plan::matched(&self.config, &key.service) {
             server.stated = None;
