@@ -249,7 +249,7 @@ impl Manager {
                 server.restate(stated, is_sorry || claim.rules.drift.weight != Whose::Adopt);
             }
         } else if let Some(matched) = plan::matched(&self.config, &key.service) {
-            server.stated = None;
+            (server.stated, server.is_given_up, server.tolerated) = (None, false, None);
             server.base = matched.weight.unwrap_or(server.base);
             server.owns_base = matched.weight.is_some();
             return server.role == Role::Real && matched.claims_server(&key.server);
