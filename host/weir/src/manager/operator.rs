@@ -12,7 +12,7 @@ use super::{Manager, Now, memory::Wished};
 use crate::{
     config::Backend,
     control::{Expiry, Named, Refused, Reply, Steer, Steered, Wish},
-    plan::{Claim, Health, Origin, Role},
+    plan::{Claim, Health, Origin, Role, Server},
     report::Line,
     safety::order::{Freeze, Kind, Order},
 };
@@ -294,9 +294,12 @@ impl Manager {
             );
             return Err(Refused::new("sorry-server", message));
         }
-        if !force && server.may_serve() && !self.has_other(&key) {
+        // One that is up has no other in those that are down and held in panic.
+        let is_as_good = |it: &Server| it.may_serve() && (server.is_down() || !it.is_down());
+        if !force && server.may_serve() && !self.has_other(&key, is_as_good) {
             let then = match claim.servers.values().any(|it| it.role == Role::Sorry) {
                 true => "only the sorry server would serve",
+                false if self.has_other(&key, Server::may_serve) => "only what is down would serve",
                 false => "nothing would serve",
             };
             let message = format!(
@@ -328,12 +331,12 @@ impl Manager {
         }
     }
 
-    /// Whether another real server of its service could serve, as far as is decided.
-    fn has_other(&self, key: &RealServerKey) -> bool {
+    /// Whether there is another such real server of its service that no order has out.
+    fn has_other(&self, key: &RealServerKey, is_such: impl Fn(&Server) -> bool) -> bool {
         self.claims[&key.service].servers.iter().any(|(endpoint, it)| {
             let other = RealServerKey { server: *endpoint, ..*key };
             let is_free = other != *key && !self.has_order(&other);
-            is_free && it.role == Role::Real && it.may_serve()
+            is_free && it.role == Role::Real && is_such(it)
         })
     }
 
