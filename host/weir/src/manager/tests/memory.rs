@@ -177,7 +177,7 @@ fn what_left_the_configuration_while_weir_was_down_leaves() {
 fn what_was_never_ours_stays_though_weir_was_down() {
     let mut bench = keeping(CONFIG);
     bench.foreign(&Change::AddServer(key(A).service, server("10.0.1.8:80", 7)));
-    bench.foreign(&Change::AddService(weir_ipvs::Service::new(service_key("10.0.0.9:80"), "rr")));
+    bench.foreign(&Change::AddService(Service::new(service_key("10.0.0.9:80"), "rr")));
     let shown = bench.ipvs.show();
     bench.restart(CONFIG, 3);
     bench.pass(600);
