@@ -65,11 +65,12 @@ impl Manager {
     }
 
     /// Goes on doubting where an earlier run did: until every self-probe passes, or as long as it
-    /// was to be where there is none. Where none did, nothing changes until they have answered.
+    /// was to be. Whether or not it did, nothing changes until they have answered, for that doubt
+    /// may be over before.
     pub(super) fn doubt_on(&mut self, now: Now) {
         if self.self_probes.0.is_empty() {
             self.believe(now);
-        } else if self.freezes.doubt.is_none() {
+        } else {
             let (since, until) = (now.monotonic, Some(now.monotonic.saturating_add(GRACE)));
             let reason = "self-probes have not answered yet".to_owned();
             self.freezes.awaited = Some(Freeze { who: Word::WEIR, reason, since, until });

@@ -223,6 +223,19 @@ fn what_is_held_or_frozen_stays_so() {
 }
 
 #[test]
+fn a_doubt_that_is_over_meanwhile_is_no_answer_of_a_self_probe() {
+    let probe = "[[self-probe]]\naddress = \"10.0.0.254\"\nport = 22\n";
+    let config = format!("{probe}\n{CONFIG}");
+    let mut bench = keeping(&config);
+    bench.verdicts(&["director up", "director down", "director up"]);
+    bench.restart(&config, 60);
+    bench.verdicts(&["10.0.1.1:80 down"]);
+    assert_eq!(bench.writes(), NONE);
+    bench.verdicts(&["director up"]);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=0"]);
+}
+
+#[test]
 fn a_base_that_was_taken_over_is_known_again() {
     let config = format!("drift = {{ weight = \"adopt\" }}\n{CONFIG}");
     let mut bench = keeping(&config);
