@@ -69,7 +69,7 @@ pub(super) struct Memory {
     /// What the last run's configuration stated, until the table was looked at.
     stated: BTreeMap<ServiceKey, ClaimRecord>,
     /// Of these, what is not to leave though it is stated no more.
-    given_up: Vec<ServiceKey>,
+    given_up: BTreeMap<ServiceKey, ClaimRecord>,
     /// Services of which something may be other than recorded.
     pub(super) touched: BTreeSet<ServiceKey>,
     /// What policies remember, by their names.
@@ -292,7 +292,7 @@ impl Manager {
         }
         if going * 2 > owned || (going > 0 && self.config.unfinished.is_some()) {
             let doubted = self.memory.stated.extract_if(.., |_, it| !it.is_leaving);
-            self.memory.given_up = doubted.map(|(key, _)| key).collect();
+            self.memory.given_up.extend(doubted);
             self.log(
                 Line::warn("left-behind")
                     .with("entries", going)
@@ -305,9 +305,7 @@ impl Manager {
 
     /// What the last run stated with this key stays as it is, though nobody states it now.
     pub(super) fn leave_be(&mut self, key: ServiceKey) {
-        if self.memory.stated.remove(&key).is_some() {
-            self.memory.given_up.push(key);
-        }
+        self.memory.given_up.extend(self.memory.stated.remove_entry(&key));
     }
 
     /// What someone else made of a service, and an earlier run took over or left.
@@ -318,7 +316,8 @@ impl Manager {
         found: Option<&Service>,
     ) {
         let is_theirs = !claim.is_leaving && claim.rules.drift.service != Whose::Restore;
-        let Some(record) = self.memory.stated.get(key).filter(|_| is_theirs) else { return };
+        let record = self.memory.stated.get(key).or_else(|| self.memory.given_up.get(key));
+        let Some(record) = record.filter(|_| is_theirs) else { return };
         claim.is_given_up = record.is_given_up && found.is_none();
         if let Some(stated) = &mut claim.stated
             && let Some(found) = found
@@ -458,7 +457,7 @@ impl Manager {
             .map(|it| (format!("server {} {}", it.service, it.server), None))
             .collect();
         let stated = std::mem::take(&mut self.memory.stated).into_keys();
-        let stated = stated.chain(std::mem::take(&mut self.memory.given_up));
+        let stated = stated.chain(std::mem::take(&mut self.memory.given_up).into_keys());
         let gone = stated.filter(|it| !self.claims.contains_key(it));
         changes.extend(gone.map(|it| (claim_key(it), None)));
         self.forget_unnamed();

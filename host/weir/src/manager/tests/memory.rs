@@ -201,6 +201,25 @@ fn a_configuration_that_lacks_most_of_what_it_had_removes_nothing_at_the_start()
 }
 
 #[test]
+fn what_someone_removed_stays_away_though_most_of_the_configuration_is_gone() {
+    let config = format!("drift = \"alert\"\n{CONFIG}");
+    let servers: Vec<String> = (1..=5).map(|it| format!("\"10.0.2.{it}:80\"")).collect();
+    let more = format!(
+        "{config}\n[[service]]\nname = \"more\"\naddress = \"10.0.0.2:80\"\n\
+         scheduler = \"wrr\"\nserver = [{}]\n",
+        servers.join(", ")
+    );
+    let mut bench = keeping(&more);
+    bench.foreign(&Change::DeleteService(key(A).service));
+    bench.pass(11);
+    bench.writes();
+    bench.restart(&config, 5);
+    bench.pass(60);
+    assert_eq!(bench.said("left-behind").len(), 1);
+    assert_eq!(bench.writes(), NONE);
+}
+
+#[test]
 fn what_is_held_or_frozen_stays_so() {
     let config = ramping();
     let mut bench = keeping(&config);

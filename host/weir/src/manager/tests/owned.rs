@@ -161,6 +161,22 @@ fn what_a_plugin_leaves_behind_stays_as_it_is() {
 }
 
 #[test]
+fn what_a_plugin_leaves_behind_is_forgotten_though_most_else_is_gone_with_it() {
+    let mut bench = made();
+    bench.reload(&format!(
+        "{OWNER}\n[[service]]\nname = \"shop\"\naddress = \"10.0.8.1:80\"\n\
+         scheduler = \"rr\"\n"
+    ));
+    bench.pass(60);
+    bench.writes();
+    let shown = bench.ipvs.show();
+    bench.restart("", 5);
+    bench.pass(600);
+    assert_eq!((bench.ipvs.show(), bench.writes()), (shown, vec![]));
+    assert_eq!(bench.records, Records::new(), "they are nobody's");
+}
+
+#[test]
 fn the_configuration_takes_over_what_it_states() {
     let mut bench = made();
     bench.reload(&format!(
