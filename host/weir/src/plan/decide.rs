@@ -589,7 +589,7 @@ impl Server {
     }
 
     /// Whether somebody else gave it weight 0, and that is left.
-    fn is_left_out(&self) -> bool {
+    pub(super) fn is_left_out(&self) -> bool {
         self.tolerated.as_ref().is_some_and(Tolerated::takes_out)
     }
 

@@ -42,11 +42,13 @@ impl Claim {
 }
 
 impl Server {
-    /// Whether it has no weight for nothing but that it is down.
+    /// Whether it has no weight for nothing but that it is down. One that someone else took out,
+    /// and that is left, would have weight again once it is put back.
     fn is_out_for_down(&self) -> bool {
         let stays = |it: &Says| matches!(it, Says::Held(_) | Says::Lifted);
         self.is_down()
             && !self.is_ordered_out()
+            && !self.is_left_out()
             && self.says(|it| *it == Says::Drain)
             && !self.says(stays)
     }

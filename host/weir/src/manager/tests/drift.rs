@@ -82,6 +82,17 @@ fn an_operator_who_wants_a_server_back_ends_what_was_left() {
 }
 
 #[test]
+fn a_server_that_was_taken_out_stays_out_where_what_is_down_leaves_the_table() {
+    let mut bench = settled_with("\"alert\"\ndrain = { remove-down = \"60s\" }");
+    set_weight(&mut bench, 0);
+    bench.verdicts(&["10.0.1.1:80 down"]);
+    bench.pass(61);
+    bench.verdicts(&["10.0.1.1:80 up"]);
+    bench.pass(60);
+    assert_eq!(bench.writes(), NONE);
+}
+
+#[test]
 fn an_operator_who_wants_a_server_back_that_someone_removed_gets_it() {
     for drift in ["\"adopt\"", "\"alert\""] {
         let mut bench = settled_with(drift);
