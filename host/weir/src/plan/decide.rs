@@ -659,7 +659,9 @@ impl Server {
 
     /// The weight that it keeps, as a part of its whole weight, which may be another by now.
     fn in_proportion(&self, weight: u32, whole: u32) -> u32 {
-        let before = self.applied.as_ref().map_or(whole, |it| it.whole).max(1);
+        // A weight that was left beside a base of 0 is no part of anything.
+        let before = self.applied.as_ref().map(|it| it.whole).filter(|it| *it > 0);
+        let before = before.unwrap_or(whole).max(1);
         let weight = (u64::from(weight) * u64::from(whole)).div_ceil(u64::from(before));
         u32::try_from(weight).unwrap_or(whole)
     }

@@ -179,6 +179,24 @@ fn below_the_floor_weights_are_held_until_enough_are_up() {
 }
 
 #[test]
+fn who_is_held_beside_a_base_of_nothing_keeps_its_weight_when_it_gets_a_base() {
+    let based = CONFIG.replace("[check]", "drift = { weight = \"alert\" }\n[check]");
+    let config = based.replace("1.1:80\", weight = 100", "1.1:80\", weight = 0");
+    let mut bench = Bench::new(&config, &TABLE.replace("1.1:80=100", "1.1:80=0"));
+    bench.verdicts(&[
+        "10.0.1.1:80 silent",
+        "10.0.1.2:80 silent",
+        "10.0.1.3:80 silent",
+        "10.0.1.4:80 up",
+    ]);
+    bench.foreign(&Change::EditServer(key(A).service, server(A, 30)));
+    bench.pass(11);
+    bench.reload(&based);
+    bench.pass(60);
+    assert_eq!(bench.writes(), NONE);
+}
+
+#[test]
 fn what_was_held_goes_when_panic_is_over() {
     let mut bench = settled();
     bench.verdicts(&["10.0.1.1:80 silent", "10.0.1.2:80 silent"]);
