@@ -173,7 +173,6 @@ impl Manager {
             let Some(endpoint) = endpoint else { continue };
             let key = RealServerKey { service: key, server: endpoint };
             self.recall_server(&key, claim, &mut server);
-            server.is_given_up &= claim.rules.drift.servers != Whose::Restore;
             if server.role == Role::Real {
                 self.watch(key, claim, &mut server);
             }

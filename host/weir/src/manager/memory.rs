@@ -346,11 +346,9 @@ impl Manager {
         if let Some(base) = record.base.filter(|_| !server.owns_base) {
             server.base = base;
         }
-        server.is_given_up = record.is_given_up && server.seen.is_none();
-        if let Some(seen) = server.seen
-            && record.is_taken_over
-            && claim.rules.drift.servers != Whose::Restore
-        {
+        let is_theirs = claim.rules.drift.servers != Whose::Restore;
+        server.is_given_up = is_theirs && record.is_given_up && server.seen.is_none();
+        if let Some(seen) = server.seen.filter(|_| is_theirs && record.is_taken_over) {
             server.take_over(seen);
         }
         if let Some(ToleratedRecord { weight, goal }) = record.tolerated

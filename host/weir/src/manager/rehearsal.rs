@@ -1,8 +1,8 @@
 //! What another configuration would change, before it is taken over.
 //!
 //! A second manager, of the same state and with plugins that say nothing more, takes it over
-//! and decides, and guards judge; what it would write is noted and not written. So it is the same code that
-//! plans and that acts, and a plan is as true as the table it was made from.
+//! and decides, and guards judge; what it would write is noted and not written. So it is the same
+//! code that plans and that acts, and a plan is as true as the table it was made from.
 
 use std::{collections::BTreeSet, mem, time::Duration};
 
