@@ -68,6 +68,8 @@ impl Manager {
     /// was to be. Whether or not it did, nothing changes until they have answered, for that doubt
     /// may be over before.
     pub(super) fn doubt_on(&mut self, now: Now) {
+        // Its time may have come while weir did not run.
+        self.thaw_when_due(now);
         if self.self_probes.0.is_empty() {
             self.believe(now);
         } else {

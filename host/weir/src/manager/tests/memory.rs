@@ -248,6 +248,7 @@ fn a_doubt_that_is_over_meanwhile_is_no_answer_of_a_self_probe() {
     let mut bench = keeping(&config);
     bench.verdicts(&["director up", "director down", "director up"]);
     bench.restart(&config, 60);
+    assert_eq!(bench.said("frozen"), NONE);
     bench.verdicts(&["10.0.1.1:80 down"]);
     assert_eq!(bench.writes(), NONE);
     bench.verdicts(&["director up"]);
