@@ -1,6 +1,6 @@
 //! The UDP check: a datagram, and what comes back.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -15,8 +15,8 @@ use crate::config::UdpCheck;
 /// The largest datagram.
 const DATAGRAM_BYTES: usize = 65_536;
 
-/// Between two looks whether this machine is awake while silence is to pass.
-const LOOK: Duration = Duration::from_millis(50);
+/// Looks whether this machine is awake, while silence is to pass: few, for each wakes it.
+const LOOKS: u32 = 8;
 
 /// What it may miss in a row: a part of the time-out, but what a busy machine misses in any case.
 const MISSED_PART: u32 = 4;
@@ -37,7 +37,7 @@ pub(super) async fn probe(
     let heard = tokio::select! {
         biased;
         heard = exchange => heard,
-        () = awake.watch() => unreachable!("it watches for ever"),
+        never = awake.watch() => match never {},
     };
     match heard {
         Err(Outcome::Fail(Cause::Timeout(_))) => Ok(awake.silence()),
@@ -48,6 +48,8 @@ pub(super) async fn probe(
 /// Whether this machine was awake while it listened: what it slept through was silence whatever
 /// the server said.
 struct Awake {
+    /// Between two looks.
+    look: Duration,
     missed_max: Duration,
     looked_at: Instant,
     missed: Duration,
@@ -56,19 +58,19 @@ struct Awake {
 impl Awake {
     fn until(deadline: Deadline) -> Self {
         let missed_max = (deadline.left() / MISSED_PART).max(MISSED_LEAST);
-        Self { missed_max, looked_at: Instant::now(), missed: Duration::ZERO }
+        Self { look: deadline.left() / LOOKS, missed_max, looked_at: Instant::now(), missed: Duration::ZERO }
     }
 
-    async fn watch(&mut self) {
+    async fn watch(&mut self) -> Infallible {
         loop {
-            sleep(LOOK).await;
+            sleep(self.look).await;
             self.look();
         }
     }
 
     fn look(&mut self) {
         let now = Instant::now();
-        self.missed = self.missed.max(now.saturating_duration_since(self.looked_at + LOOK));
+        self.missed = self.missed.max(now.saturating_duration_since(self.looked_at + self.look));
         self.looked_at = now;
     }
 
