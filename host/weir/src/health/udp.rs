@@ -58,7 +58,12 @@ struct Awake {
 impl Awake {
     fn until(deadline: Deadline) -> Self {
         let missed_max = (deadline.left() / MISSED_PART).max(MISSED_LEAST);
-        Self { look: deadline.left() / LOOKS, missed_max, looked_at: Instant::now(), missed: Duration::ZERO }
+        Self {
+            look: deadline.left() / LOOKS,
+            missed_max,
+            looked_at: Instant::now(),
+            missed: Duration::ZERO,
+        }
     }
 
     async fn watch(&mut self) -> Infallible {
