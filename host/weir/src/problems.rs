@@ -6,6 +6,10 @@ use std::{
     sync::Arc,
 };
 
+/// Longer lines are not shown: a program made them, and one with a thousand mistakes would be shown
+/// as often.
+const LINE_BYTES_MAX: usize = 1000;
+
 /// Where something stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -52,7 +56,9 @@ impl Problems {
         let file: Arc<str> = file.into();
         let here = self.found.iter().map(|it| &it.place).filter(|it| it.file == file);
         let wanted: BTreeSet<usize> = here.filter_map(|it| it.at).map(|(line, _)| line).collect();
-        let shown = (1..).zip(text.lines()).filter(|(number, _)| wanted.contains(number));
+        let shown = (1..)
+            .zip(text.lines())
+            .filter(|(number, line)| wanted.contains(number) && line.len() <= LINE_BYTES_MAX);
         let shown = shown.map(|(number, line)| ((Arc::clone(&file), number), line.to_owned()));
         self.lines.extend(shown);
         self
@@ -96,3 +102,18 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_no_person_wrote_is_not_shown() {
+        let place = |line| Place { at: Some((line, 3)), ..Place::of_file("x") };
+        let problem = |line| Problem { place: place(line), message: "no".to_owned() };
+        let problems = Problems::new(vec![problem(1), problem(2)]);
+        let text = format!("a b\n{}\n", "a b ".repeat(1000));
+        let shown = problems.with_excerpts("x", &text).to_string();
+        assert_eq!(shown, "x:1:3: no\n    1 | a b\n      |   ^\nx:2:3: no");
+    }
+}
