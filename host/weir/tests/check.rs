@@ -120,6 +120,25 @@ fn a_script_may_have_the_schema_of_its_settings_beside_it() {
 }
 
 #[test]
+fn what_a_script_that_checks_needs_may_be_said_by_its_checks() {
+    let script = "def check(target):\n    target.http(config[\"path\"])\n    return up()\n";
+    let schema = r#"{"properties": {"path": {"type": "string"}}, "required": ["path"]}"#;
+    let with = |settings: &str| {
+        let check = format!("[check]\ntype = \"plugin\"\nplugin = \"x\"\n{settings}");
+        let config = GOOD.replace("[check]\n", &check)
+            + "[plugin.x]\ncomponent = \"starlark\"\nscript = \"x.star\"\n";
+        let files = [("weir.toml", &*config), ("x.star", script), ("x.settings.json", schema)];
+        checked(&files, "weir.toml", &[])
+    };
+    let (status, said) = with("config = { path = \"/ready\" }\n");
+    assert_eq!(status, 0, "{said}");
+    let (status, said) = with("");
+    assert_eq!(status, 1);
+    let missing = "plugin x: with the settings of a check that names it: config: `path` is missing";
+    assert!(said.contains(missing), "{said}");
+}
+
+#[test]
 fn fragments_are_joined_and_what_is_stated_twice_is_named_with_both_places() {
     let good = [
         ("d/10-checks.toml", "[check]\ninterval = \"10s\"\n"),

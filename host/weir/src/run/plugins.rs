@@ -143,14 +143,23 @@ pub(crate) fn load_one(
     );
     let schema = config.script.as_ref().map_or(Ok(schema), |it| Schema::beside(it))?;
     // A checker has settings of each check, too, and may have no others.
-    if let Some(schema) = schema.as_ref().filter(|_| plugin.worlds() != [World::Checker]) {
-        schema.check(&config.config_json)?;
+    let fits = |roles: &[World]| match &schema {
+        Some(schema) if roles != [World::Checker] => schema.check(&config.config_json),
+        _ => Ok(()),
+    };
+    if config.script.is_none() {
+        fits(plugin.worlds())?;
     }
     let mut config = config.clone();
     if let Some(script) = &config.script {
         config.config_json = script::settings(script, &config.config_json)?;
     }
-    let roles = roles(runtime, &plugin, &config.name, &config.config_json, config.limits)?;
+    let roles = roles(runtime, &plugin, &config.name, &config.config_json, config.limits);
+    if config.script.is_some() {
+        // What it is, it says when it is read; where that fails, it may be for its settings.
+        fits(roles.as_deref().unwrap_or_default())?;
+    }
+    let roles = roles?;
     ensure!(
         !roles.contains(&World::Weigher) || config.grant.scales(),
         "it is a weigher, and may not scale: add to its grant \
