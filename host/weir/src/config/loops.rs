@@ -20,8 +20,10 @@ pub(super) type Stated<'t> = BTreeMap<Endpoint, Section<'t>>;
 pub(super) fn check(services: &[(NamedService, Stated<'_>)]) {
     let listeners = Listeners::of(services);
     let leads: Vec<_> = services.iter().map(|it| listeners.leads(it)).collect();
+    let ends = ends(&leads);
     for (index, (service, stated)) in services.iter().enumerate() {
-        for &(server, target) in leads[index].iter().filter(|it| reaches(&leads, it.1, index)) {
+        let comes_back = |it: &&(Endpoint, usize)| !ends[it.1] && reaches(&leads, it.1, index);
+        for &(server, target) in leads[index].iter().filter(comes_back) {
             let by = match target == index {
                 true => String::new(),
                 false => format!(", by service {}", services[target].0.name),
@@ -36,6 +38,28 @@ pub(super) fn check(services: &[(NamedService, Stated<'_>)]) {
 
 /// Real servers of a service that are services themselves, each with the number of that.
 type Leads = Vec<(Endpoint, usize)>;
+
+/// Of each service, whether its connections come to an end whichever way they go: found once for
+/// all, for services may be many, and those that do not end are few.
+fn ends(leads: &[Leads]) -> Vec<bool> {
+    let mut leading_to = vec![Vec::new(); leads.len()];
+    for (service, leads) in leads.iter().enumerate() {
+        leads.iter().for_each(|it| leading_to[it.1].push(service));
+    }
+    let mut open: Vec<usize> = leads.iter().map(Vec::len).collect();
+    let mut ended: Vec<usize> = (0..leads.len()).filter(|it| open[*it] == 0).collect();
+    let mut ends = vec![false; leads.len()];
+    while let Some(service) = ended.pop() {
+        ends[service] = true;
+        for &it in &leading_to[service] {
+            open[it] -= 1;
+            if open[it] == 0 {
+                ended.push(it);
+            }
+        }
+    }
+    ends
+}
 
 /// Whether connections to the service `from` come to the service `to`.
 fn reaches(leads: &[Leads], from: usize, to: usize) -> bool {

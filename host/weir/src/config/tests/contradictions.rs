@@ -84,6 +84,26 @@ fn real_servers_that_lead_back_to_their_service_are_refused_where_weir_connects_
 }
 
 #[test]
+fn real_servers_that_lead_to_a_loop_and_are_not_of_it_are_good() {
+    let link = |from: u16, to: u16| {
+        format!(
+            "[[service]]\nname = \"s{from}\"\naddress = \"127.0.0.1:{from}\"\n\
+             server = [\"127.0.0.1:{to}\"]\n"
+        )
+    };
+    let chain: String = (1000..1100).map(|it| link(it, it + 1)).collect();
+    let chain = format!("backend = \"embedded\"\n{chain}");
+    good(&chain);
+    check(
+        &(chain + &link(1100, 1099)),
+        "weir.toml:401:11: service s1099: server: address: connections to 127.0.0.1:1100 come back to \
+         service s1099, by service s1100, without end: give the address of a real server\n\
+         weir.toml:405:11: service s1100: server: address: connections to 127.0.0.1:1099 come back to \
+         service s1100, by service s1099, without end: give the address of a real server",
+    );
+}
+
+#[test]
 fn what_the_embedded_backend_does_not_have_is_refused() {
     let embedded = |lines: &str| format!("backend = \"embedded\"\n{}", service(lines));
     check(
