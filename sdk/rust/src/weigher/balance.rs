@@ -6,10 +6,10 @@
 //! m <- (1 - a) m + a clamp((r / s)^g, 0.5, 1.5)      a = 0.3, g = 0.5 unless set
 //! ```
 //!
-//! once a period. One reading may be chance: `s` is the median of the newest three. The law is proportional and not integral: only the ratio to the median
-//! matters, so that a fleet under load does not drift, and what a restart or a missed
-//! reading loses is forgotten within some periods. The sum of weights stays what it is, so
-//! that no signal can shrink a service.
+//! once a period. One reading may be chance: `s` is the median of the newest three. The law is
+//! proportional and not integral: only the ratio to the median matters, so that a fleet under load
+//! does not drift, and what a restart or a missed reading loses is forgotten within some periods.
+//! The sum of weights stays what it is, so that no signal can shrink a service.
 //!
 //! The loop is stable while `g e < 2 / a - 1`, where `e` says by how many percent the signal
 //! rises when load rises by one; in a queue that is used by rho, `e` is about
