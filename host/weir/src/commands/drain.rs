@@ -20,7 +20,7 @@ pub(crate) struct Options {
     /// Keep it in the table afterwards, with weight 0: no connection is ever cut.
     #[arg(long)]
     keep: bool,
-    /// Drain it though nothing else would serve.
+    /// Drain it though nothing else, or only the sorry server, would serve, or a guard denies it.
     #[arg(long)]
     force: bool,
     /// Why, for those who look at it later.

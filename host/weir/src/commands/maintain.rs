@@ -13,7 +13,7 @@ use crate::control::protocol::{self, Maintain};
 pub(crate) struct Options {
     #[command(flatten)]
     server: Server,
-    /// Do it though nothing else would serve.
+    /// Do it though nothing else, or only the sorry server, would serve, or a guard denies it.
     #[arg(long)]
     force: bool,
     /// Why, for those who look at it later.
