@@ -64,7 +64,7 @@ pub use policy::{
     Labelled, Labels, Latency, Policy, PolicyGrant, Refusal, Services, Settings, Statement,
     Subscription, View,
 };
-pub use regular::open_regular;
+pub use regular::{open_regular, read_regular};
 pub use runtime::{Runtime, Ticker};
 pub use stdio::Stdio;
 pub use table::Table;

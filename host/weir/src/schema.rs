@@ -8,7 +8,7 @@
 use std::{
     error::Error,
     fmt,
-    io::{BufReader, ErrorKind::NotFound, Read as _},
+    io::{BufReader, ErrorKind::NotFound},
     path::Path,
 };
 
@@ -17,7 +17,7 @@ use boon::{
     CompileError, Compiler, Draft, ErrorKind, SchemaIndex, Schemas, UrlLoader, ValidationError,
 };
 use serde_json::Value;
-use weir_wasm::open_regular;
+use weir_wasm::{open_regular, read_regular};
 
 /// What it is called while it is compiled.
 const LOCATION: &str = "weir:settings";
@@ -71,13 +71,11 @@ impl Schema {
     pub(crate) fn beside(script: &Path) -> anyhow::Result<Option<Self>> {
         let path = script.with_extension("settings.json");
         let context = || format!("the schema of its settings, {}", path.display());
-        let file = match open_regular(&path) {
+        let bytes = match read_regular(&path, weir_build::SECTION_BYTES) {
             Err(error) if error.kind() == NotFound => return Ok(None),
-            opened => opened.with_context(context)?,
+            read => read.with_context(context)?,
         };
-        let mut text = String::new();
-        let most = weir_build::SECTION_BYTES;
-        file.take(most + 1).read_to_string(&mut text).with_context(context)?;
+        let text = String::from_utf8(bytes).with_context(context)?;
         Self::parse(&text).map(Some).with_context(context)
     }
 

@@ -4,14 +4,11 @@
 //! The text reaches the plugin as a part of its settings, so that there is no door that
 //! other plugins do not have.
 
-use std::{
-    io::{self, Read as _},
-    path::Path,
-};
+use std::{io, path::Path};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use weir_wasm::open_regular;
+use weir_wasm::read_regular;
 
 /// Bytes of a script, at most: a policy has a few lines.
 const SCRIPT_BYTES: u64 = 1 << 20;
@@ -39,11 +36,7 @@ pub(crate) fn over(base: &str, over: &str, is_script: bool) -> String {
 }
 
 fn read(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    open_regular(path)?.take(SCRIPT_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > SCRIPT_BYTES {
-        return Err(io::Error::other(format!("it is larger than {SCRIPT_BYTES} bytes")));
-    }
+    let bytes = read_regular(path, SCRIPT_BYTES)?;
     if bytes.starts_with(BYTE_ORDER_MARK) {
         let remedy = "save it as UTF-8 without one";
         return Err(io::Error::other(format!("it begins with a byte order mark (BOM): {remedy}")));

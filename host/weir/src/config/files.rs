@@ -5,14 +5,12 @@
 //! wherever it is passed, until somebody is to read it.
 
 use std::{
-    fs,
-    io::{self, Read as _},
-    iter,
+    fs, io, iter,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
-use weir_wasm::open_regular;
+use weir_wasm::read_regular;
 
 use crate::problems::{Place, Problem, Problems};
 
@@ -131,30 +129,11 @@ fn fragments(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The text of a file of at most so many bytes.
+/// The text of a regular file of at most so many bytes: a pipe might never end, and could not be
+/// read again when the configuration is.
 pub(super) fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
-    let mut text = String::new();
-    open(path, bytes_max)?.read_to_string(&mut text)?;
-    Ok(text)
-}
-
-/// What is in a file of at most so many bytes.
-pub(super) fn read_bytes(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open(path, bytes_max)?.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Opens a regular file: a pipe might never end, and could not be read again when the
-/// configuration is.
-fn open(path: &Path, bytes_max: u64) -> io::Result<fs::File> {
-    let file = open_regular(path)?;
-    let length = file.metadata()?.len();
-    if length > bytes_max {
-        let message = format!("it has {length} bytes, more than {bytes_max}");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
-    Ok(file)
+    let bytes = read_regular(path, bytes_max)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Problem {

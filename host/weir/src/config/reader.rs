@@ -8,9 +8,10 @@ use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
+use weir_wasm::read_regular;
 
 use super::{
-    files::{self, Files},
+    files::Files,
     keys::{Form, Key, Row, Table},
     value::Wrong,
 };
@@ -338,7 +339,7 @@ impl<'t> Section<'t> {
         let Some(name) = value.as_str() else {
             return Err(format!("expected the path of a file, found {}", found(value)));
         };
-        files::read_bytes(&self.notes.files.directory.join(name), FILE_BYTES)
+        read_regular(&self.notes.files.directory.join(name), FILE_BYTES)
             .map_err(|error| format!("failed to read \"{name}\": {error}"))
     }
 

@@ -548,8 +548,7 @@ impl Server {
         self.origin = match self.origin {
             Origin::Found(0) | Origin::New { .. } if self.is_down() => Origin::New { ramps: true },
             Origin::Found(_) if self.is_surely_down() => Origin::Known,
-            Origin::Found(_) if self.is_down() && is_settled => Origin::Known,
-            Origin::Found(_) if self.is_up() && is_settled => Origin::Known,
+            Origin::Found(_) if is_settled && !self.is_unknown() => Origin::Known,
             Origin::New { .. } if self.is_up() => Origin::Known,
             origin => origin,
         };
