@@ -21,10 +21,9 @@ fn check(value: Value<'_>) -> anyhow::Result<()> {
     if let Some(dict) = DictRef::from_value(value) {
         return dict.iter().try_for_each(|(_, it)| check(it));
     }
-    let json = value.to_json_value()?;
     let is_kept = match value.get_type() {
-        "int" => json.is_i64() || json.is_u64(),
-        "float" => json.is_f64(),
+        "int" => value.to_json_value().is_ok_and(|it| it.is_i64() || it.is_u64()),
+        "float" => value.to_json_value()?.is_f64(),
         _ => true,
     };
     anyhow::ensure!(
