@@ -22,6 +22,7 @@ mod memory;
 mod names;
 mod plan;
 mod problems;
+mod quoting;
 mod random;
 mod report;
 mod run;

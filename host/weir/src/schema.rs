@@ -19,6 +19,8 @@ use boon::{
 use serde_json::Value;
 use weir_wasm::{open_regular, read_regular};
 
+use crate::quoting;
+
 /// What it is called while it is compiled.
 const LOCATION: &str = "weir:settings";
 
@@ -233,12 +235,7 @@ impl Setting {
             "object" => "{}".to_owned(),
             _ => "\"\"".to_owned(),
         });
-        let name = toml::Value::from(toml::Table::from_iter([(
-            self.name.clone(),
-            toml::Value::Boolean(true),
-        )]));
-        let name = name.to_string();
-        let name = name.trim_matches(['{', '}', ' ']).trim_end_matches(" = true");
+        let name = quoting::key(&self.name);
         // It stays a line, whatever its author wrote: what follows would be configuration.
         format!("{comment}config.{name} = {value}   # {self}").replace(char::is_control, " ")
     }

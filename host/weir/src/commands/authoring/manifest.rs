@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::WORLDS;
-use crate::{config, problems::Place};
+use crate::{config, problems::Place, quoting};
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -137,21 +137,23 @@ impl Wish for Weights {
         if intents.is_empty() && parts.is_empty() {
             return String::new();
         }
-        let parts = [vec![format!("intents = {intents:?}")], parts].concat();
+        let intents = format!("intents = {}", quoting::value(intents.clone()));
+        let parts = [vec![intents], parts].concat();
         format!("weights = {{ {} }}\n", parts.join(", "))
     }
 }
 
 impl Wish for State {
     fn granted(&self) -> String {
-        self.bytes.as_ref().map(|it| format!("state = {it:?}\n")).unwrap_or_default()
+        let state = |it: &String| format!("state = {}\n", quoting::value(it.as_str()));
+        self.bytes.as_ref().map(state).unwrap_or_default()
     }
 }
 
 impl Wish for Structure {
     fn granted(&self) -> String {
-        let addresses = self.addresses.clone().unwrap_or_default();
-        format!("structure = {{ addresses = {addresses:?} }}   # those it may own\n")
+        let addresses = quoting::value(self.addresses.clone().unwrap_or_default());
+        format!("structure = {{ addresses = {addresses} }}   # those it may own\n")
     }
 }
 
@@ -159,7 +161,8 @@ impl Wish for Http {
     fn granted(&self) -> String {
         let secret = |it: &String| format!("secrets.{it}.file = \"/run/credentials/weir/{it}\"\n");
         let secrets: String = self.secrets.iter().map(secret).collect();
-        format!("http = {:?}\n{secrets}", self.rules.clone().unwrap_or_default())
+        let rules = quoting::value(self.rules.clone().unwrap_or_default());
+        format!("http = {rules}\n{secrets}")
     }
 }
 
@@ -299,6 +302,9 @@ mod tests {
         insta::assert_snapshot!(said(r#"weights = { intents = ["scale"], scale = [9, 3], reason = "x" }"#), @"plugin.toml:5:11: weights: scale: expected [least, most] in thousandths, such as [100, 1500], found an array");
         insta::assert_snapshot!(said(r#"weights = { intents = ["scale"], reason = "x" }"#), @r#"plugin.toml:5:11: weights: intents: "scale" needs its bounds: add scale = [100, 1500]"#);
         insta::assert_snapshot!(said(r#"weights = { intents = [], floor = 3, reason = "x" }"#), @r#"plugin.toml:5:11: weights: floor: has no effect: add "floor" to intents, or remove this"#);
+        // Rust would quote this character as TOML does not.
+        let said_of_it = said(r#"weights = { intents = ["\u007f"], reason = "x" }"#);
+        assert!(said_of_it.starts_with("plugin.toml:5:11: weights: intents: "), "{said_of_it}");
         for (wants, place) in [
             (r#"state = { bytes = "64 barrels", reason = "x" }"#, "plugin.toml:5:9: state: "),
             (
