@@ -19,7 +19,7 @@ use super::{
 use crate::{
     control::{
         self, Http, Unasked,
-        protocol::{self, Head, Server, ShownService, StatusLine, Which, Word},
+        protocol::{self, Frozen, Head, Server, ShownService, StatusLine, Which, Word},
     },
     inherited,
 };
@@ -95,11 +95,16 @@ fn look(daemon: &Http, which: &Which) -> Result<Status, Unasked> {
 }
 
 fn show(out: &mut dyn Write, status: &Status) -> io::Result<()> {
-    let Head { at, version, services, servers, alerts, plugins, orders, .. } = &status.head;
+    let Head { at, version, services, servers, alerts, frozen, plugins, orders } = &status.head;
     writeln!(out, "weir {version} at {at}: {services} services, {servers} real servers")?;
     for alert in alerts {
         let since = alert.since.iter().map(|it| format!(" since {}", clock(it, at)));
         writeln!(out, "ALERT {}{}: {}", alert.kind, since.collect::<String>(), alert.message)?;
+    }
+    // Nobody need look at what is over in a moment, but it is why weights do not change.
+    let is_alert = |it: &Frozen| alerts.iter().any(|alert| alert.message == it.reason);
+    for it in frozen.iter().filter(|it| !is_alert(it)) {
+        writeln!(out, "frozen {}", said_by(&it.who, &it.reason, it.until.as_deref(), at))?;
     }
     for plugin in plugins {
         writeln!(out, "plugin {}: {}", plugin.name, plugin.state)?;
@@ -163,7 +168,51 @@ fn why(server: &Server, at: &str) -> String {
 }
 
 fn word(word: &Word, at: &str) -> String {
-    let until = word.until.iter().map(|it| format!(", until {}", clock(it, at)));
-    let Word { says, who, reason, .. } = word;
-    format!("{says} ({who}: {reason}{})", until.collect::<String>())
+    let Word { says, who, reason, until, .. } = word;
+    format!("{says} {}", said_by(who, reason, until.as_deref(), at))
+}
+
+fn said_by(who: &str, reason: &str, until: Option<&str>, at: &str) -> String {
+    let until = until.map(|it| format!(", until {}", clock(it, at))).unwrap_or_default();
+    format!("({who}: {reason}{until})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::protocol::Alert;
+
+    #[test]
+    fn what_is_frozen_is_told_once() {
+        let at = "2026-11-26T02:20:11.123Z".to_owned();
+        let frozen = |reason: &str, until: Option<&str>| Frozen {
+            who: "weir".into(),
+            reason: reason.into(),
+            since: at.clone(),
+            until: until.map(Into::into),
+            ..Frozen::default()
+        };
+        let doubt = "half of all real servers ceased to pass at once";
+        let alert = Alert {
+            kind: "frozen".into(),
+            since: Some(at.clone()),
+            message: doubt.into(),
+            ..Alert::default()
+        };
+        let awaited = "self-probes have not answered yet";
+        let head = Head {
+            at: at.clone(),
+            version: "0.1.0".into(),
+            alerts: vec![alert],
+            frozen: vec![frozen(doubt, None), frozen(awaited, Some("2026-11-26T02:20:21.123Z"))],
+            ..Head::default()
+        };
+        let mut out = Vec::new();
+        show(&mut out, &Status { head, services: Vec::new() }).unwrap();
+        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
+        weir 0.1.0 at 2026-11-26T02:20:11.123Z: 0 services, 0 real servers
+        ALERT frozen since 02:20:11: half of all real servers ceased to pass at once
+        frozen (weir: self-probes have not answered yet, until 02:20:21)
+        ");
+    }
 }

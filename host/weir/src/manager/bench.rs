@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config,
-    control::{Expiry, Named, Refused, Reply, Steered, Wish},
+    control::{Expiry, Named, Refused, Reply, Steered, Wish, protocol::Head},
     health::{Checker, Evidence, State},
     store::{Changes, Records, apply},
 };
@@ -428,6 +428,14 @@ impl Bench {
         self.manager.handle(self.at(), Event::Steer(steer));
         self.settle();
         answer.try_recv().unwrap()
+    }
+
+    /// What `weir status` says of everything.
+    pub(super) fn status(&mut self) -> Head {
+        let (reply, mut answer) = Reply::new();
+        self.manager.handle(self.at(), Event::Show(Show::Status(None, reply)));
+        self.settle();
+        answer.try_recv().unwrap().unwrap().0
     }
 
     /// Whether an operator, who gives an order, is answered: the manager may be dead.

@@ -62,14 +62,15 @@ impl Manager {
         let is_elsewhere = |(key, _): &(&RealServerKey, _)| self.server(key).is_none();
         let orders = self.orders.iter().filter(is_elsewhere);
         let ordered = self.freezes.ordered.iter().map(|(of, it)| frozen(now, *of, it));
-        let doubt = self.freezes.doubt.iter().map(|it| frozen(now, None, it));
+        let own = [&self.freezes.doubt, &self.freezes.awaited].into_iter().flatten();
+        let own = own.map(|it| frozen(now, None, it));
         Head {
             at: rfc3339(now.wall),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             services: self.claims.len(),
             servers: self.claims.values().map(|it| it.servers.len()).sum(),
             alerts: self.alerts(now),
-            frozen: ordered.chain(doubt).collect(),
+            frozen: ordered.chain(own).collect(),
             plugins: self.standings(now).into_iter().map(Into::into).collect(),
             orders: orders
                 .map(|(key, order)| OrderElsewhere {

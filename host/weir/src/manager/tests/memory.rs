@@ -260,6 +260,25 @@ fn a_doubt_that_is_over_meanwhile_is_no_answer_of_a_self_probe() {
 }
 
 #[test]
+fn a_start_that_waits_for_its_self_probes_says_so() {
+    let probe = "[[self-probe]]\naddress = \"10.0.0.254\"\nport = 22\n";
+    let waits_for = |bench: &mut Bench| {
+        let head = bench.status();
+        assert!(head.alerts.is_empty(), "nobody need look: {:?}", head.alerts);
+        head.frozen.into_iter().map(|it| it.reason).collect::<Vec<_>>()
+    };
+    for answers in [true, false] {
+        let mut bench = Bench::new(&format!("{probe}\n{CONFIG}"), TABLE);
+        assert_eq!(waits_for(&mut bench), ["self-probes have not answered yet"]);
+        match answers {
+            true => bench.verdicts(&["director up"]),
+            false => bench.pass(10),
+        }
+        assert_eq!(waits_for(&mut bench), NONE);
+    }
+}
+
+#[test]
 fn a_base_that_was_taken_over_is_known_again() {
     let config = format!("drift = {{ weight = \"adopt\" }}\n{CONFIG}");
     let mut bench = keeping(&config);
