@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, mem, time::Duration};
 
-use weir_ipvs::{Change, Ipvs, RealServerKey, Snapshot, diff::diff};
+use weir_ipvs::{Change, Ipvs, RealServerKey, diff::diff};
 
 use super::{
     Code, Manager, Now, Output, Plugin,
@@ -70,7 +70,8 @@ impl Manager {
             return Ok(Rehearsal { refusal, ..Rehearsal::default() });
         }
         double.output.clear();
-        Ok(Rehearsal { refusal, differences, ..double.rehearse_writes(now, snapshot) })
+        double.claim_all(now, snapshot);
+        Ok(Rehearsal { refusal, differences, ..double.rehearse_writes(now) })
     }
 
     /// What starting with `config`, and with the records that an earlier run left, would change
@@ -87,7 +88,10 @@ impl Manager {
         let snapshot = double.read_all(now, ipvs)?;
         double.take_up_owned(now);
         double.doubt_departures();
-        Ok(double.rehearse_writes(now, snapshot))
+        double.claim_all(now, snapshot);
+        double.probe_itself();
+        double.doubt_on(now);
+        Ok(double.rehearse_writes(now))
     }
 
     /// A manager of the same state, whose plugins do not run, but for guards.
@@ -115,10 +119,8 @@ impl Manager {
         }
     }
 
-    /// Claims what the configuration says of `snapshot`, decides, and notes what would be
-    /// written.
-    fn rehearse_writes(mut self, now: Now, snapshot: Snapshot) -> Rehearsal {
-        self.claim_all(now, snapshot);
+    /// Decides, and notes what would be written.
+    fn rehearse_writes(mut self, now: Now) -> Rehearsal {
         self.decide(now);
         self.ask_guards(now);
         let news = self.take_lines();

@@ -62,6 +62,32 @@ fn nothing_is_to_be_done_where_nothing_differs() {
 }
 
 #[test]
+fn a_start_is_planned_with_its_doubts() {
+    let probe = "[[self-probe]]\naddress = \"10.0.0.254\"\nport = 22\n";
+    // Nothing else keeps its weights as they are.
+    let plain = CONFIG.replace("[check]", "").replace("weight = 100", "weight = 50");
+    let watchful = format!("{probe}{plain}");
+    for (config, doubts, writes, news) in
+        [(&plain, false, 4, 0), (&watchful, false, 0, 0), (&watchful, true, 0, 1)]
+    {
+        let mut bench = Bench::stopped(config, Fake::new(TABLE));
+        if doubts {
+            bench.recall(Default::default());
+            bench.start();
+            bench.verdicts(&["director down"]);
+        }
+        let (records, at) = (bench.records.clone(), bench.at());
+        let parsed = config::parse("weir.toml", config).unwrap();
+        let plan = Manager::rehearse_start(at, parsed, records, &mut bench.ipvs).unwrap();
+        let frozen = plan.news.iter().filter(|it| it.event() == "frozen");
+        assert_eq!((plan.steps.len(), frozen.count()), (writes, news));
+        assert_eq!(bench.writes(), NONE, "it was a plan");
+        bench.restart(config, 0);
+        assert_eq!((bench.writes().len(), bench.said("frozen").len()), (writes, news));
+    }
+}
+
+#[test]
 fn the_end_of_a_drain_that_was_ordered_is_no_part_of_a_plan() {
     let mut bench = settled();
     bench.drain("10.0.1.4:80").unwrap();
