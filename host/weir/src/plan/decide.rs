@@ -42,7 +42,7 @@ pub(crate) const WAITS: &str = "waits for its first pass";
 pub(crate) struct Decision {
     /// The base weight.
     pub(crate) base: u32,
-    /// The weight that this is by itself.
+    /// The weight that this is by itself; where it is frozen, that of when it froze.
     pub(crate) whole: u32,
     /// All that is said of the real server.
     pub(crate) words: Vec<Word>,
@@ -458,7 +458,10 @@ impl Claim {
         for server in self.servers.values_mut() {
             let terms = if server.role == Role::Real { terms } else { &Terms::PLAIN };
             let decision = &mut server.decision;
-            decision.whole = terms.whole(decision.base);
+            // What is frozen is still the part that it was of what was whole then.
+            let is_frozen = decision.words.iter().any(|it| matches!(it.says, Says::Frozen(_)));
+            let before = server.applied.as_ref().filter(|_| is_frozen).map(|it| it.whole);
+            decision.whole = before.unwrap_or_else(|| terms.whole(decision.base));
             decision.goal = formula::weight(terms, decision.base, &decision.words);
             decision.weight = decision.goal;
             server.tolerated = server.tolerated.filter(|it| it.stands(decision.goal));
