@@ -273,10 +273,10 @@ impl Lang {
 
 pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<ExitCode> {
     let Options { lang, world, name } = options;
-    let is_name = name.len() <= 64
-        && name.starts_with(|it: char| it.is_ascii_lowercase())
-        && name.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-');
-    ensure!(is_name, "\"{name}\" is no name: a letter, then letters, digits and -, all small");
+    ensure!(
+        is_name(name),
+        "\"{name}\" is no name: a letter, then letters, digits and -, all small"
+    );
     ensure!(
         *lang != Lang::Rust || !PACKAGES.contains(&name.as_str()),
         "{name} is a package that plugins in Rust are built of: choose another name"
@@ -311,6 +311,13 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<ExitCode> {
     }
     writeln!(out, "  weir test")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a project may be called so.
+fn is_name(name: &str) -> bool {
+    name.len() <= 64
+        && name.starts_with(|it: char| it.is_ascii_lowercase())
+        && name.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-')
 }
 
 /// Every file of the folder.
@@ -446,7 +453,58 @@ fn write(file: &Path, contents: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use toml::{Table, Value};
+
     use super::{super::manifest::Manifest, *};
+
+    /// What a file of the tree says.
+    fn of_tree(path: &str) -> Table {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+        toml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_project_is_built_of_the_packages_that_are_named() {
+        let lock = of_tree("Cargo.lock");
+        let packages = lock["package"].as_array().unwrap();
+        let (mut seen, mut names) = (BTreeSet::new(), BTreeSet::new());
+        let mut waiting = vec!["weir-sdk", "serde", "serde_json"];
+        while let Some(dependency) = waiting.pop() {
+            if !seen.insert(dependency) {
+                continue;
+            }
+            // Where there are several of a name, their versions follow.
+            let (name, version) = dependency.split_once(' ').unwrap_or((dependency, ""));
+            let is_it = |it: &&Value| {
+                let is_version = version.is_empty() || it["version"].as_str() == Some(version);
+                is_version && it["name"].as_str() == Some(name)
+            };
+            let package = packages.iter().find(is_it).unwrap();
+            let dependencies = package.get("dependencies").and_then(Value::as_array);
+            waiting.extend(dependencies.into_iter().flatten().filter_map(Value::as_str));
+            names.insert(name);
+        }
+        let names: Vec<&str> = names.into_iter().filter(|it| is_name(it)).collect();
+        assert_eq!(PACKAGES.to_vec(), names);
+    }
+
+    #[test]
+    fn a_project_asks_for_what_the_tree_uses() {
+        let project: Table = toml::from_str(&cargo_manifest(World::Policy, "x")).unwrap();
+        let (root, sdk) = (of_tree("Cargo.toml"), of_tree("sdk/rust/Cargo.toml"));
+        let (theirs, ours) = (&project["workspace"], &root["workspace"]);
+        assert_eq!(theirs["package"], ours["package"]);
+        let named = |it: &Value| it.as_table().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(named(&theirs["dependencies"]), named(&sdk["dependencies"]));
+        for asked in [&theirs["dependencies"], &project["dependencies"]] {
+            let asked = asked.as_table().unwrap();
+            for (name, asked) in asked.iter().filter(|it| it.0 != "weir-sdk") {
+                assert_eq!(asked, &ours["dependencies"][name.as_str()], "{name}");
+            }
+        }
+    }
 
     #[test]
     fn every_folder_has_all_that_it_needs() {
