@@ -9,7 +9,7 @@ use std::{
     error::Error,
     fmt,
     io::{BufReader, ErrorKind::NotFound},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, anyhow, bail, ensure};
@@ -68,10 +68,9 @@ impl Schema {
         text.map(|it| Self::parse(&it).context("the schema of its settings")).transpose()
     }
 
-    /// The schema beside the script at `path`, in `policy.settings.json` of `policy.star`; none =
-    /// there is no such file.
+    /// The schema beside a script; none = there is no such file.
     pub(crate) fn beside(script: &Path) -> anyhow::Result<Option<Self>> {
-        let path = script.with_extension("settings.json");
+        let path = place_beside(script);
         let context = || format!("the schema of its settings, {}", path.display());
         let bytes = match read_regular(&path, weir_build::SECTION_BYTES) {
             Err(error) if error.kind() == NotFound => return Ok(None),
@@ -164,6 +163,11 @@ impl Schema {
         };
         properties.into_iter().flatten().map(setting).collect()
     }
+}
+
+/// Where the schema of a script's settings is: `policy.settings.json` of `policy.star`.
+pub(crate) fn place_beside(script: &Path) -> PathBuf {
+    script.with_extension("settings.json")
 }
 
 /// Refuses to fetch.

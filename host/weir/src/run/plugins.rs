@@ -24,7 +24,7 @@ use crate::{
     manager::{self, Code, Guest},
     problems::{Problem, Problems},
     report::Line,
-    schema::{Schema, Unfit, Wrong},
+    schema::{self, Schema, Unfit, Wrong},
     script,
 };
 
@@ -39,9 +39,9 @@ pub(crate) struct Loaded {
     stamp: Stamp,
 }
 
-/// Tells the file of a plugin's code, and that of its script, from others that took their
-/// places; nothing for what it has not.
-pub(super) type Stamp = [Option<(u64, u64, Option<SystemTime>)>; 2];
+/// Tells the files of a plugin from others that took their places: that of its code, that of its
+/// script, and the schema beside that; nothing for what it has not.
+pub(super) type Stamp = [Option<(u64, u64, Option<SystemTime>)>; 3];
 
 impl Loaded {
     /// The name of the plugin.
@@ -61,7 +61,8 @@ pub(super) fn stamp(plugin: &config::Plugin) -> Stamp {
         Source::File(path) => Some(path),
         Source::Builtin(_) => None,
     };
-    [component, plugin.script.as_ref()].map(|path| {
+    let schema = plugin.script.as_deref().map(schema::place_beside);
+    [component, plugin.script.as_ref(), schema.as_ref()].map(|path| {
         let found = fs::metadata(path?).ok()?;
         Some((found.ino(), found.len(), found.modified().ok()))
     })

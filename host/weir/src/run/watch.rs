@@ -46,9 +46,8 @@ impl Watched {
         for file in self.lock().values_mut() {
             let now = plugins::stamp(&file.plugin);
             let is_stable = now == mem::replace(&mut file.seen, now);
-            // What is not there now may be on its way.
-            let is_whole =
-                now.iter().zip(file.known).all(|(now, known)| now.is_some() == known.is_some());
+            // What is not there now may be on its way; but a schema need not be there.
+            let is_whole = is_there(now) == is_there(file.known);
             if now != file.known && is_stable && is_whole {
                 file.known = now;
                 replaced.push(file.plugin.clone());
@@ -64,5 +63,42 @@ impl Watched {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, File>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether there is the code, and the script.
+fn is_there([code, script, _]: Stamp) -> (bool, bool) {
+    (code.is_some(), script.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::quoting;
+
+    #[test]
+    fn a_schema_beside_a_script_is_watched_as_that_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let [script, schema] = ["x.star", "x.settings.json"].map(|it| folder.path().join(it));
+        fs::write(&script, "x = 1\n").unwrap();
+        let script_path = quoting::value(script.to_str().unwrap());
+        let text = format!("[plugin.x]\ncomponent = \"starlark\"\nscript = {script_path}\n");
+        let plugin = config::parse("weir.toml", &text).unwrap().plugins.remove(0);
+        let known = plugins::stamp(&plugin);
+        let file = File { plugin, known, seen: known };
+        let watched = Watched(Mutex::new(BTreeMap::from([("x".to_owned(), file)])));
+        // Once two looks agree, and then no more.
+        let looks = || [(); 3].map(|()| watched.replaced().len());
+        assert_eq!(looks(), [0, 0, 0]);
+        for text in ["{}", "{\"type\": \"object\"}"] {
+            fs::write(&schema, text).unwrap();
+            assert_eq!(looks(), [0, 1, 0], "{text}");
+        }
+        fs::remove_file(&schema).unwrap();
+        assert_eq!(looks(), [0, 1, 0], "it need not be there");
+        fs::remove_file(&script).unwrap();
+        assert_eq!(looks(), [0, 0, 0], "it may be on its way");
     }
 }
