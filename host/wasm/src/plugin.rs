@@ -260,6 +260,11 @@ impl Plugin {
         self.worlds.iter().any(|it| *it == world || (world == World::Policy && it.reacts()))
     }
 
+    /// Whether its settings say which of its roles it plays, as with those that run scripts.
+    pub fn chooses(&self) -> bool {
+        self.roles().is_some_and(|it| it.chooser.is_some())
+    }
+
     /// Why its compiled code could not be kept for the next time, if so.
     pub fn cache_error(&self) -> Option<&Error> {
         self.cache_error.as_ref()

@@ -75,10 +75,14 @@ fn a_file_is_used_for_what_it_is() {
     };
     let scales = "grant = { services = \"all\", weights = { intents = [\"scale\"], \
                   scale = [100, 1500] } }\n";
+    let script = directory.path().join("x.txt");
+    fs::write(&script, "of its own language").unwrap();
+    let script = format!("script = \"{}\"\n", script.display());
     for (name, more, world) in [
         ("weigher_weighs", scales, "weigher"),
         ("guard_judges", "grant = { services = \"all\" }\n", "guard"),
         ("roles_both", "", "\"policy, guard\""),
+        ("roles_both", &*script, "\"policy, guard\""),
     ] {
         let (mut daemon, said) = Daemon::start(weir(), &used(name, more));
         let started = format!("plugin-started plugin={name} world={world}");
@@ -88,6 +92,8 @@ fn a_file_is_used_for_what_it_is() {
     }
     let said = refused(directory.path(), &used("weigher_weighs", ""));
     assert!(said.contains("it is a weigher, and may not scale: add to its grant"), "{said}");
+    let said = refused(directory.path(), &used("guard_judges", &script));
+    assert!(said.contains("it runs no script, for it does not export weir:plugin/roles"), "{said}");
     let said = refused(directory.path(), &used("command_echoes", ""));
     assert!(said.contains("it is a command: run it with `weir exec`"), "{said}");
 }

@@ -137,10 +137,14 @@ pub(crate) fn load_one(
         Source::File(path) => Schema::of(path)?,
         Source::Builtin(name) => builtin::schema(name).map(Schema::parse).transpose()?,
     };
+    let remedy = "remove `script`, or have it run by component = \"starlark\"";
     ensure!(
-        schema.is_none() || config.script.is_none(),
-        "it has settings of its own, as its schema says, and runs no script: remove `script`, or \
-         have it run by component = \"starlark\""
+        config.script.is_none() || schema.is_none(),
+        "it has settings of its own, as its schema says, and runs no script: {remedy}"
+    );
+    ensure!(
+        config.script.is_none() || plugin.chooses(),
+        "it runs no script, for it does not export weir:plugin/roles: {remedy}"
     );
     let schema = config.script.as_ref().map_or(Ok(schema), |it| Schema::beside(it))?;
     // A checker has settings of each check, too, and may have no others.
