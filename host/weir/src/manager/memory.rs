@@ -11,6 +11,8 @@
 //! Times are those of the monotonic clock, which whoever runs the manager continues across
 //! restarts: so neither a restart nor a clock that is set prolongs or ends anything.
 
+mod records;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
@@ -18,21 +20,17 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
 use weir_ipvs::{Endpoint, RealServerKey, Service, ServiceKey, TableEntry};
 use weir_wasm::Entries;
 
+use self::records::{ClaimRecord, FreezeRecord, OrderRecord, ServerRecord, from_ms, to_json};
 use super::{Awaiting, Manager, Now, Output, entries, owned, view::first};
 use crate::{
-    config::{Backend, Checks, NamedService, Whose},
+    config::{Backend, NamedService, Whose},
     formula::Word,
-    health::AgentSays,
-    plan::{self, Claim, Heard, Role, Server, Tolerated},
+    plan::{self, Claim, Server},
     report::Line,
-    safety::{
-        flap::Flaps,
-        order::{Freeze, Kind, Order},
-    },
+    safety::order::{Freeze, Order},
     store::{self, Changes, Records},
 };
 
@@ -92,100 +90,6 @@ pub(super) struct Memory {
 pub(super) enum Wished {
     Order(RealServerKey, Option<Order>),
     Freeze(Option<ServiceKey>, Option<Freeze>),
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct OrderRecord {
-    kind: OrderKind,
-    by: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    since_ms: u64,
-    #[serde(default)]
-    until_ms: u64,
-    #[serde(default)]
-    is_kept: bool,
-    #[serde(default)]
-    is_over: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum OrderKind {
-    Drain,
-    Maintain,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct FreezeRecord {
-    reason: String,
-    since_ms: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    until_ms: Option<u64>,
-}
-
-/// What is known of a real server beyond what the table shows. Of most, nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct ServerRecord {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ramp_since_ms: Option<u64>,
-    #[serde(skip_serializing_if = "is_zero")]
-    trips: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    up_since_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    held_until_ms: Option<u64>,
-    /// It left the configuration, and is being drained.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    leaving_since_ms: Option<u64>,
-    /// A base weight that somebody else set, and that was taken over.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    base: Option<u32>,
-    /// Somebody else removed it, and it stays away.
-    #[serde(skip_serializing_if = "is_false")]
-    is_given_up: bool,
-    /// Somebody else edited it, its weight apart, and it stays so.
-    #[serde(skip_serializing_if = "is_false")]
-    is_taken_over: bool,
-    /// What somebody else wrote, and is left.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tolerated: Option<ToleratedRecord>,
-    /// What its agent said, and stands.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent: Option<AgentRecord>,
-}
-
-/// A weight, and the one that was wanted in its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct ToleratedRecord {
-    weight: u32,
-    goal: Option<u32>,
-}
-
-/// What an agent said, as a reply of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct AgentRecord {
-    said: String,
-    since_ms: u64,
-    #[serde(default, skip_serializing_if = "is_false")]
-    is_stale: bool,
-}
-
-/// What the configuration states of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct ClaimRecord {
-    name: String,
-    /// The real servers that are to stay.
-    servers: BTreeSet<SocketAddr>,
-    /// The configuration had it no more, and it was about to go.
-    #[serde(default, skip_serializing_if = "is_false")]
-    is_leaving: bool,
-    /// As of real servers.
-    #[serde(default, skip_serializing_if = "is_false")]
-    is_given_up: bool,
-    #[serde(default, skip_serializing_if = "is_false")]
-    is_taken_over: bool,
 }
 
 impl Manager {
@@ -317,13 +221,8 @@ impl Manager {
     ) {
         let is_theirs = !claim.is_leaving && claim.rules.drift.service != Whose::Restore;
         let record = self.memory.stated.get(key).or_else(|| self.memory.given_up.get(key));
-        let Some(record) = record.filter(|_| is_theirs) else { return };
-        claim.is_given_up = record.is_given_up && found.is_none();
-        if let Some(stated) = &mut claim.stated
-            && let Some(found) = found
-            && record.is_taken_over
-        {
-            stated.clone_from(found);
+        if let Some(record) = record.filter(|_| is_theirs) {
+            record.restore(claim, found);
         }
     }
 
@@ -334,31 +233,8 @@ impl Manager {
         claim: &Claim,
         server: &mut Server,
     ) {
-        let Some(record) = self.memory.recalled.remove(key) else { return };
-        server.flaps = Flaps::recalled(
-            record.trips,
-            record.up_since_ms.map(from_ms),
-            record.held_until_ms.map(from_ms),
-        );
-        if server.seen.is_some_and(|it| it.weight > 0) {
-            server.ramp_since = record.ramp_since_ms.map(from_ms);
-        }
-        if let Some(base) = record.base.filter(|_| !server.owns_base) {
-            server.base = base;
-        }
-        let is_theirs = claim.rules.drift.servers != Whose::Restore;
-        server.is_given_up = is_theirs && record.is_given_up && server.seen.is_none();
-        if let Some(seen) = server.seen.filter(|_| is_theirs && record.is_taken_over) {
-            server.take_over(seen);
-        }
-        if let Some(ToleratedRecord { weight, goal }) = record.tolerated
-            && claim.rules.drift.weight == Whose::Alert
-            && server.seen.is_some_and(|it| it.weight == weight)
-        {
-            server.tolerated = Some(Tolerated { weight, goal });
-        }
-        if claim.check.as_ref().is_some_and(Checks::has_agent) {
-            server.agent = record.agent.and_then(AgentRecord::heard).unwrap_or_default();
+        if let Some(record) = self.memory.recalled.remove(key) {
+            record.restore(claim, server);
         }
     }
 
@@ -551,105 +427,6 @@ impl Wished {
     }
 }
 
-impl ServerRecord {
-    /// None = there is nothing to record.
-    fn of(server: &Server, named: Option<&NamedService>, now: Duration) -> Option<Self> {
-        let (trips, up_since, held_until) = server.flaps.to_recall(now);
-        let record = Self {
-            ramp_since_ms: server.ramp_since.map(to_ms),
-            trips,
-            up_since_ms: up_since.filter(|_| trips > 0).map(to_ms),
-            held_until_ms: held_until.map(to_ms),
-            leaving_since_ms: (server.role == Role::Leaving).then(|| to_ms(server.leaving_since)),
-            base: server.adopted_base(),
-            is_given_up: server.is_given_up,
-            is_taken_over: named.is_some_and(|it| server.is_taken_over(it)),
-            tolerated: server
-                .tolerated
-                .map(|Tolerated { weight, goal }| ToleratedRecord { weight, goal }),
-            agent: AgentRecord::of(&server.agent),
-        };
-        (record != Self::default()).then_some(record)
-    }
-}
-
-impl AgentRecord {
-    /// None = nothing stands.
-    fn of(heard: &Heard) -> Option<Self> {
-        let Heard { says, since, .. } = heard;
-        let record =
-            || Self { said: says.reply(), since_ms: to_ms(*since), is_stale: says.is_stale };
-        (*says != AgentSays::default()).then(record)
-    }
-
-    /// None = it is not understood.
-    fn heard(self) -> Option<Heard> {
-        let says = AgentSays::of_reply(&self.said, self.is_stale)?;
-        Some(Heard { says, since: from_ms(self.since_ms), ..Heard::default() })
-    }
-}
-
-impl ClaimRecord {
-    fn of(claim: &Claim, named: Option<&NamedService>) -> Self {
-        let stays = claim.servers.iter().filter(|(_, it)| it.role != Role::Leaving);
-        Self {
-            name: claim.name.clone(),
-            servers: stays.map(|(it, _)| (it.address, it.port).into()).collect(),
-            is_leaving: claim.is_leaving,
-            is_given_up: claim.is_given_up,
-            is_taken_over: named.is_some_and(|it| claim.stated.as_ref() != Some(&it.service)),
-        }
-    }
-}
-
-impl From<&Order> for OrderRecord {
-    fn from(order: &Order) -> Self {
-        let (kind, until, is_kept, is_over) = match order.kind {
-            Kind::Drain { until, keep, is_over } => (OrderKind::Drain, until, keep, is_over),
-            Kind::Maintain => (OrderKind::Maintain, Duration::ZERO, false, false),
-        };
-        Self {
-            kind,
-            by: order.by.clone(),
-            reason: order.reason.clone(),
-            since_ms: to_ms(order.since),
-            until_ms: to_ms(until),
-            is_kept,
-            is_over,
-        }
-    }
-}
-
-impl From<OrderRecord> for Order {
-    fn from(record: OrderRecord) -> Self {
-        let until = from_ms(record.until_ms);
-        let kind = match record.kind {
-            OrderKind::Drain => {
-                Kind::Drain { until, keep: record.is_kept, is_over: record.is_over }
-            }
-            OrderKind::Maintain => Kind::Maintain,
-        };
-        Self { kind, by: record.by, reason: record.reason, since: from_ms(record.since_ms) }
-    }
-}
-
-impl From<&Freeze> for FreezeRecord {
-    fn from(freeze: &Freeze) -> Self {
-        Self {
-            reason: freeze.reason.clone(),
-            since_ms: to_ms(freeze.since),
-            until_ms: freeze.until.map(to_ms),
-        }
-    }
-}
-
-impl FreezeRecord {
-    fn of(self, who: &'static str) -> Freeze {
-        let Self { reason, since_ms, until_ms } = self;
-        Freeze { who, reason, since: from_ms(since_ms), until: until_ms.map(from_ms) }
-    }
-}
-
 fn server_key(text: &str) -> Option<RealServerKey> {
     let (service, server) = text.rsplit_once(' ')?;
     Some(RealServerKey { service: service.parse().ok()?, server: server.parse().ok()? })
@@ -661,24 +438,4 @@ fn endpoint(at: &SocketAddr) -> Endpoint {
 
 fn claim_key(service: ServiceKey) -> String {
     format!("claim {service}")
-}
-
-fn to_json(record: &impl Serialize) -> String {
-    serde_json::to_string(record).expect("records have no keys but text")
-}
-
-fn to_ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn from_ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
-fn is_false(it: &bool) -> bool {
-    !it
-}
-
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
