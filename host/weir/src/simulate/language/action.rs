@@ -15,13 +15,14 @@ use super::{
 };
 use crate::{
     config::{self, Files, Mode},
+    problems::Problems,
     simulate::scenario::{Action, Calls, Change, Chaos, Fault, KernelFault, Outside, Scenario},
 };
 
 /// ```text
 /// action = servers (change | agent) | CLIENTS (arrival | "stop")
 ///        | "verdict" servers ("up" | "down") ["REASON"]
-///        | "weir" ("stops" | "dies" | "starts" ["with" "FILE"])
+///        | "weir" ("stops" | "dies" | "starts" ["with" (NAME | "FILE")])
 ///        | "weir" "reloads" (NAME | "FILE") ["confirmed"]
 ///        | "plugin" NAME ("traps" [NUMBER "times"] | "becomes" "FILE" | "mode" MODE)
 ///        | "kernel" ("fails" calls "with" ERRNO [NUMBER "times"] | "recovers")
@@ -249,8 +250,9 @@ fn weir(line: &mut Line<'_>, declared: &Declared, directory: &Path) -> Read<Acti
         }
         _ if line.accept(&["with"]) => {
             let here = line.clone();
-            let file = directory.join(line.text("other.toml")?);
-            let config = config::read(&file).map_err(|error| here.mistake(format!("{error:#}")))?;
+            let files = configuration(line, declared, directory)?;
+            let mistakes = |problems: Problems| here.mistake(problems.to_string());
+            let config = config::parse_files(&files).map_err(mistakes)?;
             Action::Start(Some(Box::new(config)))
         }
         _ => Action::Start(None),

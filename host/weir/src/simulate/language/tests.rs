@@ -87,6 +87,23 @@ fn mistakes_of_the_configuration_have_their_place_in_the_file() {
 }
 
 #[test]
+fn weir_starts_with_the_configuration_of_a_fence() {
+    let with = |interval: &str| {
+        format!(
+            "```toml\n[check]\n```\n```toml other\n[check]\ninterval = {interval}\n```\n\
+             at 5s weir starts with other\n"
+        )
+    };
+    let what = good(&with("\"5s\"")).script.pop().unwrap().what;
+    assert!(matches!(what, What::Do(Action::Start(Some(_)))), "{what:?}");
+    assert_eq!(
+        problems(&with("5")),
+        ["x:8:24: x:6:12: check: interval: expected a duration from 10ms to 1h, such as \"5s\" \
+          or \"200ms\", found 5"]
+    );
+}
+
+#[test]
 fn mistakes_are_shown_where_they_are() {
     let shown = parse(Path::new("x"), "duration 5s\n\tat 5 note \"ü\"\n").unwrap_err().to_string();
     assert_eq!(
