@@ -25,7 +25,7 @@ pub(crate) use self::{
     decide::{Decision, Surroundings, WAITS},
 };
 use crate::{
-    config::{Checks, Config, Match, NamedService, Rules},
+    config::{Checks, Config, Drift, Match, NamedService, Rules, Whose},
     explain::{self, Cause},
     health::{Evidence, State, Verdict},
     safety::{flap::Flaps, panic::Panic, quorum::Quorum},
@@ -124,6 +124,8 @@ pub(crate) struct Server {
 pub(crate) struct Tolerated {
     pub(crate) weight: u32,
     pub(crate) goal: Option<u32>,
+    /// The base weight at that time, which the configuration stated.
+    pub(crate) base: u32,
 }
 
 impl Tolerated {
@@ -337,17 +339,20 @@ impl Claim {
         }
     }
 
-    /// Takes over what another configuration says of it, its real servers apart.
-    pub(crate) fn take_rules(&mut self, new: Self) {
+    /// Takes over what another configuration says of it, its real servers apart. What someone
+    /// else made of the service stands where the one `before` stated the same of that.
+    pub(crate) fn take_rules(&mut self, new: Self, before: Option<&NamedService>) {
+        let is_same = before.is_some_and(|it| new.stated.as_ref() == Some(&it.service));
+        if !is_same || new.rules.drift.service == Whose::Restore {
+            (self.stated, self.is_given_up) = (new.stated, false);
+        }
         self.name = new.name;
-        self.stated = new.stated;
         self.check = new.check;
         self.rules = new.rules;
         self.quorum = new.quorum;
         self.is_scaled = new.is_scaled;
         self.spoke_in_vain.clear();
         self.is_leaving = false;
-        self.is_given_up = false;
     }
 
     /// Whether it is to be looked at now and then, because something drains.
@@ -396,15 +401,26 @@ impl Claim {
 }
 
 impl Server {
-    /// The configuration states it so now. A base weight that operators own stays theirs
-    /// until the configuration states another.
-    pub(crate) fn restate(&mut self, stated: RealServer, owns_base: bool) {
-        let before = self.stated.replace(stated).map(|it| it.weight);
-        if owns_base || before != Some(stated.weight) {
+    /// The configuration states it so now, and the one `before` stated that. What someone else
+    /// made of it stands until the configuration states something else: a weight until it states
+    /// another weight, all else until it states other than that.
+    pub(crate) fn restate(&mut self, stated: RealServer, before: Option<RealServer>, drift: Drift) {
+        self.owns_base = self.role == Role::Sorry || drift.weight != Whose::Adopt;
+        if self.owns_base || self.stated.map(|it| it.weight) != Some(stated.weight) {
             self.base = stated.weight;
         }
-        self.owns_base = owns_base;
-        (self.is_given_up, self.tolerated) = (false, None);
+        self.tolerate(drift, self.tolerated);
+        let is_same = before.is_some_and(|it| RealServer { weight: stated.weight, ..it } == stated);
+        let edited = self.stated.filter(|_| is_same && drift.servers != Whose::Restore);
+        self.is_given_up &= edited.is_some();
+        self.stated = edited.map(|it| RealServer { weight: stated.weight, ..it }).or(Some(stated));
+    }
+
+    /// Leaves a weight of someone else's, if that is wished and weir's own base weight is the one
+    /// in whose place it stands.
+    pub(crate) fn tolerate(&mut self, drift: Drift, tolerated: Option<Tolerated>) {
+        let is_wished = drift.weight == Whose::Alert && self.owns_base;
+        self.tolerated = tolerated.filter(|it| is_wished && it.base == self.base);
     }
 
     /// The configuration has it again. While it left it was not checked: it is like a new one,

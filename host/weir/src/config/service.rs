@@ -77,9 +77,15 @@ impl NamedService {
         }
     }
 
+    /// This one of its real servers, or what stands in for them.
+    pub(crate) fn server(&self, server: &Endpoint) -> Option<&RealServer> {
+        let sorry = self.sorry.as_ref().filter(|it| it.endpoint == *server);
+        self.servers.get(server).or(sorry)
+    }
+
     /// Whether this is one of its real servers, or stands in for them.
     pub(crate) fn states(&self, server: &Endpoint) -> bool {
-        self.servers.contains_key(server) || self.sorry.is_some_and(|it| it.endpoint == *server)
+        self.server(server).is_some()
     }
 
     /// Whether its real servers are checked.

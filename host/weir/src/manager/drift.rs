@@ -85,7 +85,8 @@ impl Server {
             return Some("taken as its base weight");
         }
         if drift.weight == Whose::Alert {
-            let tolerated = Tolerated { weight: found.weight, goal: self.decision.goal };
+            let (weight, goal, base) = (found.weight, self.decision.goal, self.base);
+            let tolerated = Tolerated { weight, goal, base };
             (self.weight, self.tolerated) = (Some(found.weight), Some(tolerated));
             if tolerated.takes_out() {
                 return Some("left out until `weir ready`");
@@ -108,8 +109,7 @@ impl Server {
     /// Whether it is to be otherwise than the configuration has it, its weight apart.
     pub(super) fn is_taken_over(&self, named: &NamedService) -> bool {
         let Some(stated) = &self.stated else { return false };
-        let sorry = named.sorry.as_ref().filter(|it| it.endpoint == stated.endpoint);
-        named.servers.get(&stated.endpoint).or(sorry).is_some_and(|it| it != stated)
+        named.server(&stated.endpoint).is_some_and(|it| it != stated)
     }
 }
 

@@ -71,6 +71,7 @@ impl Manager {
     fn own(&mut self, now: Now, index: usize, key: ServiceKey, owned: Option<OwnedService>) {
         let plugin = &self.plugins[index];
         let (name, keeping) = (plugin.name.clone(), plugin.grant.keeping.clone());
+        let before = self.config.service(&key).cloned();
         let all = Arc::make_mut(self.owned.entry(name.clone()).or_default());
         let owned = owned.zip(keeping);
         let record = owned.as_ref().map(|(owned, _)| written(owned));
@@ -85,8 +86,7 @@ impl Manager {
                 all.remove(&key);
             }
         }
-        let had_via = BTreeMap::new();
-        self.reclaim(now, key, &had_via);
+        self.reclaim(now, key, before.as_ref());
         self.undecided.insert(key);
         // What is new is claimed when the table is read.
         self.next_poll = now.monotonic;

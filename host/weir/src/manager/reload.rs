@@ -1,20 +1,16 @@
 //! Another configuration, taken over as one: all of it, or nothing.
 //!
 //! What stays the same keeps its state: verdicts, counters of checks, slow starts, what
-//! policies said. What the new configuration does not have is drained, and then removed.
+//! policies said, what others edited and was taken over or left. What the new configuration does
+//! not have is drained, and then removed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt, mem,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fmt, mem, sync::Arc, time::Duration};
 
-use weir_ipvs::{Endpoint, RealServerKey, ServiceKey};
+use weir_ipvs::{RealServerKey, ServiceKey};
 
 use super::{Code, Manager, Now, Output, Plugin};
 use crate::{
-    config::{Checks, Config, Difference, Mode, Via, Whose},
+    config::{Checks, Config, Difference, Mode, NamedService},
     plan::{self, Claim, Heard, Role, Server},
     problems::Problems,
     report::Line,
@@ -127,8 +123,7 @@ impl Manager {
         self.ending.retain(|it| !stated.contains(it));
         self.release_owned(now, released);
         for key in self.claims.keys().copied().collect::<Vec<_>>() {
-            let vias = plan::named(&before, &key).map(|it| it.vias.clone()).unwrap_or_default();
-            self.reclaim(now, key, &vias);
+            self.reclaim(now, key, plan::named(&before, &key));
         }
         self.reload_plugins(&before, reload.codes, &reload.replaced);
         self.undecided.extend(self.claims.keys());
@@ -179,15 +174,15 @@ impl Manager {
         (going, owned)
     }
 
-    /// Brings a claim in line with the configuration.
-    pub(super) fn reclaim(&mut self, now: Now, key: ServiceKey, before: &BTreeMap<Endpoint, Via>) {
+    /// Brings a claim in line with the configuration, where the one `before` stated that.
+    pub(super) fn reclaim(&mut self, now: Now, key: ServiceKey, before: Option<&NamedService>) {
         let Some(mut claim) = self.claims.remove(&key) else { return };
         self.world.touch(key);
         let mut servers = mem::take(&mut claim.servers);
         let check = claim.check.take();
         let is_new_check = match plan::claim(&self.config, &key) {
             Some(new) => {
-                claim.take_rules(new);
+                claim.take_rules(new, before);
                 claim.check != check
             }
             None if claim.stated.is_none() => {
@@ -202,7 +197,7 @@ impl Manager {
         for (endpoint, mut server) in mem::take(&mut servers) {
             let key = RealServerKey { service: key, server: endpoint };
             let role = server.role;
-            if !self.restate(&claim, key, &mut server) {
+            if !self.restate(&claim, key, &mut server, before) {
                 self.release(key, &server, "no longer in the configuration");
                 continue;
             }
@@ -210,8 +205,9 @@ impl Manager {
                 server.leaving_since = now.monotonic;
             }
             let via = plan::named(&self.config, &key.service).and_then(|it| it.vias.get(&endpoint));
+            let had_via = before.and_then(|it| it.vias.get(&endpoint));
             let was_checked = server.watch.is_some();
-            if server.role != Role::Real || is_new_check || before.get(&endpoint) != via {
+            if server.role != Role::Real || is_new_check || had_via != via {
                 self.unwatch(&mut server);
             }
             if server.role == Role::Real && server.watch.is_none() {
@@ -235,7 +231,14 @@ impl Manager {
 
     /// Gives a claimed server what the configuration states of it now. Whether it stays
     /// claimed, if only until it is drained.
-    fn restate(&mut self, claim: &Claim, key: RealServerKey, server: &mut Server) -> bool {
+    fn restate(
+        &mut self,
+        claim: &Claim,
+        key: RealServerKey,
+        server: &mut Server,
+        before: Option<&NamedService>,
+    ) -> bool {
+        let drift = claim.rules.drift;
         if let Some(named) = plan::named(&self.config, &key.service) {
             let real = named.servers.get(&key.server);
             let sorry = named.sorry.filter(|it| it.endpoint == key.server);
@@ -245,19 +248,22 @@ impl Manager {
                 (None, None) => Role::Leaving,
             };
             if let Some(stated) = real.copied().or(sorry) {
-                let is_sorry = server.role == Role::Sorry;
-                server.restate(stated, is_sorry || claim.rules.drift.weight != Whose::Adopt);
+                let before = before.and_then(|it| it.server(&key.server)).copied();
+                server.restate(stated, before, drift);
             }
         } else if let Some(matched) = plan::matched(&self.config, &key.service) {
-            (server.stated, server.is_given_up, server.tolerated) = (None, false, None);
+            (server.stated, server.is_given_up) = (None, false);
             server.base = matched.weight.unwrap_or(server.base);
             server.owns_base = matched.weight.is_some();
+            server.tolerate(drift, server.tolerated);
             return server.role == Role::Real && matched.claims_server(&key.server);
         } else if claim.is_leaving {
             server.role = Role::Leaving;
         }
         if server.role == Role::Leaving {
             self.statements.forget(&key);
+            // If it comes back, it is as the configuration has it then.
+            server.tolerated = None;
         }
         server.role != Role::Leaving || server.seen.is_some()
     }

@@ -126,7 +126,7 @@ impl ServerRecord {
             is_taken_over: named.is_some_and(|it| server.is_taken_over(it)),
             tolerated: server
                 .tolerated
-                .map(|Tolerated { weight, goal }| ToleratedRecord { weight, goal }),
+                .map(|Tolerated { weight, goal, .. }| ToleratedRecord { weight, goal }),
             agent: AgentRecord::of(&server.agent),
         };
         (record != Self::default()).then_some(record)
@@ -151,10 +151,10 @@ impl ServerRecord {
             server.take_over(seen);
         }
         if let Some(ToleratedRecord { weight, goal }) = self.tolerated
-            && claim.rules.drift.weight == Whose::Alert
             && server.seen.is_some_and(|it| it.weight == weight)
         {
-            server.tolerated = Some(Tolerated { weight, goal });
+            let base = server.base;
+            server.tolerate(claim.rules.drift, Some(Tolerated { weight, goal, base }));
         }
         if claim.check.as_ref().is_some_and(Checks::has_agent) {
             server.agent = self.agent.and_then(AgentRecord::heard).unwrap_or_default();

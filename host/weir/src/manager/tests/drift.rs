@@ -1,6 +1,6 @@
 //! Edits by others, where the configuration does not want them undone.
 
-use weir_ipvs::{Change, Service};
+use weir_ipvs::{Change, RealServer, Service};
 
 use super::{
     super::bench::{Bench, CONFIG, NONE, named, settled_as},
@@ -8,8 +8,18 @@ use super::{
 };
 use crate::control::Wish;
 
+fn with(drift: &str) -> String {
+    CONFIG.replace("[check]", &format!("drift = {drift}\n[check]"))
+}
+
 fn settled_with(drift: &str) -> Bench {
-    settled_as(&CONFIG.replace("[check]", &format!("drift = {drift}\n[check]")))
+    settled_as(&with(drift))
+}
+
+/// The configuration with this drift, where the server at this address has this more.
+fn with_server(drift: &str, address: &str, more: &str) -> String {
+    let server = |more: &str| format!("\"{address}\", weight = {more}");
+    with(drift).replace(&server("100"), &server(more))
 }
 
 fn set_weight(bench: &mut Bench, weight: u32) {
@@ -150,4 +160,82 @@ fn another_configuration_counts_again() {
     set_weight(&mut bench, 30);
     bench.reload(CONFIG);
     assert_eq!(bench.writes(), ["add 10.0.1.2:80=100", "10.0.1.1:80=100"]);
+}
+
+#[test]
+fn what_was_taken_over_or_left_stands_where_another_configuration_says_the_same_there() {
+    for drift in ["\"adopt\"", "\"alert\""] {
+        let mut bench = settled_with(drift);
+        let service = service_key("10.0.0.1:80");
+        bench.foreign(&Change::EditService(Service::new(service, "lc")));
+        bench.foreign(&Change::DeleteServer(key("10.0.1.2:80")));
+        let limited = RealServer { upper_threshold: 500, ..server("10.0.1.3:80", 100) };
+        bench.foreign(&Change::EditServer(service, limited));
+        set_weight(&mut bench, 30);
+        bench.reload(&with_server(drift, "10.0.1.4:80", "200"));
+        bench.pass(60);
+        assert_eq!(bench.writes(), ["10.0.1.4:80=200"], "{drift}");
+        bench.foreign(&Change::DeleteService(service));
+        bench.pass(10);
+        bench.reload(&with(drift));
+        bench.pass(60);
+        assert_eq!((bench.writes(), bench.ipvs.show().as_str()), (vec![], ""), "{drift}");
+    }
+}
+
+#[test]
+fn another_weight_in_the_configuration_counts_again() {
+    for drift in ["\"adopt\"", "\"alert\""] {
+        for weight in [30, 0] {
+            let mut bench = settled_with(drift);
+            set_weight(&mut bench, weight);
+            bench.foreign(&Change::DeleteServer(key("10.0.1.2:80")));
+            bench.pass(10);
+            bench.reload(&with_server(drift, "10.0.1.1:80", "150"));
+            assert_eq!(bench.writes(), ["10.0.1.1:80=150"], "{drift}, {weight}");
+            assert_eq!(foreign(&mut bench), None);
+        }
+    }
+}
+
+#[test]
+fn what_else_the_configuration_states_anew_of_a_server_counts_again() {
+    for drift in ["\"adopt\"", "\"alert\""] {
+        let mut bench = settled_with(drift);
+        let limited = RealServer { upper_threshold: 500, ..server("10.0.1.1:80", 30) };
+        bench.foreign(&Change::EditServer(service_key("10.0.0.1:80"), limited));
+        bench.foreign(&Change::DeleteServer(key("10.0.1.2:80")));
+        bench.pass(10);
+        bench.reload(&with_server(drift, "10.0.1.1:80", "100, upper-threshold = 9"));
+        assert_eq!(bench.writes(), ["10.0.1.1:80=30"], "its weight stays: {drift}");
+        bench.reload(&with_server(drift, "10.0.1.2:80", "100, upper-threshold = 9"));
+        let restated = ["add 10.0.1.2:80=100", "10.0.1.1:80=30"];
+        assert_eq!(bench.writes(), restated, "{drift}");
+    }
+}
+
+#[test]
+fn another_scheduler_in_the_configuration_counts_again() {
+    for drift in ["\"adopt\"", "\"alert\""] {
+        let mut bench = settled_with(drift);
+        let service = service_key("10.0.0.1:80");
+        bench.foreign(&Change::EditService(Service::new(service, "lc")));
+        bench.pass(10);
+        bench.reload(&with(drift).replace("wrr", "rr"));
+        assert_eq!(bench.writes(), ["edit tcp 10.0.0.1:80 rr"], "{drift}");
+    }
+}
+
+#[test]
+fn what_left_the_configuration_and_comes_back_is_as_that_says() {
+    let mut bench = settled_with("\"alert\"");
+    bench.ipvs.connections.insert("10.0.1.1:80".into(), 3);
+    set_weight(&mut bench, 0);
+    let config = with("\"alert\"");
+    bench.reload(&config.replace("{ address = \"10.0.1.1:80\", weight = 100 },", ""));
+    bench.pass(10);
+    bench.reload(&config);
+    assert_eq!(bench.writes(), NONE, "it waits for its first pass");
+    bench.verdicts(&["10.0.1.1:80 up"]);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=100"]);
 }

@@ -88,6 +88,25 @@ fn a_start_is_planned_with_its_doubts() {
 }
 
 #[test]
+fn a_plan_leaves_what_others_edited_where_a_reload_does() {
+    for drift in ["adopt", "alert"] {
+        let config = format!("drift = \"{drift}\"\n{CONFIG}");
+        let mut bench = settled_as(&config);
+        let service = service_key("10.0.0.1:80");
+        bench.foreign(&Change::EditServer(service, server("10.0.1.1:80", 30)));
+        bench.foreign(&Change::DeleteServer(key("10.0.1.2:80")));
+        bench.pass(10);
+        assert_eq!(steps(&mut bench, &config), NONE, "{drift}");
+        let other = config.replace("10.0.1.1:80\", weight = 100", "10.0.1.1:80\", weight = 50");
+        assert_eq!(steps(&mut bench, &other).len(), 1, "{drift}");
+        bench.reload(&config);
+        assert_eq!(bench.writes(), NONE, "{drift}");
+        bench.reload(&other);
+        assert_eq!(bench.writes(), ["10.0.1.1:80=50"], "{drift}");
+    }
+}
+
+#[test]
 fn the_end_of_a_drain_that_was_ordered_is_no_part_of_a_plan() {
     let mut bench = settled();
     bench.drain("10.0.1.4:80").unwrap();
