@@ -1,14 +1,16 @@
 //! The records themselves: what of the manager's state is written, and becomes it again.
 //!
 //! What an earlier weir did not write is as it would be without: every later field has a default.
+//! What it did not note of the configuration is taken to be as it is now.
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use weir_ipvs::Service;
+use weir_ipvs::{RealServer, Service};
 
 use crate::{
     config::{Checks, NamedService, Whose},
+    control::protocol,
     health::AgentSays,
     plan::{Claim, Heard, Role, Server, Tolerated},
     safety::{
@@ -71,6 +73,9 @@ pub(super) struct ServerRecord {
     /// Somebody else edited it, its weight apart, and it stays so.
     #[serde(skip_serializing_if = "is_false")]
     is_taken_over: bool,
+    /// What the configuration stated of it, where one of these three stands in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stated: Option<protocol::RealServer>,
     /// What somebody else wrote, and is left.
     #[serde(skip_serializing_if = "Option::is_none")]
     tolerated: Option<ToleratedRecord>,
@@ -79,11 +84,13 @@ pub(super) struct ServerRecord {
     agent: Option<AgentRecord>,
 }
 
-/// A weight, and the one that was wanted in its place.
+/// A weight, the one that was wanted in its place, and the base weight of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct ToleratedRecord {
     weight: u32,
     goal: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<u32>,
 }
 
 /// What an agent said, as a reply of its own.
@@ -109,24 +116,31 @@ pub(super) struct ClaimRecord {
     is_given_up: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     is_taken_over: bool,
+    /// What it states of the service itself, where one of these two stands in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stated: Option<protocol::Service>,
 }
 
 impl ServerRecord {
     /// None = there is nothing to record.
     pub(super) fn of(server: &Server, named: Option<&NamedService>, now: Duration) -> Option<Self> {
         let (trips, up_since, held_until) = server.flaps.to_recall(now);
+        let base = server.adopted_base();
+        let is_taken_over = named.is_some_and(|it| server.is_taken_over(it));
+        let is_edited = base.is_some() || server.is_given_up || is_taken_over;
+        let edited = server.stated.filter(|_| is_edited);
+        let stated = edited.and_then(|it| named?.server(&it.endpoint));
         let record = Self {
             ramp_since_ms: server.ramp_since.map(to_ms),
             trips,
             up_since_ms: up_since.filter(|_| trips > 0).map(to_ms),
             held_until_ms: held_until.map(to_ms),
             leaving_since_ms: (server.role == Role::Leaving).then(|| to_ms(server.leaving_since)),
-            base: server.adopted_base(),
+            base,
             is_given_up: server.is_given_up,
-            is_taken_over: named.is_some_and(|it| server.is_taken_over(it)),
-            tolerated: server
-                .tolerated
-                .map(|Tolerated { weight, goal, .. }| ToleratedRecord { weight, goal }),
+            is_taken_over,
+            stated: stated.map(|it| (*it).into()),
+            tolerated: server.tolerated.map(ToleratedRecord::from),
             agent: AgentRecord::of(&server.agent),
         };
         (record != Self::default()).then_some(record)
@@ -142,23 +156,38 @@ impl ServerRecord {
         if server.seen.is_some_and(|it| it.weight > 0) {
             server.ramp_since = self.ramp_since_ms.map(from_ms);
         }
-        if let Some(base) = self.base.filter(|_| !server.owns_base) {
+        let is_theirs = !server.owns_base && self.stated_same(server, |it| it.weight);
+        if let Some(base) = self.base.filter(|_| is_theirs) {
             server.base = base;
         }
-        let is_theirs = claim.rules.drift.servers != Whose::Restore;
+        let is_theirs = claim.rules.drift.servers != Whose::Restore
+            && self.stated_same(server, |it| RealServer { weight: 0, ..it });
         server.is_given_up = is_theirs && self.is_given_up && server.seen.is_none();
         if let Some(seen) = server.seen.filter(|_| is_theirs && self.is_taken_over) {
             server.take_over(seen);
         }
-        if let Some(ToleratedRecord { weight, goal }) = self.tolerated
+        if let Some(ToleratedRecord { weight, goal, base }) = self.tolerated
             && server.seen.is_some_and(|it| it.weight == weight)
         {
-            let base = server.base;
+            let base = base.unwrap_or(server.base);
             server.tolerate(claim.rules.drift, Some(Tolerated { weight, goal, base }));
         }
         if claim.check.as_ref().is_some_and(Checks::has_agent) {
             server.agent = self.agent.and_then(AgentRecord::heard).unwrap_or_default();
         }
+    }
+
+    /// Whether this part `of` what the configuration states of it is what it was, for all that is
+    /// known.
+    fn stated_same<T: PartialEq>(&self, server: &Server, of: impl Fn(RealServer) -> T) -> bool {
+        let before = self.stated.clone().map(RealServer::from);
+        before.zip(server.stated).is_none_or(|(before, now)| of(before) == of(now))
+    }
+}
+
+impl From<Tolerated> for ToleratedRecord {
+    fn from(Tolerated { weight, goal, base }: Tolerated) -> Self {
+        Self { weight, goal, base: Some(base) }
     }
 }
 
@@ -181,17 +210,25 @@ impl AgentRecord {
 impl ClaimRecord {
     pub(super) fn of(claim: &Claim, named: Option<&NamedService>) -> Self {
         let stays = claim.servers.iter().filter(|(_, it)| it.role != Role::Leaving);
+        let is_taken_over = named.is_some_and(|it| claim.stated.as_ref() != Some(&it.service));
+        let edited = named.filter(|_| claim.is_given_up || is_taken_over);
         Self {
             name: claim.name.clone(),
             servers: stays.map(|(it, _)| (it.address, it.port).into()).collect(),
             is_leaving: claim.is_leaving,
             is_given_up: claim.is_given_up,
-            is_taken_over: named.is_some_and(|it| claim.stated.as_ref() != Some(&it.service)),
+            is_taken_over,
+            stated: edited.map(|it| it.service.clone().into()),
         }
     }
 
-    /// What someone else made of a service, and was taken over or left, is so again.
+    /// What someone else made of a service, and was taken over or left, is so again, if the
+    /// configuration states what it did, for all that is known.
     pub(super) fn restore(&self, claim: &mut Claim, found: Option<&Service>) {
+        let before = self.stated.clone().map(Service::from);
+        if before.is_some() && before != claim.stated {
+            return;
+        }
         claim.is_given_up = self.is_given_up && found.is_none();
         if let Some(stated) = &mut claim.stated
             && let Some(found) = found

@@ -315,6 +315,55 @@ fn what_else_was_taken_over_or_left_is_so_after_a_restart() {
 }
 
 #[test]
+fn what_the_configuration_states_anew_while_weir_was_down_counts_again() {
+    let service = key(A).service;
+    for (drift, weight) in [("adopt", 30), ("adopt", 0), ("alert", 30), ("alert", 0)] {
+        let mut config = format!("drift = \"{drift}\"\n{CONFIG}");
+        let mut bench = keeping(&config);
+        bench.foreign(&Change::EditService(Service::new(service, "lc")));
+        bench.foreign(&Change::EditServer(service, server(A, weight)));
+        bench.foreign(&Change::DeleteServer(key("10.0.1.2:80")));
+        bench.pass(11);
+        let changes: [(&str, &str, &[&str]); 4] = [
+            ("4:80\", weight = 100", "4:80\", weight = 200", &["10.0.1.4:80=200"]),
+            ("1:80\", weight = 100", "1:80\", weight = 150", &["10.0.1.1:80=150"]),
+            (
+                "2:80\", weight",
+                "2:80\", upper-threshold = 9, weight",
+                &["add 10.0.1.2:80=0", "10.0.1.2:80=100"],
+            ),
+            ("wrr", "rr", &["edit tcp 10.0.0.1:80 rr"]),
+        ];
+        for (old, new, written) in changes {
+            config = config.replace(old, new);
+            bench.restart(&config, 5);
+            bench.verdicts(&ALL_UP);
+            assert_eq!(bench.writes(), written, "{drift}, {weight}: {new}");
+        }
+    }
+}
+
+#[test]
+fn what_an_earlier_weir_kept_of_edits_stands() {
+    let config = format!("drift = \"adopt\"\n{CONFIG}");
+    let mut bench = keeping(&config);
+    bench.foreign(&Change::EditServer(key(A).service, server(A, 30)));
+    bench.foreign(&Change::DeleteServer(key("10.0.1.2:80")));
+    bench.pass(11);
+    for (address, record) in [(A, "{\"base\":30}"), ("10.0.1.2:80", "{\"is_given_up\":true}")] {
+        bench.records.insert(format!("server tcp 10.0.0.1:80 {address}"), record.to_owned());
+    }
+    bench.restart(&config, 5);
+    bench.verdicts(&ALL_UP);
+    bench.pass(60);
+    assert_eq!(bench.writes(), NONE);
+    // From now on it is noted in whose place it stands.
+    bench.restart(&config.replace("1:80\", weight = 100", "1:80\", weight = 150"), 5);
+    bench.verdicts(&ALL_UP);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=150"]);
+}
+
+#[test]
 fn what_is_not_understood_is_told_and_what_is_gone_is_forgotten() {
     let mut bench = settled();
     let records = [
