@@ -213,15 +213,13 @@ impl Manager {
         Ok(Taken { about: About::Server(key), notes, batch })
     }
 
-    /// A weight that someone else wrote, or that they removed it, is left no more. Says whether
-    /// it was.
+    /// A weight that someone else wrote, or that they removed it, is left no more; nor that they
+    /// removed its service, without which it is nowhere. Says whether it was.
     fn leave_no_more(&mut self, key: &RealServerKey) -> bool {
-        let claim = self.claims.get_mut(&key.service);
-        let server = claim.and_then(|it| it.servers.get_mut(&key.server));
-        let was_left = server.is_some_and(|it| {
-            let was_removed = std::mem::take(&mut it.is_given_up);
-            it.tolerated.take().is_some() || was_removed
-        });
+        let Some(claim) = self.claims.get_mut(&key.service) else { return false };
+        let Some(server) = claim.servers.get_mut(&key.server) else { return false };
+        let removals = [&mut server.is_given_up, &mut claim.is_given_up].map(std::mem::take);
+        let was_left = server.tolerated.take().is_some() || removals.contains(&true);
         if was_left {
             self.undecided.insert(key.service);
         }

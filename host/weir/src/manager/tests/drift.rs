@@ -115,6 +115,18 @@ fn an_operator_who_wants_a_server_back_that_someone_removed_gets_it() {
 }
 
 #[test]
+fn an_operator_who_wants_a_server_back_gets_its_service_back_that_someone_removed() {
+    for drift in ["\"adopt\"", "\"alert\""] {
+        let mut bench = settled_with(drift);
+        bench.foreign(&Change::DeleteService(service_key("10.0.0.1:80")));
+        bench.pass(60);
+        assert_eq!(bench.writes(), NONE, "{drift}");
+        bench.order(Wish::Ready(named("web", "10.0.1.1:80"))).unwrap();
+        assert_eq!(bench.writes(), ["add tcp 10.0.0.1:80", "add 10.0.1.1:80=100"], "{drift}");
+    }
+}
+
+#[test]
 fn a_server_that_was_taken_out_stays_out_whatever_else_its_weight_would_be() {
     let mut bench = settled_with("\"alert\"\nslow-start = {}");
     bench.verdicts(&["10.0.1.1:80 down"]);
