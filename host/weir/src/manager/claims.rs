@@ -1,8 +1,10 @@
 //! What is ours: claims as the table comes and goes, and the checks they want.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use weir_ipvs::{Endpoint, RealServer, RealServerKey, ServiceKey, Snapshot, TableEntry};
+use weir_ipvs::{
+    Endpoint, RealServer, RealServerKey, RealServerStatus, ServiceKey, Snapshot, TableEntry,
+};
 use weir_wasm::Latency;
 
 use super::{GRACE, Manager, Now, Output};
@@ -15,6 +17,9 @@ use crate::{
 
 /// Why something is claimed no more.
 const REMOVED: &str = "someone else removed it";
+
+/// The real servers of a reading by their addresses, for each is looked for.
+type Found<'e> = BTreeMap<Endpoint, &'e RealServerStatus>;
 
 impl Manager {
     /// Takes a reading of the whole table in: makes the claims that the configuration has
@@ -71,19 +76,18 @@ impl Manager {
         }
         let was_looked_at = claim.look > 0;
         let before: Vec<_> = claim.servers.values().map(|it| it.seen).collect();
-        self.update_servers(now, key, &mut claim, entry.as_ref());
+        let there: Found<'_> = servers(entry.as_ref()).map(|it| (it.config.endpoint, it)).collect();
+        self.update_servers(now, key, &mut claim, entry.as_ref(), &there);
         for (endpoint, server) in &mut claim.servers {
-            let found = find(entry.as_ref(), endpoint);
+            let found = find(&there, endpoint);
             if was_looked_at && server.seen != found {
                 let key = RealServerKey { service: key, server: *endpoint };
                 self.server_edited(key, claim.rules.drift, server, found);
             }
             server.seen = found;
-            server.connections = connections(entry.as_ref(), endpoint, now.monotonic);
+            server.connections = there.get(endpoint).map(|it| connections(it, now.monotonic));
         }
-        claim.has_foreign = entry.as_ref().is_some_and(|it| {
-            it.servers.iter().any(|it| !claim.servers.contains_key(&it.config.endpoint))
-        });
+        claim.has_foreign = there.keys().any(|it| !claim.servers.contains_key(it));
         let found = entry.as_ref().map(|it| it.service.config.clone());
         if was_looked_at && claim.stated.is_some() && claim.seen != found {
             self.service_edited(key, &mut claim, found.as_ref());
@@ -124,6 +128,7 @@ impl Manager {
         key: ServiceKey,
         claim: &mut Claim,
         entry: Option<&TableEntry>,
+        there: &Found<'_>,
     ) {
         let checked = |endpoint: &Endpoint| {
             claim.check.as_ref().is_some_and(|it| it.has_ports(endpoint.port))
@@ -135,7 +140,7 @@ impl Manager {
             ..Server::stated(it, Some(it), Origin::Known)
         };
         let left = self.recall_left(now, key);
-        let left = left.iter().filter_map(|(it, since)| Some(leaving(find(entry, it)?, *since)));
+        let left = left.iter().filter_map(|(it, since)| Some(leaving(find(there, it)?, *since)));
         if let Some(named) = plan::named(&self.config, &key) {
             let origin = |found: Option<RealServer>, endpoint| match found {
                 Some(found) if checked(endpoint) => Origin::Found(found.weight),
@@ -146,21 +151,20 @@ impl Manager {
             };
             let is_new = |it: &&RealServer| !claim.servers.contains_key(&it.endpoint);
             new.extend(named.servers.values().filter(is_new).map(|it| {
-                let found = find(entry, &it.endpoint);
+                let found = find(there, &it.endpoint);
                 let server = Server::stated(*it, found, origin(found, &it.endpoint));
                 Server { owns_base: claim.rules.drift.weight != Whose::Adopt, ..server }
             }));
             let leaves = |it: &RealServer| is_new(&it) && !named.states(&it.endpoint);
             new.extend(left.filter(|it| it.seen.as_ref().is_some_and(leaves)));
             let sorry = named.sorry.as_ref().filter(is_new);
-            new.extend(sorry.map(|it| Server::sorry(*it, find(entry, &it.endpoint))));
+            new.extend(sorry.map(|it| Server::sorry(*it, find(there, &it.endpoint))));
         } else if let Some(matched) = plan::matched(&self.config, &key) {
-            let found = entry.into_iter().flat_map(|it| &it.servers).map(|it| it.config);
-            let unknown = found.filter(|it| {
+            let unknown = servers(entry).map(|it| it.config).filter(|it| {
                 matched.claims_server(&it.endpoint) && !claim.servers.contains_key(&it.endpoint)
             });
             new.extend(unknown.map(|it| Server::found(it, matched.weight, checked(&it.endpoint))));
-            let gone = claim.servers.extract_if(.., |it, _| find(entry, it).is_none());
+            let gone = claim.servers.extract_if(.., |it, _| !there.contains_key(it));
             for (endpoint, server) in gone.collect::<Vec<_>>() {
                 self.release(RealServerKey { service: key, server: endpoint }, &server, REMOVED);
             }
@@ -269,22 +273,20 @@ fn place(check: &Check, via: Via, key: RealServerKey) -> Place {
     Place { address: (address, port).into(), source: via.source, mark: via.mark }
 }
 
-fn find(entry: Option<&TableEntry>, endpoint: &Endpoint) -> Option<RealServer> {
-    let mut servers = entry?.servers.iter().map(|it| it.config.without_idle_tunnel());
-    servers.find(|it| it.endpoint == *endpoint)
+/// The real servers of a reading, in their order.
+fn servers(entry: Option<&TableEntry>) -> impl Iterator<Item = &RealServerStatus> {
+    entry.into_iter().flat_map(|it| &it.servers)
 }
 
-fn connections(
-    entry: Option<&TableEntry>,
-    endpoint: &Endpoint,
-    now: Duration,
-) -> Option<Connections> {
-    let mut servers = entry?.servers.iter();
-    let server = servers.find(|it| it.config.endpoint == *endpoint)?;
-    Some(Connections {
+fn find(there: &Found<'_>, endpoint: &Endpoint) -> Option<RealServer> {
+    there.get(endpoint).map(|it| it.config.without_idle_tunnel())
+}
+
+fn connections(server: &RealServerStatus, now: Duration) -> Connections {
+    Connections {
         looked_at: now,
         active: server.active,
         inactive: server.inactive,
         templates: server.persistent,
-    })
+    }
 }

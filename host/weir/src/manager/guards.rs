@@ -103,7 +103,7 @@ impl Manager {
         }
     }
 
-    /// What a plugin's words on `servers` would change of a service.
+    /// What a plugin's words on `servers`, which are in order, would change of a service.
     fn review(&self, key: ServiceKey, name: &str, servers: &[Endpoint]) -> Option<Review> {
         let claim = self.claims.get(&key)?;
         let found = self.world.get(&key).map(|it| claim.owned(it));
@@ -112,7 +112,9 @@ impl Manager {
         let actual: Plan = found.into_iter().map(|it| (key, it)).collect();
         let desired = Plan::from([(key, desired)]);
         let is_theirs = |change: &Change| match change {
-            Change::AddServer(_, it) | Change::EditServer(_, it) => servers.contains(&it.endpoint),
+            Change::AddServer(_, it) | Change::EditServer(_, it) => {
+                servers.binary_search(&it.endpoint).is_ok()
+            }
             _ => false,
         };
         let words = servers.iter().filter_map(|it| claim.servers.get(it));

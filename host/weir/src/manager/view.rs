@@ -57,10 +57,11 @@ impl World {
     /// Adds the traffic that was last read to a reading that was made without.
     pub(super) fn add_stats(&self, entry: &mut TableEntry) {
         let Some(last) = self.get(&entry.service.config.key) else { return };
+        let known = last.servers.iter().filter(|it| it.stats != Stats::default());
+        let known: BTreeMap<_, _> = known.map(|it| (it.config.endpoint, it.stats)).collect();
         for server in entry.servers.iter_mut().filter(|it| it.stats == Stats::default()) {
-            let mut there = last.servers.iter();
-            if let Some(it) = there.find(|it| it.config.endpoint == server.config.endpoint) {
-                server.stats = it.stats;
+            if let Some(stats) = known.get(&server.config.endpoint) {
+                server.stats = *stats;
             }
         }
     }

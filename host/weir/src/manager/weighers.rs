@@ -100,9 +100,11 @@ impl Manager {
         let past = self.plugins[index].weighings.past.get(&key)?;
         let (terms, name) = (claim.terms(), &self.plugins[index].name);
         let labels = self.world.labels(&key);
+        let statuses = entry.servers.iter().map(|it| (it.config.endpoint, it));
+        let statuses: BTreeMap<_, _> = statuses.collect();
         let candidate = |endpoint: &Endpoint| {
             let server = claim.servers.get(endpoint).filter(|it| it.role == Role::Real)?;
-            let status = entry.servers.iter().find(|it| it.config.endpoint == *endpoint)?;
+            let status = *statuses.get(endpoint)?;
             let before = past.totals.get(endpoint);
             Some(Candidate {
                 server: *status,
