@@ -214,6 +214,11 @@ impl Manager {
                 Some(failure) => self.trouble(now, &words(change), &failure.error),
             }
         }
+        for key in changes.iter().filter_map(service_of).collect::<BTreeSet<_>>() {
+            if let Some(claim) = self.claims.get(&key) {
+                self.world.rewrite(&key, &claim.servers);
+            }
+        }
         is_stale
     }
 
@@ -280,15 +285,6 @@ impl Manager {
                 self.timers.set(key.service, Some(now.monotonic));
             }
         }
-        if let Some(entry) = self.world.get_mut(&key.service) {
-            entry.servers.retain(|it| after.is_some() || it.config.endpoint != key.server);
-            let there = entry.servers.iter_mut().find(|it| it.config.endpoint == key.server);
-            match (there, after) {
-                (Some(status), Some(after)) => status.config = after,
-                (None, Some(after)) => entry.servers.insert(0, new_status(after)),
-                (_, None) => {}
-            }
-        }
         let shown =
             |it: Option<u32>| it.map_or_else(|| "absent".to_owned(), |weight| weight.to_string());
         self.log(
@@ -328,16 +324,6 @@ impl Manager {
         if self.troubles.remove(what).is_some() {
             self.log(Line::info("works-again").with("to", what));
         }
-    }
-}
-
-fn new_status(config: RealServer) -> weir_ipvs::RealServerStatus {
-    weir_ipvs::RealServerStatus {
-        config,
-        active: 0,
-        inactive: 0,
-        persistent: 0,
-        stats: Stats::default(),
     }
 }
 

@@ -11,12 +11,16 @@ use std::{
 };
 
 use weir_ipvs::{
-    Endpoint, Ipvs, RealServerKey, ServiceKey, Stats, SyncDaemon, TableEntry, Timeouts,
+    Endpoint, Ipvs, RealServer, RealServerKey, RealServerStatus, ServiceKey, Stats, SyncDaemon,
+    TableEntry, Timeouts,
 };
 use weir_wasm::{HealthReport, Labelled, Table, View};
 
 use super::{Manager, Now};
-use crate::{config::NamedService, plan::Claim};
+use crate::{
+    config::NamedService,
+    plan::{Claim, Server},
+};
 
 /// The world as policies see it. What they do not hold is changed in place.
 #[derive(Debug, Clone, Default)]
@@ -73,6 +77,22 @@ impl World {
             Some(entry) => table.insert(entry, now.wall_ns()),
             None => drop(table.remove(key)),
         }
+    }
+
+    /// Shows the real servers of a claimed service as they were written: new ones come first, as
+    /// in the kernel's list.
+    pub(super) fn rewrite(&mut self, key: &ServiceKey, servers: &BTreeMap<Endpoint, Server>) {
+        let Some(entry) = self.get_mut(key) else { return };
+        entry.servers.retain_mut(|status| {
+            let seen = servers.get(&status.config.endpoint).and_then(|it| it.seen);
+            if let Some(seen) = seen.filter(|it| *it != status.config.without_idle_tunnel()) {
+                status.config = seen;
+            }
+            seen.is_some()
+        });
+        let there: BTreeSet<_> = entry.servers.iter().map(|it| it.config.endpoint).collect();
+        let new = servers.iter().rev().filter(|(endpoint, _)| !there.contains(*endpoint));
+        drop(entry.servers.splice(0..0, new.filter_map(|(_, it)| it.seen.map(new_status))));
     }
 
     /// A claim, or what its checks say, has changed.
@@ -152,6 +172,10 @@ impl World {
     }
 }
 
+fn new_status(config: RealServer) -> RealServerStatus {
+    RealServerStatus { config, active: 0, inactive: 0, persistent: 0, stats: Stats::default() }
+}
+
 /// Before every real server of a service.
 pub(super) fn first(service: ServiceKey) -> RealServerKey {
     let least = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -174,5 +198,45 @@ impl Manager {
             wall_ns: now.wall_ns(),
             monotonic_ns: now.monotonic_ns(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_ipvs::{Service, ServiceStatus};
+
+    use super::{
+        super::fake::{server, service_key},
+        *,
+    };
+    use crate::plan::Origin;
+
+    #[test]
+    fn what_was_written_is_shown_in_the_order_of_the_kernel() {
+        let key = service_key("10.0.0.1:80");
+        let config = Service::new(key, "wrr");
+        let servers = ["10.0.1.2:80", "10.0.1.1:80"].map(|it| new_status(server(it, 1)));
+        let entry = TableEntry {
+            service: ServiceStatus { config, stats: Stats::default() },
+            servers: servers.to_vec(),
+        };
+        let mut world = World::default();
+        let now = Now { monotonic: Duration::ZERO, wall: Duration::ZERO };
+        world.set(now, &key, Some(entry));
+        let claimed = |address: &str, weight: Option<u32>| {
+            let stated = server(address, 1);
+            let seen = weight.map(|it| server(address, it));
+            (stated.endpoint, Server::stated(stated, seen, Origin::Known))
+        };
+        let claimed = BTreeMap::from([
+            claimed("10.0.1.1:80", None),
+            claimed("10.0.1.2:80", Some(0)),
+            claimed("10.0.1.3:80", Some(7)),
+            claimed("10.0.1.4:80", Some(8)),
+        ]);
+        world.rewrite(&key, &claimed);
+        let shown = world.get(&key).unwrap().servers.iter().map(|it| it.config);
+        let shown: Vec<_> = shown.map(|it| format!("{}={}", it.endpoint, it.weight)).collect();
+        assert_eq!(shown, ["10.0.1.4:80=8", "10.0.1.3:80=7", "10.0.1.2:80=0"]);
     }
 }
