@@ -94,8 +94,13 @@ use crate::{
 /// How soon a write that did not succeed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Claimed services that are looked at one by one; for more, the whole table is cheaper.
+/// Claimed services that are looked at one by one, whatever the table is; for more, the whole
+/// table may be cheaper.
 const LOOKS_MAX: usize = 32;
+
+/// How many services are read with the whole table in the time that one takes by itself: several
+/// system calls, or a wait for the forwarder.
+const LOOK_COSTS: usize = 4;
 
 /// How long weights stay as they were found, at the start, for want of verdicts.
 const GRACE: Duration = Duration::from_secs(10);

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use weir_ipvs::{Fields, Ipvs, Scope, ServiceKey};
+use weir_ipvs::{Fields, Ipvs, ServiceKey};
 use weir_wasm::{
     Effect, Event as PolicyEvent, HttpAnswer, HttpCall, HttpFailure, Refusal, Statement, World,
 };
 
-use super::{LOOKS_MAX, Manager, Now, Output, Plugin, plugin::Remedy, statements::Voice};
+use super::{Manager, Now, Output, Plugin, plugin::Remedy, statements::Voice};
 use crate::{
     config::{Backend, Mode},
     report::Line,
@@ -79,31 +79,12 @@ impl Manager {
         let granted: Vec<_> = granted.map(|it| &it.services).collect();
         let is_seen = |key: &&ServiceKey| granted.iter().any(|it| it.contains(key));
         let seen: BTreeSet<ServiceKey> = self.claims.keys().filter(is_seen).copied().collect();
-        self.look_at_all(now, ipvs, &seen);
+        // What cannot be read stays as it was.
+        let _ = self.look_at_all(now, ipvs, &seen, Fields::ALL);
         for index in due {
             if let Some((policy, granted)) = self.plugins[index].policy() {
                 policy.queue_stats(granted, now.wall_ns(), now.monotonic);
             }
-        }
-    }
-
-    /// Reads these services: one by one if they are few, for the whole table costs more.
-    fn look_at_all(&mut self, now: Now, ipvs: &mut dyn Ipvs, services: &BTreeSet<ServiceKey>) {
-        if services.len() <= LOOKS_MAX {
-            // What cannot be read stays as it was.
-            let _ = services.iter().try_for_each(|it| self.look_at(now, ipvs, *it));
-            return;
-        }
-        match ipvs.read(Scope::All, Fields::ALL) {
-            Ok(snapshot) => {
-                for entry in snapshot.entries {
-                    let key = entry.service.config.key;
-                    if services.contains(&key) {
-                        self.observe(now, key, Some(entry));
-                    }
-                }
-            }
-            Err(error) => self.trouble(now, "read the table", &error),
         }
     }
 

@@ -1,7 +1,7 @@
 //! How the table becomes what it should be: read, compare, write the difference, and read
 //! again where the view was stale.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_ipvs::{
     Change, Endpoint, Error, Failure, Fields, Ipvs, OnFailure, RealServer, RealServerKey, Scope,
@@ -9,7 +9,7 @@ use weir_ipvs::{
     diff::{Plan, diff},
 };
 
-use super::{Manager, Now, Output, RETRY};
+use super::{LOOK_COSTS, LOOKS_MAX, Manager, Now, Output, RETRY};
 use crate::{
     plan::{Claim, Role, Surroundings},
     report::Line,
@@ -158,10 +158,40 @@ impl Manager {
     }
 
     fn look_at_dirty(&mut self, now: Now, ipvs: &mut dyn Ipvs) -> Result<(), Error> {
-        for key in self.dirty.clone() {
-            self.look_at(now, ipvs, key)?;
-        }
+        let dirty = self.dirty.clone();
+        self.look_at_all(now, ipvs, &dirty, Fields::BUT_STATS)?;
         self.no_trouble("read the table");
+        Ok(())
+    }
+
+    /// Reads these claimed services: with the whole table, where they are so many that this costs
+    /// less.
+    pub(super) fn look_at_all(
+        &mut self,
+        now: Now,
+        ipvs: &mut dyn Ipvs,
+        services: &BTreeSet<ServiceKey>,
+        fields: Fields,
+    ) -> Result<(), Error> {
+        if services.len() <= LOOKS_MAX.max(self.claims.len() / LOOK_COSTS) {
+            return services.iter().try_for_each(|it| self.look_at(now, ipvs, *it));
+        }
+        let snapshot = match ipvs.read(Scope::All, fields) {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                self.trouble(now, "read the table", &error);
+                return Err(error);
+            }
+        };
+        let found = snapshot.entries.into_iter().map(|it| (it.service.config.key, it));
+        let mut found: BTreeMap<_, _> = found.filter(|(key, _)| services.contains(key)).collect();
+        for key in services {
+            let mut entry = found.remove(key);
+            if let Some(entry) = entry.as_mut().filter(|_| !fields.stats) {
+                self.world.add_stats(entry);
+            }
+            self.observe(now, *key, entry);
+        }
         Ok(())
     }
 

@@ -84,6 +84,37 @@ fn verdicts_that_come_together_are_one_batch() {
     );
 }
 
+/// More than are looked at one by one; of one that is gone, that shows, too.
+#[test]
+fn many_services_that_change_at_once_are_looked_at_together() {
+    let mut config = "[check]\n".to_owned();
+    let (mut table, mut up, mut down) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 1..=LOOKS_MAX + 1 {
+        let service = format!("10.0.0.{number}:80");
+        config += &format!(
+            "[[service]]\nname = \"s{number}\"\naddress = \"{service}\"\nscheduler = \"wrr\"\n"
+        );
+        let mut line = format!("tcp {service} wrr");
+        for server in ["10.0.1.1:80", "10.0.1.2:80", "10.0.1.3:80"] {
+            config += &format!("[[service.server]]\naddress = \"{server}\"\nweight = 100\n");
+            line += &format!(" {server}=100");
+            up.push(format!("{service} {server} up"));
+        }
+        table.push(line);
+        down.push(format!("{service} 10.0.1.1:80 down"));
+    }
+    let table = table.join("\n");
+    let mut bench = Bench::new(&config, &table);
+    bench.verdicts(&up.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(bench.writes(), NONE);
+    bench.foreign(&Change::DeleteService(service_key("10.0.0.7:80")));
+    let reads = bench.ipvs.reads;
+    bench.verdicts(&down.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(bench.ipvs.reads - reads, 1);
+    assert_eq!(bench.writes().len(), LOOKS_MAX + 4, "one is made anew, with three servers");
+    assert_eq!(bench.ipvs.show(), table.replace("1.1:80=100", "1.1:80=0"));
+}
+
 /// Scenario 8.
 #[test]
 fn a_restart_gives_no_traffic_to_a_server_that_had_none() {
