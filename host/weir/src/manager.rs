@@ -393,9 +393,10 @@ impl Manager {
         if server.watch != Some(verdict.watch) || !server.health.differs(verdict) {
             return;
         }
-        let before = server.health.clone();
+        let (before, since) = (server.health.state, server.health.since);
         server.health.take(verdict, now.monotonic);
-        match (before.state.status(), verdict.state.status()) {
+        self.world.follow_health(&key, &server.health);
+        match (before.status(), verdict.state.status()) {
             (HealthStatus::Up, HealthStatus::Down) => {
                 server.flaps.went_down(now.monotonic, claim.rules.damping.as_ref());
             }
@@ -406,25 +407,24 @@ impl Manager {
         }
         let after = verdict.state;
         self.undecided.insert(key.service);
-        self.world.touch(key.service);
         self.log(
             Line::info("health")
                 .with("service", key.service)
                 .with("server", key.server)
-                .with("before", before.state)
+                .with("before", before)
                 .with("after", after)
                 .with("reason", &verdict.detail),
         );
-        self.doubt(now, key, before.state, after);
-        if before.state.status() == after.status() {
+        self.doubt(now, key, before, after);
+        if before.status() == after.status() {
             return;
         }
         let change = HealthChange {
             server: key,
             detail: verdict.detail.clone(),
-            before: before.state.status(),
+            before: before.status(),
             after: after.status(),
-            lasted: now.monotonic.saturating_sub(before.since),
+            lasted: now.monotonic.saturating_sub(since),
         };
         self.tell_policies(now, &PolicyEvent::Health(change));
     }

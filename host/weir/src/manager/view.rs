@@ -19,7 +19,7 @@ use weir_wasm::{HealthReport, Labelled, Table, View};
 use super::{Manager, Now};
 use crate::{
     config::NamedService,
-    plan::{Claim, Server},
+    plan::{Claim, Health, Server},
 };
 
 /// The world as policies see it. What they do not hold is changed in place.
@@ -95,9 +95,16 @@ impl World {
         drop(entry.servers.splice(0..0, new.filter_map(|(_, it)| it.seen.map(new_status))));
     }
 
-    /// A claim, or what its checks say, has changed.
+    /// A claim, or what is checked of it, has changed.
     pub(super) fn touch(&mut self, key: ServiceKey) {
         self.outdated.insert(key);
+    }
+
+    /// Shows what checks say of a real server now; of a claim that has changed, all is shown later.
+    pub(super) fn follow_health(&mut self, key: &RealServerKey, health: &Health) {
+        if let Some(report) = Arc::make_mut(&mut self.health).get_mut(key) {
+            (report.status, report.since) = (health.state.status(), health.since);
+        }
     }
 
     /// Shows of the claims what has changed.
