@@ -55,6 +55,10 @@ impl Manager {
         if !self.doubt.has_news() || self.freezes.doubt.is_some() {
             return;
         }
+        // The window is that of all checks: they are not looked through for each that fails.
+        if !self.doubt.is_possible(self.checked) {
+            return;
+        }
         let window = self.detection();
         if !self.doubt.is_justified(now.monotonic, window, self.checked) {
             return;

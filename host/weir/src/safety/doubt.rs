@@ -43,11 +43,16 @@ impl Doubt {
         std::mem::take(&mut self.has_news)
     }
 
+    /// Whether it may be justified, whatever the time: so many of `checked` servers left.
+    pub(crate) fn is_possible(&self, checked: usize) -> bool {
+        !self.left.is_empty() && self.left.len() * 100 >= checked * PERCENT
+    }
+
     /// Whether too many of `checked` servers left within `window`, the time in which a
     /// fault shows.
     pub(crate) fn is_justified(&mut self, now: Duration, window: Duration, checked: usize) -> bool {
         self.left.retain(|_, at| at.saturating_add(window) >= now);
-        if self.left.is_empty() || self.left.len() * 100 < checked * PERCENT {
+        if !self.is_possible(checked) {
             return false;
         }
         let services: BTreeSet<_> = self.left.keys().map(|it| it.service).collect();
