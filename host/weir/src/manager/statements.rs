@@ -119,6 +119,12 @@ impl Standing {
         if self.is_set_aside() { self.before.clone() } else { Some(self.said()) }
     }
 
+    /// The word of the plugin `who` that this is, if it counts.
+    fn word(&self, who: &str) -> Option<Word> {
+        let Content { says, reason, since } = self.in_force()?;
+        Some(Word { who: who.to_owned(), says, reason, since, until: self.until })
+    }
+
     fn step(&mut self, now: Duration) -> bool {
         if self.is_set_aside() {
             return false;
@@ -255,8 +261,15 @@ impl Statements {
 
     /// What is said about one real server.
     pub(super) fn words(&self, key: &RealServerKey) -> Vec<Word> {
-        let plugins = self.by_plugin.keys().filter(|it| !self.muted.contains(*it));
-        plugins.flat_map(|plugin| self.words_of(plugin, key)).collect()
+        self.standing(key).filter_map(|(plugin, it)| it.word(plugin)).collect()
+    }
+
+    /// What stands of one real server, by which plugins.
+    fn standing(&self, key: &RealServerKey) -> impl Iterator<Item = (&String, &Standing)> {
+        let plugins = self.by_plugin.iter().filter(move |(it, _)| !self.muted.contains(*it));
+        plugins.flat_map(move |(plugin, said)| {
+            Voice::ALL.into_iter().filter_map(move |it| Some((plugin, said.get(&(*key, it))?)))
+        })
     }
 
     /// What one plugin says about one real server, whether or not it has an effect.
@@ -267,11 +280,7 @@ impl Statements {
     /// What is said about one real server and counts as unsaid, why, and when guards are asked
     /// again; none = never, for it is the grant that does not allow it.
     pub(super) fn denied(&self, key: &RealServerKey) -> Vec<(Word, String, Option<Duration>)> {
-        let plugins = self.by_plugin.iter().filter(|(it, _)| !self.muted.contains(*it));
-        let standing = plugins.flat_map(|(plugin, said)| {
-            Voice::ALL.into_iter().filter_map(move |it| Some((plugin, said.get(&(*key, it))?)))
-        });
-        let denied = standing.filter_map(|(plugin, standing)| {
+        let denied = self.standing(key).filter_map(|(plugin, standing)| {
             let denial = standing.denial.as_ref()?;
             let Content { says, reason, since } = standing.said();
             let word = Word { who: plugin.clone(), says, reason, since, until: standing.until };
@@ -296,9 +305,7 @@ impl Statements {
 
     /// What one plugin says, in one voice.
     pub(super) fn word_of(&self, plugin: &str, key: &RealServerKey, voice: Voice) -> Option<Word> {
-        let standing = self.by_plugin.get(plugin)?.get(&(*key, voice))?;
-        let Content { says, reason, since } = standing.in_force()?;
-        Some(Word { who: plugin.to_owned(), says, reason, since, until: standing.until })
+        self.by_plugin.get(plugin)?.get(&(*key, voice))?.word(plugin)
     }
 
     /// All that one plugin stated as a policy.
@@ -356,10 +363,16 @@ impl Statements {
 
     /// Drops what is said about a real server that is claimed no more.
     pub(super) fn forget(&mut self, key: &RealServerKey) {
-        for standing in self.by_plugin.values_mut() {
-            standing.retain(|(it, _), _| it != key);
+        for said in self.by_plugin.values_mut() {
+            for voice in Voice::ALL {
+                said.remove(&(*key, voice));
+            }
         }
-        self.refused.retain(|(it, _), _| it != key);
+        let refused = self.refused.range((*key, String::new())..).map(|it| it.0);
+        let refused: Vec<_> = refused.take_while(|it| it.0 == *key).cloned().collect();
+        for place in refused {
+            self.refused.remove(&place);
+        }
     }
 
     /// Drops what a plugin was refused: another grant, or other code, begins anew.
@@ -455,6 +468,27 @@ mod tests {
         assert_eq!(statements.count("a"), 1);
         statements.hush("a", |it| it == Policy);
         assert_eq!(says(&statements), []);
+    }
+
+    #[test]
+    fn what_is_said_of_others_outlives_who_is_claimed_no_more() {
+        let at = Duration::from_secs(1);
+        let mut statements = Statements::default();
+        for server in ["10.0.0.1:80", "10.0.0.2:80"] {
+            let key = key(server);
+            for voice in Voice::ALL {
+                let said = Statement { key, ..statement(Intent::Scale(500), 60) };
+                statements.publish("a", voice, said, None, at);
+            }
+            let (intent, reason, why) = (Intent::Drain, String::new(), "no".to_owned());
+            statements.refuse("b", Refusal { key, intent, reason, why }, at);
+        }
+        statements.forget(&key("10.0.0.1:80"));
+        let left = |server| {
+            let key = key(server);
+            (statements.words(&key).len(), statements.denied(&key).len())
+        };
+        assert_eq!((left("10.0.0.1:80"), left("10.0.0.2:80")), ((0, 0), (2, 1)));
     }
 
     #[test]
