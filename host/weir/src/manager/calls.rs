@@ -41,6 +41,7 @@ impl Manager {
     }
 
     pub(super) fn start_plugins(&mut self, now: Now) {
+        let mut has_started = false;
         for index in 0..self.plugins.len() {
             if self.plugins[index].start_at().is_none_or(|it| it > now.monotonic) {
                 continue;
@@ -54,14 +55,17 @@ impl Manager {
                     self.statements.end_leases(&name);
                     self.decide_what_it_reaches(index);
                     self.hush(index);
+                    has_started = true;
                     let line = Line::info("plugin-started").with("plugin", name);
                     self.log(line.with("world", worlds));
                 }
                 Err(report) => self.plugin_failed(now, index, &report),
             }
         }
+        if has_started {
+            self.plan_weighings(now);
+        }
         self.start_replacements(now);
-        self.plan_weighings(now);
     }
 
     /// Reads what policies want fresh stats of, if it is time, and queues the event.

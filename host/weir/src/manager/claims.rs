@@ -228,6 +228,7 @@ impl Manager {
         self.world.set(now, &key, None);
         self.world.touch(key);
         self.memory.touched.insert(key);
+        self.plugins.iter_mut().for_each(|it| it.weighings.forget(key));
         self.undecided.remove(&key);
         self.dirty.remove(&key);
         self.timers.set(key, None);

@@ -288,6 +288,7 @@ impl Manager {
                 self.world.set(now, key, None);
                 self.world.touch(*key);
                 self.timers.set(*key, None);
+                self.plugins.iter_mut().for_each(|it| it.weighings.forget(*key));
                 self.claims.remove(key);
                 self.log(Line::info("service-removed").with("service", key));
             }

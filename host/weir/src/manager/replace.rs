@@ -152,6 +152,7 @@ impl Manager {
         self.statements.forget_refused(&name);
         self.decide_what_it_reaches(index);
         self.hush(index);
+        self.plan_weighings(now);
         let then = match self.plugins[index].is_on_probation(now) {
             true => "if it fails within 60 s, the one before comes back",
             false => "the one before does not come back, for it did not run",

@@ -35,6 +35,12 @@ struct Past {
 }
 
 impl Weighings {
+    /// A service is claimed no more.
+    pub(super) fn forget(&mut self, key: ServiceKey) {
+        self.past.remove(&key);
+        self.turns.set(key, None);
+    }
+
     /// When the next service has its turn.
     pub(super) fn next(&self) -> Option<Duration> {
         self.turns.next()
@@ -42,8 +48,8 @@ impl Weighings {
 }
 
 impl Manager {
-    /// Gives turns to the services that weighers may see, and takes them from those that
-    /// are no more.
+    /// Gives turns to the services that weighers may see, and takes them from others. It is to be
+    /// done when a weigher starts, and when services are claimed.
     pub(super) fn plan_weighings(&mut self, now: Now) {
         for plugin in self.plugins.iter_mut().filter(|it| it.is_weigher()) {
             let Some(granted) = plugin.granted().filter(|it| it.scale.is_some()) else { continue };
