@@ -167,23 +167,27 @@ impl Claim {
 
     /// Says once who speaks in vain to this scheduler.
     fn warn(&mut self, around: &Surroundings<'_>) -> Vec<Line> {
-        let scheduler = self.scheduler().to_owned();
-        let is_fixed = Steering::of(&scheduler) == Steering::Fixed;
+        let scheduler = self.scheduler();
+        let is_fixed = Steering::of(scheduler) == Steering::Fixed;
         let mut vain = BTreeSet::new();
         if is_fixed {
             let words = self.servers.values().flat_map(|it| &it.decision.words);
-            vain.extend(words.filter(|it| it.says.steers()).map(|it| it.who.clone()));
+            vain.extend(words.filter(|it| it.says.steers()).map(|it| it.who.as_str()));
         }
-        let ramps = self.check.is_some() && self.rules.slow_start.curve(&scheduler).is_some();
+        let ramps = self.check.is_some() && self.rules.slow_start.curve(scheduler).is_some();
         if ramps && (is_fixed || scheduler == "nq") {
-            vain.insert("slow-start".to_owned());
+            vain.insert("slow-start");
         }
-        vain.retain(|it| !self.spoke_in_vain.contains(it));
-        self.spoke_in_vain.extend(vain.iter().cloned());
+        vain.retain(|it| !self.spoke_in_vain.contains(*it));
+        if vain.is_empty() {
+            return Vec::new();
+        }
         let why = match is_fixed {
             true => format!("{scheduler} looks at no weight but 0 and the base, or moves clients"),
             false => format!("{scheduler} sends to an idle real server first, whatever its weight"),
         };
+        let vain: Vec<String> = vain.into_iter().map(str::to_owned).collect();
+        self.spoke_in_vain.extend(vain.iter().cloned());
         let line = |who| Line::warn("no-effect").with("service", around.service).with("of", who);
         vain.into_iter().map(|who| line(who).with("reason", &why)).collect()
     }
