@@ -14,6 +14,9 @@ use std::{
 
 use weir_wasm::Level;
 
+/// Fields of a line, and bytes of their values, for which there is room at once: most have fewer.
+const ROOM: (usize, usize) = (6, 128);
+
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
@@ -64,7 +67,8 @@ impl Line {
     }
 
     pub(crate) fn new(level: Level, event: &'static str) -> Self {
-        Self { level, event, keys: Vec::new(), values: String::new() }
+        let (keys, values) = (Vec::with_capacity(ROOM.0), String::with_capacity(ROOM.1));
+        Self { level, event, keys, values }
     }
 
     /// With one more field.
