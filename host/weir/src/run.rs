@@ -254,8 +254,12 @@ impl Outlets {
                 }
                 // Fails only once the checks have ended, and then nobody hears of an answer.
                 Output::Call(plugin, call) => drop(self.calls.blocking_send((plugin, call))),
-                // Fails only if the keeper failed, and then nobody could be told.
-                Output::Keep(keep) => drop(self.keeps.send(keep)),
+                // Fails only if the keeper failed, and then nobody could be told. What happened is
+                // told first, for the keeper will be busy.
+                Output::Keep(keep) => {
+                    page.tell();
+                    drop(self.keeps.send(keep));
+                }
             }
         }
     }

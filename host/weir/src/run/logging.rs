@@ -64,7 +64,8 @@ impl Page {
         }
     }
 
-    fn tell(&mut self) {
+    /// Tells what was added.
+    pub(super) fn tell(&mut self) {
         tell(&self.0);
         self.0.clear();
     }
