@@ -406,7 +406,7 @@ impl Server {
     /// another weight, all else until it states other than that.
     pub(crate) fn restate(&mut self, stated: RealServer, before: Option<RealServer>, drift: Drift) {
         self.owns_base = self.role == Role::Sorry || drift.weight != Whose::Adopt;
-        if self.owns_base || self.stated.map(|it| it.weight) != Some(stated.weight) {
+        if self.owns_base || before.is_none_or(|it| it.weight != stated.weight) {
             self.base = stated.weight;
         }
         self.tolerate(drift, self.tolerated);
@@ -417,9 +417,10 @@ impl Server {
     }
 
     /// Leaves a weight of someone else's, if that is wished and weir's own base weight is the one
-    /// in whose place it stands.
+    /// in whose place it stands. One that leaves goes, whatever others wrote.
     pub(crate) fn tolerate(&mut self, drift: Drift, tolerated: Option<Tolerated>) {
-        let is_wished = drift.weight == Whose::Alert && self.owns_base;
+        let is_stated = self.owns_base && self.role != Role::Leaving;
+        let is_wished = drift.weight == Whose::Alert && is_stated;
         self.tolerated = tolerated.filter(|it| is_wished && it.base == self.base);
     }
 

@@ -74,6 +74,12 @@ pub(crate) struct Drift {
     pub(crate) weight: Whose,
 }
 
+impl Drift {
+    /// Every edit is undone.
+    pub(crate) const RESTORE: Self =
+        Self { service: Whose::Restore, servers: Whose::Restore, weight: Whose::Restore };
+}
+
 /// What becomes of an edit by someone else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whose {

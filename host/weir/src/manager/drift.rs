@@ -8,7 +8,7 @@ use weir_ipvs::{RealServer, RealServerKey, Service, ServiceKey};
 use super::Manager;
 use crate::{
     config::{Drift, NamedService, Whose},
-    plan::{self, Claim, Server, Tolerated},
+    plan::{self, Claim, Role, Server, Tolerated},
     report::Line,
 };
 
@@ -43,6 +43,8 @@ impl Manager {
         found: Option<RealServer>,
     ) {
         let expected = server.seen;
+        // What leaves is stated no more: nobody can keep it by an edit.
+        let drift = if server.role == Role::Leaving { Drift::RESTORE } else { drift };
         let then = match found {
             None => server.take_removal(drift),
             Some(found) => server.take_edit(drift, found),

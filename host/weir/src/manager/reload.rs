@@ -263,7 +263,7 @@ impl Manager {
         if server.role == Role::Leaving {
             self.statements.forget(&key);
             // If it comes back, it is as the configuration has it then.
-            server.tolerated = None;
+            (server.tolerated, server.owns_base) = (None, true);
         }
         server.role != Role::Leaving || server.seen.is_some()
     }

@@ -22,6 +22,11 @@ fn with_server(drift: &str, address: &str, more: &str) -> String {
     with(drift).replace(&server("100"), &server(more))
 }
 
+/// The configuration with this drift, without the first real server.
+fn without_first(drift: &str) -> String {
+    with(drift).replace("{ address = \"10.0.1.1:80\", weight = 100 },", "")
+}
+
 fn set_weight(bench: &mut Bench, weight: u32) {
     let change = Change::EditServer(service_key("10.0.0.1:80"), server("10.0.1.1:80", weight));
     bench.foreign(&change);
@@ -240,14 +245,32 @@ fn another_scheduler_in_the_configuration_counts_again() {
 
 #[test]
 fn what_left_the_configuration_and_comes_back_is_as_that_says() {
-    let mut bench = settled_with("\"alert\"");
-    bench.ipvs.connections.insert("10.0.1.1:80".into(), 3);
-    set_weight(&mut bench, 0);
-    let config = with("\"alert\"");
-    bench.reload(&config.replace("{ address = \"10.0.1.1:80\", weight = 100 },", ""));
-    bench.pass(10);
-    bench.reload(&config);
-    assert_eq!(bench.writes(), NONE, "it waits for its first pass");
-    bench.verdicts(&["10.0.1.1:80 up"]);
-    assert_eq!(bench.writes(), ["10.0.1.1:80=100"]);
+    for drift in ["\"adopt\"", "\"alert\""] {
+        let mut bench = settled_with(drift);
+        bench.ipvs.connections.insert("10.0.1.1:80".into(), 3);
+        set_weight(&mut bench, 0);
+        bench.reload(&without_first(drift));
+        bench.pass(10);
+        bench.reload(&with(drift));
+        assert_eq!(bench.writes(), NONE, "it waits for its first pass: {drift}");
+        bench.verdicts(&["10.0.1.1:80 up"]);
+        assert_eq!(bench.writes(), ["10.0.1.1:80=100"], "{drift}");
+    }
+}
+
+#[test]
+fn what_leaves_is_kept_by_no_edit() {
+    for drift in ["\"adopt\"", "\"alert\""] {
+        let mut bench = settled_with(drift);
+        bench.ipvs.connections.insert("10.0.1.1:80".into(), 3);
+        bench.reload(&without_first(drift));
+        assert_eq!(bench.writes(), ["10.0.1.1:80=0"], "{drift}");
+        bench.lines.clear();
+        set_weight(&mut bench, 50);
+        assert_eq!(bench.writes(), ["10.0.1.1:80=0"], "{drift}");
+        let said = bench.said("foreign-edit");
+        assert!(said[0].ends_with("then=restored"), "{said:?}");
+        bench.pass(300);
+        assert_eq!(bench.writes(), ["delete 10.0.1.1:80"], "{drift}");
+    }
 }

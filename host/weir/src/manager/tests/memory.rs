@@ -150,6 +150,21 @@ fn what_left_the_configuration_leaves_after_a_restart() {
     assert_eq!(bench.writes(), ["delete 10.0.1.1:80"]);
 }
 
+#[test]
+fn what_left_while_weir_was_down_leaves_whatever_someone_wrote_there() {
+    let config = format!("drift = \"alert\"\n{CONFIG}");
+    let mut bench = keeping(&config);
+    bench.ipvs.connections.insert(A.into(), 7);
+    bench.verdicts(&["10.0.1.1:80 down"]);
+    bench.foreign(&Change::EditServer(key(A).service, server(A, 100)));
+    bench.pass(11);
+    bench.writes();
+    let fewer = config.replace("{ address = \"10.0.1.1:80\", weight = 100 },", "");
+    bench.restart(&fewer, 3);
+    bench.pass(10);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=0"]);
+}
+
 const OTHER: &str = "[[service]]\nname = \"other\"\naddress = \"10.0.0.2:80\"\n\
                      server = [\"10.0.2.1:80\"]\n";
 
