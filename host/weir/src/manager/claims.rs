@@ -164,12 +164,18 @@ impl Manager {
                 matched.claims_server(&it.endpoint) && !claim.servers.contains_key(&it.endpoint)
             });
             new.extend(unknown.map(|it| Server::found(it, matched.weight, checked(&it.endpoint))));
-            let gone = claim.servers.extract_if(.., |it, _| !there.contains_key(it));
-            for (endpoint, server) in gone.collect::<Vec<_>>() {
-                self.release(RealServerKey { service: key, server: endpoint }, &server, REMOVED);
-            }
         } else if claim.look == 0 {
             new.extend(left);
+        }
+        // Nobody puts back what is only matched, nor what leaves, unless that is to serve still:
+        // what comes there later is someone else's.
+        let is_matched = claim.stated.is_none();
+        let is_over = |it: &Server| it.role == Role::Leaving && it.decision.weight <= Some(0);
+        let gone = claim.servers.extract_if(.., |it, server| {
+            !there.contains_key(it) && (is_matched || is_over(server))
+        });
+        for (endpoint, server) in gone.collect::<Vec<_>>() {
+            self.release(RealServerKey { service: key, server: endpoint }, &server, REMOVED);
         }
         for mut server in new {
             server.health.since = now.monotonic;

@@ -116,6 +116,31 @@ fn what_others_put_into_a_service_outlives_it() {
 }
 
 #[test]
+fn what_leaves_is_gone_once_someone_else_removed_it() {
+    let mut bench = settled();
+    let all = ["10.0.1.1:80", "10.0.1.2:80", "10.0.1.3:80", "10.0.1.4:80"];
+    bench.ipvs.connections.extend(all.map(|it| (it.to_owned(), 3)));
+    bench.reload(&CONFIG.replace("{ address = \"10.0.1.1:80\", weight = 100 },", ""));
+    bench.pass(5);
+    bench.foreign(&Change::DeleteServer(key("10.0.1.1:80")));
+    bench.pass(11);
+    bench.foreign(&Change::AddServer(service_key("10.0.0.1:80"), server("10.0.1.1:80", 7)));
+    bench.pass(600);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=0"], "it is someone else's now");
+    bench.foreign(&Change::DeleteServer(key("10.0.1.1:80")));
+    // The service goes with the last of them.
+    bench.reload("");
+    bench.reload("");
+    bench.pass(5);
+    bench.writes();
+    for server in &all[1..] {
+        bench.foreign(&Change::DeleteServer(key(server)));
+    }
+    bench.pass(11);
+    assert_eq!(bench.writes(), ["delete tcp 10.0.0.1:80"]);
+}
+
+#[test]
 fn another_check_begins_anew_and_takes_nothing_out() {
     let mut bench = settled();
     bench.verdicts(&["10.0.1.1:80 down"]);
