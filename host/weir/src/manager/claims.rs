@@ -78,11 +78,16 @@ impl Manager {
         let before: Vec<_> = claim.servers.values().map(|it| it.seen).collect();
         let there: Found<'_> = servers(entry.as_ref()).map(|it| (it.config.endpoint, it)).collect();
         self.update_servers(now, key, &mut claim, entry.as_ref(), &there);
+        let mut drift = claim.rules.drift;
+        if entry.is_none() && drift.service == Whose::Restore {
+            // What went with its service comes back with it.
+            drift.servers = Whose::Restore;
+        }
         for (endpoint, server) in &mut claim.servers {
             let found = find(&there, endpoint);
             if was_looked_at && server.seen != found {
                 let key = RealServerKey { service: key, server: *endpoint };
-                self.server_edited(key, claim.rules.drift, server, found);
+                self.server_edited(key, drift, server, found);
             }
             server.seen = found;
             server.connections = there.get(endpoint).map(|it| connections(it, now.monotonic));

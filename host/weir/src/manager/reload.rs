@@ -180,6 +180,7 @@ impl Manager {
         self.world.touch(key);
         let mut servers = mem::take(&mut claim.servers);
         let check = claim.check.take();
+        let was_given_up = claim.is_given_up;
         let is_new_check = match plan::claim(&self.config, &key) {
             Some(new) => {
                 claim.take_rules(new, before);
@@ -197,6 +198,8 @@ impl Manager {
         for (endpoint, mut server) in mem::take(&mut servers) {
             let key = RealServerKey { service: key, server: endpoint };
             let role = server.role;
+            // Without its real servers its service would come back for nothing.
+            server.is_given_up &= !was_given_up || claim.is_given_up;
             if !self.restate(&claim, key, &mut server, before) {
                 self.release(key, &server, "no longer in the configuration");
                 continue;

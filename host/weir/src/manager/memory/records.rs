@@ -113,7 +113,7 @@ pub(super) struct ClaimRecord {
     pub(super) is_leaving: bool,
     /// As of real servers.
     #[serde(default, skip_serializing_if = "is_false")]
-    is_given_up: bool,
+    pub(super) is_given_up: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     is_taken_over: bool,
     /// What it states of the service itself, where one of these two stands in its place.

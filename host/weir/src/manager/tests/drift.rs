@@ -3,7 +3,7 @@
 use weir_ipvs::{Change, RealServer, Service};
 
 use super::{
-    super::bench::{Bench, CONFIG, NONE, named, settled_as},
+    super::bench::{Bench, CONFIG, NONE, TABLE, named, settled_as},
     *,
 };
 use crate::control::Wish;
@@ -240,6 +240,26 @@ fn another_scheduler_in_the_configuration_counts_again() {
         bench.pass(10);
         bench.reload(&with(drift).replace("wrr", "rr"));
         assert_eq!(bench.writes(), ["edit tcp 10.0.0.1:80 rr"], "{drift}");
+    }
+}
+
+#[test]
+fn a_service_that_someone_removed_comes_back_with_its_servers() {
+    let removed = |drift: &str| {
+        let mut bench = settled_with(drift);
+        bench.foreign(&Change::DeleteService(service_key("10.0.0.1:80")));
+        bench.pass(10);
+        bench
+    };
+    for servers in ["adopt", "alert"] {
+        let bench = removed(&format!("{{ servers = \"{servers}\" }}"));
+        assert_eq!(bench.ipvs.show(), TABLE, "only real servers stay away: {servers}");
+    }
+    for drift in ["\"adopt\"", "\"alert\""] {
+        let mut bench = removed(drift);
+        assert_eq!(bench.ipvs.show(), "", "{drift}");
+        bench.reload(&with(drift).replace("wrr", "rr"));
+        assert_eq!(bench.ipvs.show(), TABLE.replace("wrr", "rr"), "it is stated anew: {drift}");
     }
 }
 

@@ -359,6 +359,19 @@ fn what_the_configuration_states_anew_while_weir_was_down_counts_again() {
 }
 
 #[test]
+fn a_service_that_is_stated_anew_comes_back_with_its_servers() {
+    for drift in ["adopt", "alert"] {
+        let config = format!("drift = \"{drift}\"\n{CONFIG}");
+        let mut bench = keeping(&config);
+        bench.foreign(&Change::DeleteService(key(A).service));
+        bench.pass(11);
+        bench.restart(&config.replace("wrr", "rr"), 5);
+        bench.verdicts(&ALL_UP);
+        assert_eq!(bench.ipvs.show(), TABLE.replace("wrr", "rr"), "{drift}");
+    }
+}
+
+#[test]
 fn what_an_earlier_weir_kept_of_edits_stands() {
     let config = format!("drift = \"adopt\"\n{CONFIG}");
     let mut bench = keeping(&config);
