@@ -3,7 +3,7 @@
 use weir_wasm::{Judgement, Labels, Refusal};
 
 use super::*;
-use crate::control::protocol::Explained;
+use crate::{config::Mode, control::protocol::Explained};
 
 const WEIGHER: &str = r#"
     [plugin.weigher]
@@ -96,6 +96,34 @@ fn a_weigher_is_shown_what_servers_would_have_without_it_and_what_they_are_calle
     bench.reload(&labelled);
     bench.pass(5);
     assert_eq!(shown(&bench).labels["team"], "shop");
+}
+
+#[test]
+fn a_service_has_turns_whenever_it_comes_and_as_long_as_it_is_there() {
+    let weigher = WEIGHER.replace("[\"web\"]", "\"all\"");
+    let other = "[[service]]\nname = \"other\"\naddress = \"10.0.0.2:80\"\n\
+                 server = [\"10.0.2.1:80\"]\n";
+    let mut bench = with(&weigher);
+    bench.script.borrow_mut().scale = Some(700);
+    let turns = |bench: &mut Bench| {
+        bench.heard();
+        bench.pass(12);
+        bench.heard().iter().filter(|it| it.starts_with("weigh other")).count()
+    };
+    assert_eq!(turns(&mut bench), 0);
+    for _ in 0..2 {
+        bench.reload(&format!("{CONFIG}{other}{weigher}"));
+        assert!(turns(&mut bench) >= 2, "though the weigher runs on");
+        bench.reload(&format!("{CONFIG}{weigher}"));
+        bench.pass(5);
+        assert_eq!(turns(&mut bench), 0);
+    }
+    assert_eq!(bench.said("plugin-started"), NONE);
+    bench.manager.set_mode(bench.at(), "weigher", Mode::Off).unwrap();
+    bench.reload(&format!("{CONFIG}{other}{weigher}"));
+    bench.manager.set_mode(bench.at(), "weigher", Mode::Enforce).unwrap();
+    bench.settle();
+    assert!(turns(&mut bench) >= 2, "it came while the weigher was off");
 }
 
 #[test]
