@@ -248,6 +248,8 @@ impl Manager {
             server.role = match (real, sorry) {
                 (Some(_), _) => Role::Real,
                 (None, Some(_)) => Role::Sorry,
+                // It was only matched: whoever put it there keeps it.
+                (None, None) if server.stated.is_none() => return false,
                 (None, None) => Role::Leaving,
             };
             if let Some(stated) = real.copied().or(sorry) {

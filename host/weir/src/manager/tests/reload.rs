@@ -169,6 +169,18 @@ fn a_service_that_comes_is_made_and_a_match_that_goes_leaves_the_table() {
     assert_eq!(bench.ipvs.show(), format!("{TABLE}\ntcp 10.0.0.2:80 rr 10.0.2.1:80=1"));
 }
 
+/// As a start with that configuration would leave it.
+#[test]
+fn what_was_only_matched_stays_where_a_service_that_is_stated_does_not_have_it() {
+    let mut bench = Bench::new("[check]\n[[match]]\nname = \"all\"\nprotocol = \"tcp\"", TABLE);
+    bench.verdicts(&["10.0.1.1:80 up", "10.0.1.2:80 up", "10.0.1.3:80 up", "10.0.1.4:80 up"]);
+    let config = CONFIG.replace("{ address = \"10.0.1.4:80\", weight = 100 },", "");
+    bench.reload(&config);
+    bench.pass(60);
+    assert_eq!(bench.writes(), NONE);
+    assert_eq!(bench.ipvs.show(), TABLE);
+}
+
 #[test]
 fn plugins_run_on_unless_they_changed_and_quarantine_ends() {
     let config = format!(
