@@ -244,7 +244,7 @@ impl Streams {
                 stream.agent.recall(&target.said);
             }
         }
-        changes.told.extend(watch.verdict(target.watch, &self.streams));
+        changes.told.extend(watch.verdict(target.watch, None, &self.streams));
         self.watches.insert(target.watch, watch);
         changes
     }
@@ -303,7 +303,7 @@ impl Streams {
                 let standing = self.streams[&id].standing.clone();
                 let Some(it) = self.watches.get_mut(&watch) else { continue };
                 it.take(index, standing);
-                let verdict = it.verdict(watch, &self.streams);
+                let verdict = it.verdict(watch, Some(index), &self.streams);
                 told.extend(verdict);
             }
         }
@@ -435,10 +435,19 @@ impl Watch {
         Some(Told::Agent(Box::new(AgentReport { key, watch, says: says.clone() })))
     }
 
-    /// What is to be told of where it stands now, if that is new. What is unknown is not.
-    fn verdict(&mut self, watch: u64, streams: &BTreeMap<StreamId, Stream>) -> Option<Told> {
+    /// What is to be told of where it stands now, if that is new. What is unknown is not. Of
+    /// checks that stand alike, the one that `changed` is named: the others did before.
+    fn verdict(
+        &mut self,
+        watch: u64,
+        changed: Option<usize>,
+        streams: &BTreeMap<StreamId, Stream>,
+    ) -> Option<Told> {
         let standings: Vec<Standing> = self.standings.iter().map(|it| it.1.clone()).collect();
         let decides = standing::together(&standings, self.needed)?;
+        let changed = self.standings.iter().position(|it| Some(it.0) == changed);
+        let is_alike = |it: &usize| !standings[*it].differs(&standings[decides]);
+        let decides = changed.filter(is_alike).unwrap_or(decides);
         let percent = standing::percent(&standings, self.needed);
         let now = Standing { percent, ..standings[decides].clone() };
         if now.state == State::Unknown || !now.differs(&self.told) {

@@ -161,6 +161,31 @@ fn one_of_several_checks_takes_a_server_down_unless_any_is_enough() {
     check(2, &[(State::Down, "tcp: refused, the first check")]);
 }
 
+/// What the others see is as it was, and no reason for anything.
+#[test]
+fn of_checks_that_stand_alike_the_one_that_changed_is_named() {
+    let told = |needed, changes: &[(usize, Outcome)]| {
+        let addresses = [80, 81].map(|port| SocketAddr::from(([10, 0, 0, 1], port)));
+        let mut both = target(1, addresses[0], &[QUICK], needed);
+        both.asks.push(ask(&QUICK, addresses[1]));
+        let mut streams = Streams::default();
+        let begun = streams.watch(both).begun;
+        let mut told = Vec::new();
+        for (index, outcome) in changes {
+            let seen = Seen::from(outcome.clone());
+            told.extend(streams.record(begun[*index].0, &seen, Duration::ZERO).unwrap().0);
+        }
+        let (state, detail) = *verdicts(&told).last().unwrap();
+        (state, detail.to_owned())
+    };
+    let refused = || Outcome::Fail(Cause::Refused);
+    let back = [(0, refused()), (1, Outcome::Pass), (0, Outcome::Pass), (0, Outcome::Pass)];
+    assert_eq!(told(2, &back), (State::Up, "tcp: passed, 2 in a row".to_owned()));
+    let mut gone = vec![(0, refused()), (1, Outcome::Pass)];
+    gone.extend([(1, refused()), (1, refused()), (1, refused())]);
+    assert_eq!(told(1, &gone), (State::Down, "tcp: refused, 3 in a row".to_owned()));
+}
+
 /// Who serves several services is probed once for all of them.
 #[test]
 fn who_asks_the_same_shares_the_probes_and_hears_the_same() {
