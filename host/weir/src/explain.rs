@@ -104,7 +104,8 @@ fn no_longer_said(word: &Word, now: Duration, decides: Option<&Word>, detail: &s
     };
     let is_over = word.until.is_some_and(|it| it <= now);
     let reason = match (is_over, is_of_policy, then) {
-        (true, false, _) => format!("over: {reason}"),
+        (true, false, then) if then.is_empty() || says.steers() => format!("over: {reason}"),
+        (true, false, then) => format!("over: {reason}; {then}"),
         (true, true, _) => format!("lease ended: {says}"),
         (false, false, "") => format!("no longer: {reason}"),
         (false, false, then) => format!("no longer: {reason}; {then}"),
@@ -265,7 +266,14 @@ mod tests {
         let leased = Word { until: Some(NOW), ..word("latency", Says::Cap(3), "busy") };
         check(&[leased], &[], "latency: lease ended: cap 3");
         let over = Word { until: Some(NOW), ..word("weir", Says::Zero, "flapping") };
-        check(&[over], &[], "weir: over: flapping");
+        check(&[over], &[], "weir: over: flapping; passed");
+        let down = word("health-weight", Says::Drain, "refused");
+        let doubt = word("weir", Says::Frozen(Some(100)), "half of all ceased to pass");
+        let doubt = Word { until: Some(NOW), ..doubt };
+        let followed = "weir: over: half of all ceased to pass; refused";
+        check(&[doubt, down.clone()], &[down], followed);
+        let ramp = Word { until: Some(NOW), ..word("weir", Says::Ramp(950_000), "it came back") };
+        check(&[ramp], &[], "weir: over: it came back");
         check(
             &[word("weir", Says::Zero, "waits for its first pass")],
             &[],
