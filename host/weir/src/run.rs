@@ -21,7 +21,7 @@ mod watch;
 pub(crate) use keeper::Left;
 
 use std::{
-    path::{Path, PathBuf},
+    path::{Path, PathBuf, absolute},
     process::ExitCode,
     sync::{
         Arc,
@@ -86,7 +86,9 @@ pub(crate) struct Options {
 /// the plugins or the machine is found before the table is touched.
 pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<ExitCode> {
     memory::prepare_daemon();
-    let files = config::Files::read(&options.config)?;
+    // Commands name a configuration by its whole path: what it names is to be the same for both.
+    let path = absolute(&options.config).unwrap_or_else(|_| options.config.clone());
+    let files = config::Files::read(&path)?;
     memory::expect_configuration(files.bytes());
     let config = config::parse_files(&files)?;
     drop(files);
@@ -123,7 +125,7 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
     let (calls, to_call) = mpsc::channel(CALLS_WAITING);
     let (read, ordered) = sync_channel(1);
     let reader = Arc::new(Reader {
-        path: options.config.clone(),
+        path,
         runtime: Arc::clone(&runtime),
         watched: Watched::default(),
         read,

@@ -119,6 +119,15 @@ fn a_plan_is_what_a_reload_does() {
     ");
 }
 
+/// The daemon was given a relative path.
+#[test]
+fn a_plan_of_the_file_that_runs_is_what_a_reload_does() {
+    let config = format!("{}[control]\nsocket = \"weir.sock\"\n", config(&[("1", 100)]));
+    let daemon = Daemon::start(&config);
+    let nothing = (0, "nothing would be written\n".to_owned());
+    assert_eq!(daemon.says(&["plan", "weir.toml"]), nothing);
+}
+
 #[test]
 fn a_bad_configuration_changes_nothing_and_is_told_with_its_places() {
     let daemon = Daemon::start(&config(&[("1", 1)]));
