@@ -284,6 +284,7 @@ impl Manager {
         self.take_up_owned(now);
         self.doubt_departures();
         self.claim_all(now, snapshot);
+        self.note_scaled();
         let servers: usize = self.claims.values().map(|it| it.servers.len()).sum();
         let (services, plugins) = (self.claims.len(), self.plugins.len());
         self.log(

@@ -24,7 +24,11 @@ use weir_ipvs::{Endpoint, RealServerKey, Service, ServiceKey, TableEntry};
 use weir_wasm::Entries;
 
 use self::records::{ClaimRecord, FreezeRecord, OrderRecord, ServerRecord, from_ms, to_json};
-use super::{Awaiting, Manager, Now, Output, entries, owned, view::first};
+use super::{
+    Awaiting, Manager, Now, Output, entries, owned,
+    replace::{self, Modes},
+    view::first,
+};
 use crate::{
     config::{Backend, NamedService, Whose},
     formula::Word,
@@ -72,7 +76,9 @@ pub(super) struct Memory {
     pub(super) touched: BTreeSet<ServiceKey>,
     /// What policies remember, by their names.
     pub(super) entries: BTreeMap<String, Arc<Entries>>,
-    /// What of that is to be kept with the next batch.
+    /// Modes of plugins that operators ordered.
+    pub(super) modes: Modes,
+    /// What of both is to be kept with the next batch.
     pub(super) pending: Changes,
     /// The last batch that was given out, and the last whose fate is known.
     number: u64,
@@ -121,6 +127,7 @@ impl Manager {
         self.memory.records = records;
         self.memory.is_kept = true;
         self.memory.lost = lost;
+        self.take_up_modes();
     }
 
     /// None = it says nothing that is understood.
@@ -150,6 +157,7 @@ impl Manager {
             }
             entries::RECORD => self.recall_entry(of, record)?,
             owned::RECORD => self.recall_owned(of, record)?,
+            replace::RECORD => self.recall_mode(of, record)?,
             "clock" => {}
             _ => return None,
         }

@@ -89,6 +89,7 @@ impl Manager {
         double.take_up_owned(now);
         double.doubt_departures();
         double.claim_all(now, snapshot);
+        double.note_scaled();
         double.probe_itself();
         double.doubt_on(now);
         Ok(double.rehearse_writes(now))
@@ -103,7 +104,7 @@ impl Manager {
             let drains = server.is_ordered_out() || server.role == Role::Leaving;
             server.written_at = drains.then_some(Duration::MAX);
         }
-        Self {
+        let mut double = Self {
             claims,
             plugins: self.plugins.iter().map(|it| Plugin::double(it, mute())).collect(),
             statements: self.statements.clone(),
@@ -116,7 +117,9 @@ impl Manager {
             next_watch: self.next_watch,
             checked: self.checked,
             ..Self::new(self.config.clone(), [])
-        }
+        };
+        double.memory.modes = self.memory.modes.clone();
+        double
     }
 
     /// Decides, and notes what would be written.

@@ -288,13 +288,18 @@ impl Manager {
                 Some(it) if is_same && !it.is_quarantined() => it,
                 _ => {
                     self.statements.forget_refused(&plugin.name);
-                    Plugin::new(plugin, code)
+                    let mut new = Plugin::new(plugin, code);
+                    if let Some(mode) = self.ordered_mode(plugin) {
+                        new.turn(mode);
+                    }
+                    new
                 }
             };
             self.statements.mute(&plugin.name, plugin.mode == Mode::Shadow);
             self.plugins.push(plugin);
         }
         self.note_scaled();
+        self.note_modes();
         for gone in running {
             self.statements.drop_all(&gone.name);
             self.log(Line::info("plugin-removed").with("plugin", &gone.name));

@@ -1,20 +1,29 @@
 //! Plugins in other modes, and other code in the place of theirs.
 //!
 //! What a plugin said is the host's, and stays. New code is on probation: if it fails, what
-//! was there before comes back, with what that had said.
+//! was there before comes back, with what that had said. A mode that an operator ordered is kept
+//! as everything that must survive is, see [`super::memory`]: a plugin that somebody switched off
+//! must not come back with a crash.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, mem, time::Duration};
 
 use weir_ipvs::{RealServerKey, ServiceKey};
 use weir_wasm::World;
 
 use super::{Code, Manager, Now, idle, plugin::Past, statements::Voice};
 use crate::{
-    config::{Fallback, Mode},
+    config::{self, Fallback, Mode},
     formula,
     plan::Claim,
     report::Line,
+    store::Changes,
 };
+
+/// Before the records of modes.
+pub(super) const RECORD: &str = "mode";
+
+/// Modes that operators ordered, by plugin, each with the one that the configuration stated then.
+pub(super) type Modes = BTreeMap<String, (Mode, Mode)>;
 
 /// How a plugin stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,9 +118,64 @@ impl Manager {
         }
         self.statements.mute(name, mode == Mode::Shadow);
         self.note_scaled();
+        self.note_modes();
         let line = Line::info("plugin-mode").with("plugin", name);
         self.log(line.with("before", before).with("after", mode));
         Ok(self.standing(now, index))
+    }
+
+    /// The mode that an operator ordered for a plugin, while the configuration states of it what it
+    /// did then.
+    pub(super) fn ordered_mode(&self, plugin: &config::Plugin) -> Option<Mode> {
+        let (ordered, stated) = self.memory.modes.get(&plugin.name)?;
+        (*stated == plugin.mode).then_some(*ordered)
+    }
+
+    /// Takes note of the modes that are other than stated. Those of plugins that are gone are
+    /// forgotten, but not where the configuration looks cut off: the rest may name them.
+    pub(super) fn note_modes(&mut self) {
+        let mut modes = Modes::new();
+        for stated in &self.config.plugins {
+            let plugin = self.plugins.iter().find(|it| it.name == stated.name);
+            if let Some(plugin) = plugin.filter(|it| it.mode != stated.mode) {
+                modes.insert(stated.name.clone(), (plugin.mode, stated.mode));
+            }
+        }
+        let is_named = |name: &str| self.config.plugins.iter().any(|it| it.name == name);
+        let is_cut_off = self.config.unfinished.is_some();
+        let kept = self.memory.modes.iter().filter(|(name, _)| is_cut_off && !is_named(name));
+        modes.extend(kept.map(|(name, mode)| (name.clone(), *mode)));
+        let before = mem::replace(&mut self.memory.modes, modes);
+        let mut changes = Changes::new();
+        for name in before.keys().filter(|it| !self.memory.modes.contains_key(*it)) {
+            changes.insert(record_key(name), None);
+        }
+        let new = self.memory.modes.iter().filter(|(name, it)| before.get(*name) != Some(*it));
+        for (name, (ordered, stated)) in new {
+            changes.insert(record_key(name), Some(format!("{ordered} {stated}")));
+        }
+        self.memory.pending.extend(changes);
+    }
+
+    /// A mode that an earlier run kept; none = it is not understood.
+    pub(super) fn recall_mode(&mut self, plugin: &str, record: &str) -> Option<()> {
+        let (ordered, stated) = record.split_once(' ')?;
+        let mode: (Mode, Mode) = (ordered.parse().ok()?, stated.parse().ok()?);
+        self.memory.modes.insert(plugin.to_owned(), mode);
+        Some(())
+    }
+
+    /// Plugins have the modes that an earlier run kept.
+    pub(super) fn take_up_modes(&mut self) {
+        let plugins = self.config.plugins.iter();
+        let ordered = plugins.filter_map(|it| Some((it.name.clone(), self.ordered_mode(it)?)));
+        for (name, mode) in ordered.collect::<Vec<_>>() {
+            if let Some(plugin) = self.plugins.iter_mut().find(|it| it.name == name) {
+                plugin.turn(mode);
+                self.statements.mute(&name, mode == Mode::Shadow);
+            }
+        }
+        self.note_modes();
     }
 
     fn plugin_called(&self, name: &str) -> Result<usize, String> {
@@ -235,6 +299,11 @@ impl Manager {
             .with("would_be", shown(would));
         self.log(line);
     }
+}
+
+/// The names of plugins have no spaces.
+fn record_key(plugin: &str) -> String {
+    format!("{RECORD} {plugin}")
 }
 
 /// What is in the place of a plugin's file cannot be used.

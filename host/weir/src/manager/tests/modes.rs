@@ -66,6 +66,33 @@ fn what_a_plugin_says_in_shadow_is_told_and_has_no_effect() {
 }
 
 #[test]
+fn a_mode_that_an_operator_ordered_stands_until_the_configuration_says_another() {
+    let config = format!("{CONFIG}{OTHER}");
+    let mut bench = Bench::stopped(&config, Fake::new(TABLE));
+    bench.recall(Default::default());
+    bench.start();
+    bench.settle();
+    let mode = |bench: &Bench| {
+        let standings = bench.manager.standings(bench.at());
+        standings.into_iter().find(|it| it.name == "other").unwrap().mode
+    };
+    let kept = |bench: &Bench| bench.records.get("mode other").cloned();
+    bench.manager.set_mode(bench.at(), "other", Mode::Off).unwrap();
+    bench.settle();
+    assert_eq!(kept(&bench).as_deref(), Some("off enforce"));
+    bench.restart(&config, 30);
+    assert_eq!(mode(&bench), Mode::Off, "a restart does not switch it on");
+    bench.reload(&config.replace("5000", "4000"));
+    assert_eq!(mode(&bench), Mode::Off, "it is another grant, and no other mode");
+    let in_shadow = OTHER.replace("source", "mode = \"shadow\"\nsource");
+    bench.restart(&format!("{CONFIG}{in_shadow}"), 30);
+    assert_eq!((mode(&bench), kept(&bench)), (Mode::Shadow, None));
+    bench.manager.set_mode(bench.at(), "other", Mode::Enforce).unwrap();
+    bench.reload(&config);
+    assert_eq!((mode(&bench), kept(&bench)), (Mode::Enforce, None));
+}
+
+#[test]
 fn code_that_does_not_start_changes_nothing() {
     let mut bench = with(OTHER);
     say_scale(&mut bench, 500);
