@@ -140,6 +140,15 @@ impl Standing {
         is_moved
     }
 
+    /// It had no effect until now: a scale with a limit moves from none, and of what was said
+    /// before there is nothing that a guard let pass.
+    fn begin_to_count(&mut self) {
+        self.before = None;
+        if let Some(moving) = &mut self.moving {
+            (moving.scale, moving.moved_at) = (1000, Some(Duration::ZERO));
+        }
+    }
+
     /// When it steps on; none = it is where it was asked to be.
     fn next_step(&self) -> Option<Duration> {
         let moving = self.moving.filter(|_| !self.is_set_aside())?;
@@ -233,6 +242,10 @@ impl Statements {
         let mut is_new = false;
         for voice in Voice::ALL {
             let Some(standing) = self.of(plugin).get_mut(&(*key, voice)) else { continue };
+            // What counts in its place is denied, too. Then nothing does, so that there is an end.
+            if standing.is_set_aside() {
+                standing.before = None;
+            }
             let denial = Denial { reason: reason.to_owned(), again_at: Some(again_at) };
             let before = standing.denial.replace(denial);
             is_new |= before.is_none_or(|it| it.reason != reason);
@@ -382,10 +395,11 @@ impl Statements {
 
     /// Whether what a plugin says has no effect.
     pub(super) fn mute(&mut self, plugin: &str, is_muted: bool) {
-        match is_muted {
-            true => self.muted.insert(plugin.to_owned()),
-            false => self.muted.remove(plugin),
-        };
+        if is_muted {
+            self.muted.insert(plugin.to_owned());
+        } else if self.muted.remove(plugin) {
+            self.of(plugin).values_mut().for_each(Standing::begin_to_count);
+        }
     }
 
     /// All that a plugin said, to be kept.
@@ -529,6 +543,8 @@ mod tests {
         assert_eq!(says(&statements), [Says::Cap(7)]);
         assert!(!statements.set_aside("a", &key, "no", at(23)), "it was told before");
         assert_eq!(says(&statements), [Says::Scale(500)]);
+        assert!(!statements.set_aside("a", &key, "no", at(23)));
+        assert_eq!(says(&statements), [], "what was said before is denied, too");
     }
 
     #[test]

@@ -66,6 +66,22 @@ fn what_a_plugin_says_in_shadow_is_told_and_has_no_effect() {
 }
 
 #[test]
+fn a_scale_that_begins_to_count_moves_by_its_steps() {
+    let limited = OTHER.replace("5000]", "5000], max-step = \"20% / 10s\"");
+    let mut bench = with(&limited.replace("source", "mode = \"shadow\"\nsource"));
+    say_scale(&mut bench, 500);
+    bench.pass(60);
+    assert_eq!(written(&mut bench), NONE);
+    bench.manager.set_mode(bench.at(), "other", Mode::Enforce).unwrap();
+    bench.settle();
+    assert_eq!(bench.writes(), ["10.0.1.1:80=80"], "and not what shadow had come to");
+    bench.pass(10);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=60"]);
+    bench.pass(10);
+    assert_eq!(bench.writes(), ["10.0.1.1:80=50"]);
+}
+
+#[test]
 fn a_mode_that_an_operator_ordered_stands_until_the_configuration_says_another() {
     let config = format!("{CONFIG}{OTHER}");
     let mut bench = Bench::stopped(&config, Fake::new(TABLE));
