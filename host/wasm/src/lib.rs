@@ -56,7 +56,7 @@ pub use limits::{
     READ_BYTES, REASON_BYTES, STACK_BYTES, STATE_ENTRY_BYTES, STATE_KEY_BYTES, STATEMENTS_HELD,
     STATEMENTS_PER_CALL,
 };
-pub use log::{Level, LogLine, LogSink, printable};
+pub use log::{Level, LogLine, LogSink, is_unsafe_to_print, printable};
 pub use owned::{OwnedService, StructureGrant};
 pub use plugin::{Builtin, PageAligned, Plugin, World};
 pub use policy::{

@@ -206,7 +206,7 @@ fn clean(text: &str, room: &mut usize) -> String {
 }
 
 /// Control characters, and those that turn the direction of text.
-fn is_unsafe_to_print(character: char) -> bool {
+pub fn is_unsafe_to_print(character: char) -> bool {
     character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

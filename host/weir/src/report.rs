@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use weir_wasm::Level;
+use weir_wasm::{Level, is_unsafe_to_print};
 
 /// Fields of a line, and bytes of their values, for which there is room at once: most have fewer.
 const ROOM: (usize, usize) = (6, 128);
@@ -136,7 +136,7 @@ impl fmt::Display for Quoted<'_> {
             match character {
                 '"' | '\\' => write!(f, "\\{character}")?,
                 '\n' => f.write_str("\\n")?,
-                it if it.is_control() => write!(f, "{}", it.escape_default())?,
+                it if is_unsafe_to_print(it) => write!(f, "{}", it.escape_default())?,
                 it => f.write_char(it)?,
             }
         }
@@ -205,12 +205,12 @@ mod tests {
     fn a_line_stays_a_line() {
         let line = Line::warn("plugin-failed")
             .with("plugin", "x")
-            .with("report", "a \"b\"\n\u{1b}[2J")
+            .with("report", "a \"b\"\n\u{1b}[2J\u{202e}c")
             .with("empty", "");
         assert_eq!(
             line.at(&rfc3339(Duration::from_millis(1))),
             "1970-01-01T00:00:00.001Z warn  plugin-failed plugin=x \
-             report=\"a \\\"b\\\"\\n\\u{1b}[2J\" empty=\"\""
+             report=\"a \\\"b\\\"\\n\\u{1b}[2J\\u{202e}c\" empty=\"\""
         );
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use clap::Args;
-use weir_wasm::{Checked, Limits, Plugin, ProbeError, Runtime, World};
+use weir_wasm::{Checked, Limits, Plugin, ProbeError, Runtime, World, printable};
 
 use super::{Component, POWERS, size, trial};
 use crate::{builtin, cli::Exit, commands, run::plugins, schema::Schema, script};
@@ -55,7 +55,7 @@ impl Verdicts<'_> {
             }
             Err(error) => {
                 self.failed += 1;
-                let text = format!("{error:#}").replace('\n', "\n                     ");
+                let text = shown(&format!("{error:#}"));
                 writeln!(self.out, "FAIL  {what:<14} {text}")?;
                 Ok(None)
             }
@@ -63,8 +63,13 @@ impl Verdicts<'_> {
     }
 
     fn warn(&mut self, what: &str, text: &str) -> Result<()> {
-        Ok(writeln!(self.out, "warn  {what:<14} {text}")?)
+        Ok(writeln!(self.out, "warn  {what:<14} {}", shown(text))?)
     }
+}
+
+/// What a plugin said may be in it, and is no more than text: no order to the terminal.
+fn shown(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n                     ")
 }
 
 fn check_script(file: &Path, config: &str, verdicts: &mut Verdicts<'_>) -> Result<()> {
@@ -247,4 +252,17 @@ fn outcome(checked: &Checked) -> String {
         Checked::Inconclusive(why) => format!("inconclusive ({why})"),
     };
     text.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_plugin_says_gives_the_terminal_no_orders() {
+        assert_eq!(
+            shown("a\u{1b}[31m\u{202e}b\nit said: c"),
+            "a\\u{1b}[31m\\u{202e}b\n                     it said: c"
+        );
+    }
 }
