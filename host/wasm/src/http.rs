@@ -100,8 +100,10 @@ pub(crate) fn uri_of(text: &str) -> Result<Uri, String> {
     let uri: Uri = text.parse().map_err(|error| format!("\"{text}\" is no address: {error}"))?;
     // Servers make of these another path than the one that was allowed.
     let is_trick = |segment: &str| {
-        let plain = segment.to_ascii_lowercase().replace("%2e", ".");
-        plain == "." || plain == ".." || plain.contains("%2f") || plain.contains("%5c")
+        let plain = segment.to_ascii_lowercase().replace("%2e", ".").replace("%3b", ";");
+        // Some take away what follows a `;` first: parameters of the segment.
+        let name = plain.split(';').next().unwrap_or_default();
+        name == "." || name == ".." || plain.contains("%2f") || plain.contains("%5c")
     };
     if uri.path().split('/').any(is_trick) || uri.path().contains('\\') {
         return Err(format!("\"{text}\" has a segment that leads elsewhere"));
@@ -190,6 +192,9 @@ mod tests {
             ("GET", "https://registry.example/v1/web/../admin", false),
             ("GET", "https://registry.example/v1/web/%2e%2E/admin", false),
             ("GET", "https://registry.example/v1/web/..%2fadmin", false),
+            ("GET", "https://registry.example/v1/web/..;/admin", false),
+            ("GET", "https://registry.example/v1/web/.%2e%3bx/admin", false),
+            ("GET", "https://registry.example/v1/web/up;passing", true),
             ("GET", "https://registry.example:8443/v1/web", false),
             ("GET", "http://registry.example/v1/web", false),
             ("GET", "https://registry.example.evil/v1/web", false),
