@@ -106,9 +106,15 @@ fn is_near(address: IpAddr) -> bool {
                 || it.is_multicast()
                 || it.is_broadcast()
                 || it.octets()[0] == 0
+                // Where clouds answer for themselves beside 169.254.169.254: Alibaba, Azure.
+                || matches!(it.octets(), [100, 100, 100, 200] | [168, 63, 129, 16])
         }
         IpAddr::V6(it) => {
-            it.is_loopback()
+            let [.., a, b, c, d] = it.octets();
+            // An address of IPv4 by way of NAT64.
+            let is_translated = it.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0];
+            (is_translated && is_near([a, b, c, d].into()))
+                || it.is_loopback()
                 || it.is_unicast_link_local()
                 || it.is_unspecified()
                 || it.is_multicast()
@@ -214,6 +220,10 @@ mod tests {
             ("fd00:ec2::254", true),
             ("::ffff:127.0.0.1", true),
             ("ff02::1", true),
+            ("100.100.100.200", true),
+            ("168.63.129.16", true),
+            ("64:ff9b::169.254.169.254", true),
+            ("64:ff9b::192.0.2.1", false),
             ("10.0.0.1", false),
             ("192.0.2.1", false),
             ("2001:db8::1", false),
