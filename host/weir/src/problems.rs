@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use weir_wasm::printable;
+
 /// Longer lines are not shown: a program made them, and one with a thousand mistakes would be shown
 /// as often.
 const LINE_BYTES_MAX: usize = 1000;
@@ -94,7 +96,9 @@ impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.found.iter().enumerate() {
             let end = if index == 0 { "" } else { "\n" };
-            write!(f, "{end}{}: {}", problem.place, problem.message)?;
+            // Words of a plugin's schema may be in it.
+            let message = problem.message.split('\n').map(printable).collect::<Vec<_>>();
+            write!(f, "{end}{}: {}", problem.place, message.join("\n"))?;
             self.show_excerpt(&problem.place, f)?;
         }
         Ok(())
@@ -106,6 +110,13 @@ impl std::error::Error for Problems {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_gives_the_terminal_no_orders() {
+        let message = "known here: a\u{1b}[31m\u{202e}\nor b".to_owned();
+        let problems = Problems::new(vec![Problem { place: Place::of_file("x"), message }]);
+        assert_eq!(problems.to_string(), "x: known here: a\\u{1b}[31m\\u{202e}\nor b");
+    }
 
     #[test]
     fn a_line_that_no_person_wrote_is_not_shown() {

@@ -3,6 +3,7 @@
 use std::{io::Write, path::Path, process::ExitCode};
 
 use anyhow::{Result, ensure};
+use weir_wasm::printable;
 
 use super::{Component, POWERS, size};
 
@@ -43,7 +44,7 @@ fn show(component: &Component, out: &mut dyn Write) -> Result<()> {
     match &component.schema {
         Some(Ok(schema)) => {
             for it in schema.settings() {
-                writeln!(out, "setting  {it}")?;
+                writeln!(out, "setting  {}", printable(&it.to_string()))?;
             }
         }
         Some(Err(error)) => writeln!(out, "setting  its schema cannot be used: {error:#}")?,
