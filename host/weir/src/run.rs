@@ -124,12 +124,8 @@ pub(crate) fn run(options: &Options, socket: Option<&Path>) -> anyhow::Result<Ex
     let (watches, to_watch) = mpsc::channel(WATCHES_WAITING);
     let (calls, to_call) = mpsc::channel(CALLS_WAITING);
     let (read, ordered) = sync_channel(1);
-    let reader = Arc::new(Reader {
-        path,
-        runtime: Arc::clone(&runtime),
-        watched: Watched::default(),
-        read,
-    });
+    let reader =
+        Arc::new(Reader { path, runtime: Arc::clone(&runtime), watched: Watched::default(), read });
     reader.watched.set(&config.plugins, &loaded);
     let (orders, to_read) = mpsc::channel(ORDERS_WAITING);
     let (done, ended) = oneshot::channel::<()>();
