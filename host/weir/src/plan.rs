@@ -448,6 +448,18 @@ impl Server {
         }
     }
 
+    /// What part of its base weight it has while that is what weir found, in thousandths: what
+    /// plugins said before weir was started again.
+    pub(crate) fn found_scale(&self) -> u32 {
+        match self.origin {
+            Origin::Found(weight @ 1..) if self.base > 0 => {
+                let scale = u64::from(weight) * 1000 / u64::from(self.base);
+                u32::try_from(scale).unwrap_or(u32::MAX)
+            }
+            _ => 1000,
+        }
+    }
+
     /// Someone else set its weight, and the configuration states none.
     pub(crate) fn take_base(&mut self, weight: u32) {
         self.base = weight;

@@ -187,11 +187,10 @@ impl Manager {
     pub(super) fn publish(&mut self, now: Now, index: usize, voice: Voice, statement: Statement) {
         let Plugin { name, grant, .. } = &self.plugins[index];
         let key = statement.key;
-        if self.server(&key).is_none() {
-            return;
-        }
+        let Some(server) = self.server(&key) else { return };
+        let limit = grant.max_step.map(|it| (it, server.found_scale()));
         let name = name.clone();
-        if !self.statements.publish(&name, voice, statement, grant.max_step, now.monotonic) {
+        if !self.statements.publish(&name, voice, statement, limit, now.monotonic) {
             return;
         }
         self.plugins[index].credit.spend();

@@ -170,21 +170,27 @@ impl From<Intent> for Says {
 
 impl Statements {
     /// Takes a statement in the place of the one before in this voice, and says whether the
-    /// intent is another. With a `limit` a scale moves from the one before, or from no effect.
+    /// intent is another. With a `limit` a scale moves from the one before, or from no effect; or
+    /// from the one beside the limit, as which the weight was found, where that lies between: weir
+    /// was started again.
     pub(super) fn publish(
         &mut self,
         plugin: &str,
         voice: Voice,
         statement: Statement,
-        limit: Option<StepLimit>,
+        limit: Option<(StepLimit, u32)>,
         now: Duration,
     ) -> bool {
         self.refused.remove(&(statement.key, plugin.to_owned()));
         let place = (statement.key, voice);
         let before = self.of(plugin).remove(&place);
         let from = before.as_ref().and_then(|it| it.moving);
-        let moving = limit.map(|limit| {
-            let from = from.unwrap_or(Moving { scale: 1000, moved_at: None, limit });
+        let moving = limit.map(|(limit, found)| {
+            let scale = match statement.intent {
+                Intent::Scale(asked) => found.clamp(asked.min(1000), asked.max(1000)),
+                _ => 1000,
+            };
+            let from = from.unwrap_or(Moving { scale, moved_at: None, limit });
             Moving { limit, ..from }
         });
         let is_same = before.as_ref().is_some_and(|it| it.statement.intent == statement.intent);
@@ -550,7 +556,7 @@ mod tests {
     #[test]
     fn a_limited_scale_moves_by_steps() {
         let at = Duration::from_secs;
-        let limit = Some(StepLimit { percent: 10, per: at(5) });
+        let limit = Some((StepLimit { percent: 10, per: at(5) }, 1000));
         let mut statements = Statements::default();
         let publish = |statements: &mut Statements, scale, second| {
             statements.publish("a", Policy, statement(Intent::Scale(scale), 60), limit, at(second));

@@ -120,6 +120,16 @@ impl Manager {
                 let message = format!("{} has no quorum: {then}", claim.name);
                 alert("quorum-lost", Some(*key), None, message);
             }
+            for (endpoint, server) in claim.servers.iter().filter(|it| it.1.is_up()) {
+                let Some(until) = server.flaps.held_until(now.monotonic) else { continue };
+                let message = format!(
+                    "{endpoint} of {} went down {} times: though it passes, it is out until {}",
+                    claim.name,
+                    server.flaps.trips(now.monotonic),
+                    now.show(until),
+                );
+                alert("flapping", Some(*key), Some(server.health.since), message);
+            }
         }
         for plugin in &self.plugins {
             if plugin.is_quarantined() {

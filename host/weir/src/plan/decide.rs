@@ -620,7 +620,7 @@ impl Server {
         self.watch.is_some() && (!is_asked || (self.agent.is_awaited && self.passes()))
     }
 
-    pub(super) fn is_up(&self) -> bool {
+    pub(crate) fn is_up(&self) -> bool {
         self.watch.is_none() || (self.passes() && !self.agent.is_awaited)
     }
 

@@ -82,6 +82,28 @@ fn a_scale_that_begins_to_count_moves_by_its_steps() {
 }
 
 #[test]
+fn a_scale_with_steps_goes_on_from_where_weir_found_it() {
+    let limited = OTHER.replace("5000]", "5000], max-step = \"20% / 10s\"");
+    for (found, asked, steps) in [
+        (30, 300, vec![]),
+        (100, 300, vec!["10.0.1.1:80=80", "10.0.1.1:80=60", "10.0.1.1:80=40", "10.0.1.1:80=30"]),
+        (70, 500, vec!["10.0.1.1:80=50"]),
+        (30, 1000, vec!["10.0.1.1:80=100"]),
+    ] {
+        let table = TABLE.replace("1.1:80=100", &format!("1.1:80={found}"));
+        let mut bench = Bench::stopped(&format!("{CONFIG}{limited}"), Fake::new(&table));
+        let effects = vec![say(key("10.0.1.1:80"), Intent::Scale(asked))];
+        bench.script.borrow_mut().effects.insert("other".into(), effects);
+        bench.start();
+        bench.settle();
+        let all = ["10.0.1.1:80 up", "10.0.1.2:80 up", "10.0.1.3:80 up", "10.0.1.4:80 up"];
+        bench.verdicts(&all);
+        bench.pass(60);
+        assert_eq!(bench.writes(), steps, "found {found}, asked {asked}");
+    }
+}
+
+#[test]
 fn a_mode_that_an_operator_ordered_stands_until_the_configuration_says_another() {
     let config = format!("{CONFIG}{OTHER}");
     let mut bench = Bench::stopped(&config, Fake::new(TABLE));

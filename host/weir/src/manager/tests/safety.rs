@@ -350,8 +350,13 @@ fn the_only_healthy_server_is_not_held_down() {
     bench.verdicts(&["10.0.1.1:80 up"]);
     bench.pass(20);
     assert_eq!(bench.writes(), ["10.0.1.1:80=0"]);
+    let shown = alerts(&mut bench);
+    let held = "10.0.1.1:80 of web went down 1 times: though it passes, it is out until ";
+    assert!(matches!(&shown[..], [it] if it.starts_with(held)), "{shown:?}");
     bench.verdicts(&["10.0.1.2:80 down", "10.0.1.3:80 down"]);
     assert_eq!(bench.writes(), ["10.0.1.1:80=100", "10.0.1.2:80=0", "10.0.1.3:80=0"]);
+    let shown = alerts(&mut bench);
+    assert!(shown.iter().all(|it| !it.starts_with(held)), "{shown:?}");
 }
 
 #[test]
