@@ -2,8 +2,8 @@
 
 use std::{
     fmt::{Display, Write as _},
-    fs,
-    io::{BufRead as _, BufReader},
+    fs::File,
+    io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
@@ -46,12 +46,31 @@ pub fn service(address: &impl Display, servers: &[SocketAddr; 3]) -> String {
 
 /// The weights of the three that the kernel shows; none = no such real server.
 pub fn weights() -> [Option<u32>; 3] {
-    let table = fs::read_to_string("/proc/thread-self/net/ip_vs").unwrap_or_default();
+    let table = listing();
     [1, 2, 3].map(|number| {
         let address = format!("-> 0A09{number:02X}02:0050 ");
         let line = table.lines().find(|line| line.contains(&address))?;
         line.split_whitespace().nth(3)?.parse().ok()
     })
+}
+
+/// The kernel's listing of this thread's network, `/proc/net/ip_vs`; nothing without `ip_vs`.
+///
+/// It is read a page at a time, as the kernel makes it. Between two reads the kernel finds its
+/// place by a count of services: it counts those of all networks while it goes on, and only
+/// this network's when it comes back (`ip_vs_info_seq_next` and `ip_vs_info_array` in
+/// `net/netfilter/ipvs/ip_vs_ctl.c`). Who reads in small pieces, as `fs::read` does at first,
+/// misses services while other networks have some.
+pub fn listing() -> String {
+    let Ok(mut file) = File::open("/proc/thread-self/net/ip_vs") else { return String::new() };
+    let mut listing = Vec::new();
+    let mut page = [0; 16 * 1024];
+    loop {
+        match file.read(&mut page).expect("the kernel lists its table") {
+            0 => return String::from_utf8(listing).expect("it is ASCII"),
+            length => listing.extend_from_slice(&page[..length]),
+        }
+    }
 }
 
 /// Looks again and again until it happened, or `patience` is over.

@@ -16,7 +16,7 @@ use weir_ipvs::{
 };
 use weir_netlink::{Autoload, Netlink};
 use weir_tests::{
-    guest, links,
+    engine, guest, links,
     namespace::{self, Network},
 };
 
@@ -444,6 +444,26 @@ fn what_nobody_touches_is_never_left_out_of_a_table_that_moves() {
                 assert!(steady, "round {round}: {} real servers", servers.len());
             }
         });
+    });
+}
+
+/// What tests see of a table is all of it.
+#[test]
+fn services_of_other_networks_hide_none_from_the_kernels_listing() {
+    with_ipvs(|ipvs| {
+        // All over the kernel's hash table, where they lie between the other's.
+        let services: Vec<_> =
+            (0..16).map(|n| Change::AddService(Service::new(numbered(16 * n), "rr"))).collect();
+        make(ipvs, &services);
+        let here = Network::current();
+        let elsewhere = Network::fresh();
+        elsewhere.enter();
+        make(&mut Netlink::open(Autoload::No).unwrap(), &services);
+        for network in [&here, &elsewhere] {
+            network.enter();
+            let listing = engine::listing();
+            assert_eq!(listing.matches("\nTCP ").count(), 16, "{listing}");
+        }
     });
 }
 

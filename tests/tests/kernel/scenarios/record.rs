@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,7 +11,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use weir_tests::narrator::now;
+use weir_tests::{engine::listing, narrator::now};
 
 /// How often the table is looked at.
 const LOOK: Duration = Duration::from_millis(10);
@@ -211,10 +210,9 @@ impl Drop for Observer {
 /// The kernel's own listing, whose services differ by their ports and real servers by the
 /// third byte of their address.
 pub(super) fn read_table() -> Table {
-    let text = fs::read_to_string("/proc/thread-self/net/ip_vs").unwrap_or_default();
     let mut table = Table::new();
     let mut port = None;
-    for line in text.lines() {
+    for line in listing().lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             ["TCP", address, ..] => {
