@@ -344,7 +344,10 @@ impl Claim {
     pub(crate) fn take_rules(&mut self, new: Self, before: Option<&NamedService>) {
         let is_same = before.is_some_and(|it| new.stated.as_ref() == Some(&it.service));
         if !is_same || new.rules.drift.service == Whose::Restore {
-            (self.stated, self.is_given_up) = (new.stated, false);
+            self.stated = new.stated;
+            if self.is_given_up {
+                self.come_back();
+            }
         }
         self.name = new.name;
         self.check = new.check;
@@ -353,6 +356,13 @@ impl Claim {
         self.is_scaled = new.is_scaled;
         self.spoke_in_vain.clear();
         self.is_leaving = false;
+    }
+
+    /// That someone else removed it is left no more. Its real servers went with it: without them
+    /// it would come back for nothing.
+    pub(crate) fn come_back(&mut self) {
+        self.is_given_up = false;
+        self.servers.values_mut().for_each(|it| it.is_given_up = false);
     }
 
     /// Whether it is to be looked at now and then, because something drains.

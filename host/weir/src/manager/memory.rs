@@ -232,10 +232,9 @@ impl Manager {
         if let Some(record) = record.filter(|_| is_theirs) {
             record.restore(claim, found);
         }
-        // Without its real servers it would come back for nothing.
         let was_given_up = found.is_none() && record.is_some_and(|it| it.is_given_up);
         if was_given_up && !claim.is_given_up {
-            claim.servers.values_mut().for_each(|it| it.is_given_up = false);
+            claim.come_back();
         }
     }
 

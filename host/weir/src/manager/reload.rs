@@ -178,16 +178,13 @@ impl Manager {
     pub(super) fn reclaim(&mut self, now: Now, key: ServiceKey, before: Option<&NamedService>) {
         let Some(mut claim) = self.claims.remove(&key) else { return };
         self.world.touch(key);
-        let mut servers = mem::take(&mut claim.servers);
         let check = claim.check.take();
-        let was_given_up = claim.is_given_up;
         let is_new_check = match plan::claim(&self.config, &key) {
             Some(new) => {
                 claim.take_rules(new, before);
                 claim.check != check
             }
             None if claim.stated.is_none() => {
-                claim.servers = servers;
                 return self.unclaim(now, key, claim, "no longer in the configuration");
             }
             None => {
@@ -195,11 +192,9 @@ impl Manager {
                 true
             }
         };
-        for (endpoint, mut server) in mem::take(&mut servers) {
+        for (endpoint, mut server) in mem::take(&mut claim.servers) {
             let key = RealServerKey { service: key, server: endpoint };
             let role = server.role;
-            // Without its real servers its service would come back for nothing.
-            server.is_given_up &= !was_given_up || claim.is_given_up;
             if !self.restate(&claim, key, &mut server, before) {
                 self.release(key, &server, "no longer in the configuration");
                 continue;

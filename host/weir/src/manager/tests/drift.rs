@@ -109,25 +109,20 @@ fn a_server_that_was_taken_out_stays_out_where_what_is_down_leaves_the_table() {
 
 #[test]
 fn an_operator_who_wants_a_server_back_that_someone_removed_gets_it() {
-    for drift in ["\"adopt\"", "\"alert\""] {
-        let mut bench = settled_with(drift);
-        bench.foreign(&Change::DeleteServer(key("10.0.1.1:80")));
-        bench.pass(60);
-        assert_eq!(bench.writes(), NONE, "{drift}");
-        bench.order(Wish::Ready(named("web", "10.0.1.1:80"))).unwrap();
-        assert_eq!(bench.writes(), ["add 10.0.1.1:80=100"], "{drift}");
-    }
-}
-
-#[test]
-fn an_operator_who_wants_a_server_back_gets_its_service_back_that_someone_removed() {
-    for drift in ["\"adopt\"", "\"alert\""] {
-        let mut bench = settled_with(drift);
-        bench.foreign(&Change::DeleteService(service_key("10.0.0.1:80")));
-        bench.pass(60);
-        assert_eq!(bench.writes(), NONE, "{drift}");
-        bench.order(Wish::Ready(named("web", "10.0.1.1:80"))).unwrap();
-        assert_eq!(bench.writes(), ["add tcp 10.0.0.1:80", "add 10.0.1.1:80=100"], "{drift}");
+    let alone = Change::DeleteServer(key("10.0.1.1:80"));
+    let with_its_service = Change::DeleteService(service_key("10.0.0.1:80"));
+    for (removal, writes) in [
+        (alone, &["add 10.0.1.1:80=100"][..]),
+        (with_its_service, &["add tcp 10.0.0.1:80", "add 10.0.1.1:80=100"]),
+    ] {
+        for drift in ["\"adopt\"", "\"alert\""] {
+            let mut bench = settled_with(drift);
+            bench.foreign(&removal);
+            bench.pass(60);
+            assert_eq!(bench.writes(), NONE, "{drift}");
+            bench.order(Wish::Ready(named("web", "10.0.1.1:80"))).unwrap();
+            assert_eq!(bench.writes(), writes, "{drift}");
+        }
     }
 }
 
