@@ -34,7 +34,7 @@ mod tests;
 
 pub(crate) use self::{
     agent::{AgentSays, AgentWeight, Reply, UseIt},
-    checker::Checker,
+    checker::{Checker, http_request},
     counter::State,
     lag::LagNews,
     outcome::{Cause, Evidence, Outcome},

@@ -278,6 +278,9 @@ fn a_checker_concludes_something() {
     insta::assert_snapshot!(line, @"warn  outcomes       it passes what cannot be reached: pass where a server answers, pass where nobody listens");
     let (_, line) = said("up() if target.http(\"/\").status == 200 else down()");
     insta::assert_snapshot!(line, @"pass  outcomes       pass where a server answers, unreached where nobody listens");
+    // What no request can have is told as `weir run` would tell it.
+    let (_, line) = said("up() if target.http(\"/\\r\\nx: y\") else down()");
+    insta::assert_snapshot!(line, @r#"pass  outcomes       unreached (expected a path such as "/health", percent-encoded, found "/\r\nx: y") where a server answers, unreached where nobody listens"#);
 }
 
 #[test]

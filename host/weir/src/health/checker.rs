@@ -364,8 +364,8 @@ impl Way<'_> {
     }
 
     async fn http(&self, request: HttpRequest) -> Result<HttpResponse, ProbeError> {
-        let is_tls = self.check.tls.is_some();
-        let (request, host) = self.request(request, is_tls).map_err(ProbeError::Invalid)?;
+        let host = http::host(self.place.address, self.check.tls.is_some());
+        let (request, host) = http_request(request, host)?;
         let asked = async {
             let stream = self.connect(Some(&host)).await?;
             let during = "waiting for the answer";
@@ -374,39 +374,41 @@ impl Way<'_> {
         };
         asked.await.map_err(error_of)
     }
+}
 
-    /// What is sent, and the name by which the server is called.
-    fn request(
-        &self,
-        request: HttpRequest,
-        is_tls: bool,
-    ) -> Result<(Request<Full<Bytes>>, String), String> {
-        let HttpRequest { method, path, headers, body } = request;
-        let legal = path.starts_with('/') && path.bytes().all(|it| it.is_ascii_graphic());
-        if !legal {
-            return Err(format!(
-                "expected a path such as \"/health\", percent-encoded, found {path:?}"
-            ));
-        }
-        let method = Method::from_bytes(method.as_bytes())
-            .map_err(|_| format!("expected a method such as \"GET\", found {method:?}"))?;
-        let mut host = http::host(self.place.address, is_tls);
-        let mut built = Request::builder().method(method).uri(path);
-        for (name, value) in headers {
-            let name: HeaderName =
-                name.parse().map_err(|_| format!("{name:?} is no name of a header"))?;
-            if RESERVED.contains(&name) {
-                return Err(format!("the header {name} is the connection's own"));
-            }
-            match name {
-                header::HOST => host = value,
-                name => built = built.header(name, value),
-            }
-        }
-        let built = built.header(header::HOST, &host).header(header::CONNECTION, "close");
-        let built = built.body(Full::new(Bytes::from(body))).map_err(|it| it.to_string())?;
-        Ok((built, host))
+/// What is sent where a checker asks this, and the name by which the server is called: `host`, if
+/// the request has no other. Fails with what no request can have.
+pub(crate) fn http_request(
+    request: HttpRequest,
+    mut host: String,
+) -> Result<(Request<Full<Bytes>>, String), ProbeError> {
+    let invalid = |why| Err(ProbeError::Invalid(why));
+    let HttpRequest { method, path, headers, body } = request;
+    let legal = path.starts_with('/') && path.bytes().all(|it| it.is_ascii_graphic());
+    if !legal {
+        return invalid(format!(
+            "expected a path such as \"/health\", percent-encoded, found {path:?}"
+        ));
     }
+    let Ok(method) = Method::from_bytes(method.as_bytes()) else {
+        return invalid(format!("expected a method such as \"GET\", found {method:?}"));
+    };
+    let mut built = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        let Ok(name) = name.parse::<HeaderName>() else {
+            return invalid(format!("{name:?} is no name of a header"));
+        };
+        if RESERVED.contains(&name) {
+            return invalid(format!("the header {name} is the connection's own"));
+        }
+        match name {
+            header::HOST => host = value,
+            name => built = built.header(name, value),
+        }
+    }
+    let built = built.header(header::HOST, &host).header(header::CONNECTION, "close");
+    let built = built.body(Full::new(Bytes::from(body)));
+    built.map(|it| (it, host)).or_else(|it| invalid(it.to_string()))
 }
 
 async fn response(response: Response<Incoming>) -> Result<HttpResponse, Outcome> {

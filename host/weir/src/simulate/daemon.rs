@@ -27,7 +27,7 @@ use crate::{
     control::{self, Expiry, Steer, Wish},
     health::{
         Ask, Cause, Changes, Checker, Evidence, Outcome, Reply, Seen, State, StreamId, Streams,
-        Subject, Told, Verdict,
+        Subject, Told, Verdict, http_request,
     },
     manager::{self, Manager, Now, Output, Reload},
     report::Line,
@@ -533,7 +533,8 @@ impl Reach for Simulated {
         self.0.clone().map(|_| Box::new(Ended) as Box<dyn Conversation>)
     }
 
-    fn http(&mut self, _: HttpRequest) -> Result<HttpResponse, ProbeError> {
+    fn http(&mut self, request: HttpRequest) -> Result<HttpResponse, ProbeError> {
+        http_request(request, String::new())?;
         let status = self.0.clone()?;
         Ok(HttpResponse { status, headers: Vec::new(), body: Vec::new() })
     }

@@ -22,7 +22,7 @@ use weir_wasm::{
     Review, Runtime, Services, Settings, StructureGrant, Table, View, Weighing, World,
 };
 
-use crate::timer;
+use crate::{health::http_request, timer};
 
 /// Real servers of the tables.
 pub(super) const SIZES: [u16; 3] = [10, 100, 1000];
@@ -145,7 +145,8 @@ impl Reach for Somebody {
         Ok(Box::new(Echo(Vec::new())))
     }
 
-    fn http(&mut self, _: HttpRequest) -> Result<HttpResponse, ProbeError> {
+    fn http(&mut self, request: HttpRequest) -> Result<HttpResponse, ProbeError> {
+        http_request(request, String::new())?;
         Ok(HttpResponse { status: 200, headers: Vec::new(), body: Vec::new() })
     }
 
