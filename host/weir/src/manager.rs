@@ -227,6 +227,8 @@ pub(crate) struct Manager {
     next_watch: u64,
     /// What could not be done, so that it is said once, not at every attempt.
     troubles: BTreeMap<String, String>,
+    /// Since when probes are later than their interval, and how late that was.
+    late: Option<(Duration, Duration)>,
     output: VecDeque<Output>,
     stopped: bool,
 }
@@ -272,6 +274,7 @@ impl Manager {
             look: 0,
             next_watch: 0,
             troubles: BTreeMap::new(),
+            late: None,
             output: VecDeque::new(),
             stopped: false,
         }
@@ -315,7 +318,13 @@ impl Manager {
             Event::Agent(report) => self.hear_agent(now, *report),
             Event::Notice(notice) => self.log(heard::notice(&notice)),
             Event::CheckerFailed(failure) => self.checker_failed(now, &failure),
-            Event::Lag(news) => self.log(heard::lag(news)),
+            Event::Lag(news) => {
+                self.late = match news {
+                    LagNews::Began(late) => Some((now.monotonic, late)),
+                    LagNews::Ended(_) => None,
+                };
+                self.log(heard::lag(news));
+            }
             Event::Request(request) => self.requests.push_back(request),
             Event::Steer(steer) => self.steer(now, steer),
             Event::Show(show) => self.shows.push(show),

@@ -100,6 +100,13 @@ impl Manager {
             let message = format!("what an earlier run left is lost, operators' orders too: {why}");
             alert("state-lost", None, None, message);
         }
+        if let Some((since, late)) = self.late {
+            let message = format!(
+                "a probe was {} ms late, more than its interval: time-outs count as nothing",
+                late.as_millis()
+            );
+            alert("checks-lag", None, Some(since), message);
+        }
         for (key, claim) in &self.claims {
             if let Some(since) = claim.panic.since() {
                 let percent = claim.strength(now.monotonic).percent();

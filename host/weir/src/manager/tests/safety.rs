@@ -135,11 +135,7 @@ fn a_scheduler_that_floods_idle_servers_has_slow_start_by_default() {
 
 /// What somebody should look at.
 fn alerts(bench: &mut Bench) -> Vec<String> {
-    let (reply, mut answer) = Reply::new();
-    bench.manager.handle(bench.at(), Event::Show(Show::Status(None, reply)));
-    bench.settle();
-    let (head, _) = answer.try_recv().unwrap().unwrap();
-    head.alerts.into_iter().map(|it| it.message).collect()
+    bench.status().alerts.into_iter().map(|it| it.message).collect()
 }
 
 /// Scenario 6.
@@ -357,6 +353,17 @@ fn the_only_healthy_server_is_not_held_down() {
     assert_eq!(bench.writes(), ["10.0.1.1:80=100", "10.0.1.2:80=0", "10.0.1.3:80=0"]);
     let shown = alerts(&mut bench);
     assert!(shown.iter().all(|it| !it.starts_with(held)), "{shown:?}");
+}
+
+#[test]
+fn checks_that_are_late_are_an_alert_until_they_are_not() {
+    let mut bench = settled();
+    let late = Duration::from_millis(1500);
+    bench.manager.handle(bench.at(), Event::Lag(LagNews::Began(late)));
+    let told = "a probe was 1500 ms late, more than its interval: time-outs count as nothing";
+    assert_eq!(alerts(&mut bench), [told]);
+    bench.manager.handle(bench.at(), Event::Lag(LagNews::Ended(late)));
+    assert_eq!(alerts(&mut bench), NONE);
 }
 
 #[test]
