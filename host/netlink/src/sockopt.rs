@@ -8,7 +8,9 @@
 //! is left to netlink; as is everything where the kernel does not know this way.
 //!
 //! `/proc/net/ip_vs`, the third way, tells less and costs more: each page of it is found by
-//! a walk from the first service, and it lacks thresholds and templates.
+//! a walk from the first service, and it lacks thresholds and templates. From page to page it
+//! leaves services out while other network namespaces have some (`ip_vs_info_seq_next` in
+//! `net/netfilter/ipvs/ip_vs_ctl.c` counts theirs, `ip_vs_info_array` does not).
 
 use std::{
     collections::HashMap,
