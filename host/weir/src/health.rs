@@ -37,7 +37,7 @@ pub(crate) use self::{
     checker::{Checker, http_request},
     counter::State,
     lag::LagNews,
-    outcome::{Cause, Evidence, Outcome},
+    outcome::{Cause, Evidence, Hindrance, Outcome},
     prober::{Order, probe_all},
     streams::{
         AgentReport, Ask, Changes, CheckerFailure, News, Notice, Place, Seen, StreamId, Streams,

@@ -67,8 +67,8 @@ use weir_ipvs::{Entries, Error, Ipvs, RealServerKey, ServiceKey, SyncRole};
 use weir_wasm::{Event as PolicyEvent, HealthChange, HealthStatus, HttpAnswer, HttpCall};
 
 use self::{
-    checkers::Offered, freeze::Freezes, memory::Memory, operator::Awaiting, owned::Owned,
-    plugin::Plugin, reload::Refused, self_probes::SelfProbes, statements::Statements,
+    checkers::Offered, freeze::Freezes, heard::Hindered, memory::Memory, operator::Awaiting,
+    owned::Owned, plugin::Plugin, reload::Refused, self_probes::SelfProbes, statements::Statements,
     timers::Timers, view::World,
 };
 pub(crate) use self::{
@@ -84,7 +84,8 @@ use crate::{
     config::{self, Config, Mode},
     control::{Request, Show, Steer},
     health::{
-        AgentReport, Checker, CheckerFailure, LagNews, Notice, Subject, Target, Told, Verdict,
+        AgentReport, Checker, CheckerFailure, LagNews, Notice, StreamId, Subject, Target, Told,
+        Verdict,
     },
     plan::Claim,
     report::Line,
@@ -227,6 +228,8 @@ pub(crate) struct Manager {
     next_watch: u64,
     /// What could not be done, so that it is said once, not at every attempt.
     troubles: BTreeMap<String, String>,
+    /// Checks of which nothing comes.
+    hindered: BTreeMap<StreamId, Hindered>,
     /// Since when probes are later than their interval, and how late that was.
     late: Option<(Duration, Duration)>,
     output: VecDeque<Output>,
@@ -274,6 +277,7 @@ impl Manager {
             look: 0,
             next_watch: 0,
             troubles: BTreeMap::new(),
+            hindered: BTreeMap::new(),
             late: None,
             output: VecDeque::new(),
             stopped: false,
@@ -316,7 +320,7 @@ impl Manager {
             Event::Told(told) => told.into_iter().for_each(|it| self.handle(now, it.into())),
             Event::Health(verdict) => self.handle_verdict(now, &verdict),
             Event::Agent(report) => self.hear_agent(now, *report),
-            Event::Notice(notice) => self.log(heard::notice(&notice)),
+            Event::Notice(notice) => self.hear_notice(now, notice),
             Event::CheckerFailed(failure) => self.checker_failed(now, &failure),
             Event::Lag(news) => {
                 self.late = match news {

@@ -148,6 +148,8 @@ pub(crate) struct CheckerFailure {
 pub(crate) struct Notice {
     /// Whose, or one of those who share it.
     pub(crate) subject: Subject,
+    /// Of which stream.
+    pub(crate) stream: StreamId,
     /// Which check, and where.
     pub(crate) check: String,
     /// What.
@@ -157,10 +159,12 @@ pub(crate) struct Notice {
 /// What there is to know about a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum News {
-    /// This machine cannot ask, and why.
-    CannotAsk(String),
-    /// It can again.
+    /// Nothing comes of asking, and why.
+    CannotAsk(Hindrance),
+    /// Something does again.
     CanAskAgain,
+    /// Nobody asks any more, when nothing had come of it.
+    AsksNoMore,
     /// It passes, but will not for ever.
     Warning(String),
     /// The agent says words that are none.
@@ -170,6 +174,14 @@ pub(crate) enum News {
 /// Of a stream, never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct StreamId(u64);
+
+#[cfg(test)]
+impl StreamId {
+    /// For notices of streams that nobody began.
+    pub(crate) const fn numbered(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 /// What there is to do after a change.
 #[derive(Debug, Default, PartialEq)]
@@ -260,6 +272,11 @@ impl Streams {
                 continue;
             }
             let stream = stream.remove();
+            if stream.trouble.is_some() {
+                let (subject, check) = (gone.subject, stream.ask.to_string());
+                let news = News::AsksNoMore;
+                changes.told.push(Told::Notice(Notice { subject, stream: id, check, news }));
+            }
             if let Some(there) = self.by_place.get_mut(&stream.ask.place) {
                 there.retain(|it| *it != id);
                 if there.is_empty() {
@@ -350,7 +367,8 @@ impl Streams {
     fn notice(&self, id: StreamId, news: News) -> Told {
         let subject = self.subjects(id).into_iter().next();
         let subject = subject.expect("a stream without watchers has ended");
-        Told::Notice(Notice { subject, check: self.streams[&id].ask.to_string(), news })
+        let check = self.streams[&id].ask.to_string();
+        Told::Notice(Notice { subject, stream: id, check, news })
     }
 }
 
@@ -402,7 +420,7 @@ impl Stream {
         };
         match (trouble, &self.trouble) {
             (Some(why), Some(before)) if why.is_alike(before) => {}
-            (Some(why), _) => news.push(News::CannotAsk(why.to_string())),
+            (Some(why), _) => news.push(News::CannotAsk(why.clone())),
             (None, Some(_)) => news.push(News::CanAskAgain),
             (None, None) => {}
         }

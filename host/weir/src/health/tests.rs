@@ -22,7 +22,7 @@ use weir_ipvs::{Protocol, RealServerKey, ServiceKey};
 use weir_wasm::Latency;
 
 use self::bed::{Authority, ask, check_of, run};
-use super::{outcome::Hindrance, *};
+use super::*;
 use crate::config::{Check, CheckKind, Via};
 
 const QUICK: Check = Check {
@@ -270,7 +270,10 @@ fn what_hinders_a_check_is_told_anew_only_where_it_is_another_in_kind() {
     let (mut streams, id) = one_stream();
     let mut news = |outcome: Outcome| -> Vec<String> {
         let news = news(&mut streams, id, outcome).into_iter().map(|it| it.1);
-        news.map(|it| if let News::CannotAsk(why) = it { why } else { format!("{it:?}") }).collect()
+        news.map(
+            |it| if let News::CannotAsk(why) = it { why.to_string() } else { format!("{it:?}") },
+        )
+        .collect()
     };
     let unclear = |why: &str| Outcome::Indeterminate(Hindrance::Unclear(why.to_owned()));
     let shadow = |would| Outcome::Indeterminate(Hindrance::Shadow(Box::new(would)));
@@ -295,14 +298,32 @@ fn what_this_machine_cannot_ask_is_told_once_and_when_it_can_again() {
     let (mut streams, id) = one_stream();
     let mut news = |outcome: Outcome| news(&mut streams, id, outcome);
     let broken = || Outcome::unable("Too many open files");
+    let cannot = News::CannotAsk(Hindrance::Machine("Too many open files".to_owned()));
     let what = || "tcp at 10.0.0.1:80".to_owned();
     assert_eq!(news(Outcome::Pass), []);
-    assert_eq!(news(broken()), [(what(), News::CannotAsk("Too many open files".to_owned()))]);
+    assert_eq!(news(broken()), [(what(), cannot)]);
     assert_eq!(news(broken()), []);
     assert_eq!(news(Outcome::TIMED_OUT), [(what(), News::CanAskAgain)]);
     let warned = || Outcome::Warned("it ends soon".to_owned());
     assert_eq!(news(warned()), [(what(), News::Warning("it ends soon".to_owned()))]);
     assert_eq!(news(warned()), []);
+}
+
+/// So that nobody takes it for what hinders a check still.
+#[test]
+fn that_nobody_asks_any_more_is_told_of_what_could_not_be_asked() {
+    for (outcome, expected) in
+        [(Outcome::Pass, vec![]), (Outcome::unable("Too many open files"), vec![News::AsksNoMore])]
+    {
+        let (mut streams, id) = one_stream();
+        news(&mut streams, id, outcome);
+        let changes = streams.unwatch(1);
+        assert_eq!(changes.ended, [id]);
+        let told = changes.told.into_iter();
+        let news =
+            told.map(|it| if let Told::Notice(it) = it { it.news } else { panic!("{it:?}") });
+        assert_eq!(news.collect::<Vec<_>>(), expected);
+    }
 }
 
 /// From the fault to the verdict, for a server that fails from `fault` on, with probes

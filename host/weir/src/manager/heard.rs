@@ -1,12 +1,14 @@
 //! What is heard of checks beside verdicts: agents, and troubles of the checks themselves.
 
+use std::time::Duration;
+
 use weir_ipvs::RealServerKey;
 use weir_wasm::{HealthChange, HealthStatus};
 
 use super::{Manager, Now, Output, PolicyEvent};
 use crate::{
     formula::Says,
-    health::{AgentReport, LagNews, News, Notice, Subject},
+    health::{AgentReport, Hindrance, LagNews, News, Notice, Subject},
     plan::{Health, Origin},
     report::Line,
 };
@@ -62,6 +64,27 @@ impl Manager {
         self.claims.insert(key.service, claim);
     }
 
+    /// There is trouble with a check, or no more.
+    pub(super) fn hear_notice(&mut self, now: Now, notice: Notice) {
+        if let Some(line) = told(&notice) {
+            self.log(line);
+        }
+        let Notice { stream, check, news, .. } = notice;
+        match news {
+            // That is what shadow is for.
+            News::CannotAsk(Hindrance::Shadow(_)) | News::CanAskAgain | News::AsksNoMore => {
+                self.hindered.remove(&stream);
+            }
+            News::CannotAsk(why) => {
+                let before = self.hindered.get(&stream);
+                let since = before.map_or(now.monotonic, |it| it.since);
+                let hindered = Hindered { check, why: why.to_string(), since };
+                self.hindered.insert(stream, hindered);
+            }
+            News::Warning(_) | News::UnknownWords(_) => {}
+        }
+    }
+
     /// Nobody checks it any more, so that it counts as up: who drained it is told, for it may have
     /// been for what checks said `before`.
     pub(super) fn take_for_up(&mut self, now: Now, key: RealServerKey, before: &Health) {
@@ -79,11 +102,22 @@ impl Manager {
     }
 }
 
-/// What is said of trouble with a check.
-pub(super) fn notice(notice: &Notice) -> Line {
+/// A check of which nothing comes.
+#[derive(Debug)]
+pub(super) struct Hindered {
+    /// Which, and where.
+    pub(super) check: String,
+    /// Why.
+    pub(super) why: String,
+    pub(super) since: Duration,
+}
+
+/// What is said of trouble with a check, if anything is.
+fn told(notice: &Notice) -> Option<Line> {
     let line = match notice.news {
         News::CannotAsk(_) => Line::error("cannot-check"),
         News::CanAskAgain => Line::info("checks-again"),
+        News::AsksNoMore => return None,
         News::Warning(_) => Line::warn("check-warns"),
         News::UnknownWords(_) => Line::warn("agent-unclear"),
     };
@@ -92,14 +126,14 @@ pub(super) fn notice(notice: &Notice) -> Line {
         Subject::Director => line,
     };
     let line = line.with("check", &notice.check);
-    match &notice.news {
+    Some(match &notice.news {
         News::CannotAsk(why) => {
             line.with("reason", why).with("then", "it counts as nothing, and is tried again")
         }
-        News::CanAskAgain => line,
+        News::CanAskAgain | News::AsksNoMore => line,
         News::Warning(why) => line.with("reason", why),
         News::UnknownWords(words) => line.with("ignored", words.join(" ")),
-    }
+    })
 }
 
 /// What is said of checks that are late.

@@ -1,10 +1,10 @@
 //! What operators see of the manager's state, in the words of the socket.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use weir_ipvs::{Endpoint, RealServerKey, ServiceKey};
 
-use super::{Manager, Now};
+use super::{Manager, Now, heard::Hindered};
 use crate::{
     control::{
         Refused, Show,
@@ -18,6 +18,15 @@ use crate::{
     report::rfc3339,
     safety::order::{self, Freeze, Kind},
 };
+
+/// Checks of which nothing comes for one reason.
+struct Hindrances<'a> {
+    one: &'a str,
+    /// How many there are beside it.
+    more: usize,
+    /// Since when nothing comes of any of them.
+    since: Duration,
+}
 
 impl Manager {
     /// Answers what operators asked to see.
@@ -107,6 +116,11 @@ impl Manager {
             );
             alert("checks-lag", None, Some(since), message);
         }
+        for (why, Hindrances { one, more, since }) in self.hindrances() {
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            let message = format!("nothing comes of the check {one}{more}: {why}");
+            alert("cannot-check", None, Some(since), message);
+        }
         for (key, claim) in &self.claims {
             if let Some(since) = claim.panic.since() {
                 let percent = claim.strength(now.monotonic).percent();
@@ -151,6 +165,20 @@ impl Manager {
             alert("failed", None, None, format!("failed to {what}: {error}"));
         }
         alerts
+    }
+
+    /// What hinders checks, by the reason.
+    fn hindrances(&self) -> BTreeMap<&str, Hindrances<'_>> {
+        let mut all: BTreeMap<&str, Hindrances<'_>> = BTreeMap::new();
+        for Hindered { check, why, since } in self.hindered.values() {
+            let new = || Hindrances { one: check, more: 0, since: *since };
+            let more = |it: &mut Hindrances<'_>| {
+                it.more += 1;
+                it.since = it.since.min(*since);
+            };
+            all.entry(why).and_modify(more).or_insert_with(new);
+        }
+        all
     }
 
     fn service(&self, now: Now, key: ServiceKey, claim: &Claim) -> Service {

@@ -24,7 +24,11 @@ use super::{
     fake::{Fake, server, service_key},
     *,
 };
-use crate::{control::Reply, formula::Says};
+use crate::{
+    control::Reply,
+    formula::Says,
+    health::{Hindrance, News, Outcome, StreamId},
+};
 
 #[test]
 fn a_settled_table_sees_no_writes() {

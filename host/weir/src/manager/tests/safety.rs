@@ -367,6 +367,27 @@ fn checks_that_are_late_are_an_alert_until_they_are_not() {
 }
 
 #[test]
+fn checks_of_which_nothing_comes_are_an_alert_until_something_does() {
+    let mut bench = settled();
+    let mut told = |stream: u64, news: News| {
+        let (subject, check) = (Subject::Director, format!("tcp at 10.0.1.{stream}:80"));
+        let notice = Notice { subject, stream: StreamId::numbered(stream), check, news };
+        bench.manager.handle(bench.at(), Event::Notice(notice));
+        alerts(&mut bench)
+    };
+    let broken = || News::CannotAsk(Hindrance::Machine("Too many open files".to_owned()));
+    let shadow = News::CannotAsk(Hindrance::Shadow(Box::new(Outcome::Pass)));
+    let one = "nothing comes of the check tcp at 10.0.1.1:80: Too many open files";
+    let two = "nothing comes of the check tcp at 10.0.1.1:80 and 1 more: Too many open files";
+    assert_eq!(told(1, broken()), [one]);
+    assert_eq!(told(2, broken()), [two]);
+    assert_eq!(told(2, News::Warning("it ends soon".to_owned())), [two]);
+    assert_eq!(told(2, News::AsksNoMore), [one]);
+    assert_eq!(told(1, News::CanAskAgain), NONE);
+    assert_eq!(told(1, shadow), NONE, "by the operator's own wish");
+}
+
+#[test]
 fn policies_do_not_take_the_last_server_out() {
     let config = format!(
         "{CONFIG}\n[plugin.p]\nsource = \"x.wasm\"\n\
