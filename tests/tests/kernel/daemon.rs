@@ -33,7 +33,12 @@ fn config(name: &str, text: &str) -> PathBuf {
 
 /// A daemon whose socket is at that place.
 fn start(config: &Path, socket: &Path) -> Engine {
-    let engine = Engine::start_at(&guest::weir(), config, socket, |line| println!("{line}"));
+    start_of(&guest::weir(), config, socket)
+}
+
+/// The same of the weir at that place.
+fn start_of(weir: &Path, config: &Path, socket: &Path) -> Engine {
+    let engine = Engine::start_at(weir, config, socket, |line| println!("{line}"));
     assert!(engine.wait_for_line(PATIENCE, |line| line.contains(" ready ")), "never ready");
     engine
 }
@@ -168,10 +173,11 @@ fn recorded_cases_of_the_original_pass_on_the_table_of_a_daemon() {
     let failures: Vec<String> = namespace::on_thread(|| {
         let traffic = (&*fixture::place("t"), Path::new(env!("CARGO_BIN_EXE_t")));
         let ours = (Path::new(guest::ORIGINAL), &*guest::ipvsadm());
-        fixture::lay_out(&scratch("daemon-cases"), &[traffic, ours]);
+        let weir = fixture::place("weir");
+        fixture::lay_out(&scratch("daemon-cases"), &[traffic, ours, (&weir, &guest::weir())]);
         // Traffic leaves connections behind: each of those has a daemon of its own.
-        let alone = with_traffic.chunks(1).map(|it| run(it, &config));
-        let together = run(&without, &config);
+        let alone = with_traffic.chunks(1).map(|it| run(it, &weir, &config));
+        let together = run(&without, &weir, &config);
         alone.flatten().chain(together).collect()
     });
     let (count, all) = (failures.len(), with_traffic.len() + without.len());
@@ -179,10 +185,10 @@ fn recorded_cases_of_the_original_pass_on_the_table_of_a_daemon() {
 }
 
 /// Runs cases one after the other on one daemon, each on an empty table. What is wrong.
-fn run(cases: &[&Case], config: &Path) -> Vec<String> {
+fn run(cases: &[&Case], weir: &Path, config: &Path) -> Vec<String> {
     namespace::fresh_network();
     links::set_up().expect("a fresh namespace takes links");
-    let _daemon = start(config, Path::new(DEFAULT_SOCKET));
+    let _daemon = start_of(weir, config, Path::new(DEFAULT_SOCKET));
     let run = |case: &&Case| {
         let failure = case.run();
         clear();
