@@ -322,13 +322,7 @@ impl Manager {
             Event::Agent(report) => self.hear_agent(now, *report),
             Event::Notice(notice) => self.hear_notice(now, notice),
             Event::CheckerFailed(failure) => self.checker_failed(now, &failure),
-            Event::Lag(news) => {
-                self.late = match news {
-                    LagNews::Began(late) => Some((now.monotonic, late)),
-                    LagNews::Ended(_) => None,
-                };
-                self.log(heard::lag(news));
-            }
+            Event::Lag(news) => self.hear_lag(now, news),
             Event::Request(request) => self.requests.push_back(request),
             Event::Steer(steer) => self.steer(now, steer),
             Event::Show(show) => self.shows.push(show),

@@ -85,6 +85,23 @@ impl Manager {
         }
     }
 
+    /// Checks are late, or in time again.
+    pub(super) fn hear_lag(&mut self, now: Now, news: LagNews) {
+        let line = match news {
+            LagNews::Began(late) => {
+                self.late = Some((now.monotonic, late));
+                Line::error("checks-lag")
+                    .with("late_ms", late.as_millis())
+                    .with("then", "time-outs count as nothing until checks are in time")
+            }
+            LagNews::Ended(most) => {
+                self.late = None;
+                Line::info("checks-in-time").with("late_most_ms", most.as_millis())
+            }
+        };
+        self.log(line);
+    }
+
     /// Nobody checks it any more, so that it counts as up: who drained it is told, for it may have
     /// been for what checks said `before`.
     pub(super) fn take_for_up(&mut self, now: Now, key: RealServerKey, before: &Health) {
@@ -134,14 +151,4 @@ fn told(notice: &Notice) -> Option<Line> {
         News::Warning(why) => line.with("reason", why),
         News::UnknownWords(words) => line.with("ignored", words.join(" ")),
     })
-}
-
-/// What is said of checks that are late.
-pub(super) fn lag(news: LagNews) -> Line {
-    match news {
-        LagNews::Began(late) => Line::error("checks-lag")
-            .with("late_ms", late.as_millis())
-            .with("then", "time-outs count as nothing until checks are in time"),
-        LagNews::Ended(most) => Line::info("checks-in-time").with("late_most_ms", most.as_millis()),
-    }
 }
